@@ -1,0 +1,54 @@
+"""The small catalogue of good bases: short name, pinned hub revision, licence, languages."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from lora_marketing.documents import Frozen, read_document, validated
+
+
+class Embedded(Frozen):
+    """A GGUF file that ships inside a Python package, so that no hub is needed."""
+
+    package: str
+    requirement: str
+    file: str
+    size: int
+    sha256: str
+
+
+class Entry(Frozen):
+    """One base of the catalogue. `template` names the chat template of its family."""
+
+    id: str
+    revision: str
+    model_type: str
+    template: str
+    license: str
+    languages: list[str]
+    template_arguments: dict[str, bool | str] = {}
+    gated: bool = False
+    embedded: Embedded | None = None
+
+
+class Catalogue(Frozen):
+    """All entries by short name."""
+
+    entries: dict[str, Entry]
+
+    def find(self, id: str) -> Entry | None:
+        """The entry of a short name or hub id, if the catalogue has it."""
+        if id in self.entries:
+            return self.entries[id]
+        return next((entry for entry in self.entries.values() if entry.id == id), None)
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """Read the catalogue that ships with the kit."""
+    with as_file(files("lora_marketing.bases") / "catalogue.yaml") as path:
+        document = read_document(Path(path))
+    places = {("entries", *key): place for key, place in document.places.items()}
+    return validated(Catalogue, {"entries": document.value}, places)

@@ -1,0 +1,48 @@
+"""Dequantize a GGUF file once to a safetensors folder in the user cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lora_marketing.console import note
+from lora_marketing.errors import BaseModelError, Problem
+from lora_marketing.folders import appearing, cache_folder, file_sha256
+
+
+def converted(gguf: Path) -> Path:
+    """The safetensors folder of a GGUF base, made on first use.
+
+    Weights become bfloat16. The folder is named after the file's hash, so a changed file is
+    converted anew and an interrupted conversion leaves nothing behind.
+
+    Raises:
+        BaseModelError: transformers cannot read this GGUF file.
+    """
+    target = cache_folder() / "bases" / f"{gguf.stem}-{file_sha256(gguf)[:16]}"
+    if target.is_dir():
+        return target
+    note(f"Dequantizing {gguf.name} once into {target}")
+    with appearing(target) as staging:
+        _dequantize(gguf, staging)
+    return target
+
+
+def _dequantize(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            **where,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+            local_files_only=True,
+        )
+    except (ValueError, KeyError, NotImplementedError) as error:
+        fix = "use the model's safetensors folder instead"
+        raise BaseModelError(Problem("cannot read this GGUF file", str(gguf), str(error), fix=fix)) from error
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

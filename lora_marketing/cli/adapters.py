@@ -1,0 +1,132 @@
+"""`adapters ...`: look at the registry, move aliases, verify. No torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lora_marketing.console import result, rich_stdout
+from lora_marketing.errors import RegistryError
+
+app = typer.Typer(help="Look at published adapters, move aliases, verify.", no_args_is_help=True)
+
+Adapters = Annotated[Path, typer.Option("--adapters", help="The registry.")]
+Ref = Annotated[
+    str, typer.Argument(metavar="ADAPTER", help="brand/line, brand/line@alias or brand/line:digest.")
+]
+
+
+@app.command("list")
+def list_(adapters: Adapters = Path("adapters")) -> None:
+    """List every version with its aliases and figures."""
+    from rich.table import Table
+
+    from lora_marketing.registry.store import Registry
+
+    registry = Registry(adapters)
+    table = Table("adapter", "version", "aliases", "held-out loss", "stops", "base", "created", box=None)
+    for name in registry.names():
+        aliases = registry.aliases(name)
+        for version in registry.versions(name):
+            metrics = version.manifest.metrics
+            held = ", ".join(f"@{alias}" for alias, digest in aliases.items() if digest == version.digest)
+            loss = " → ".join(
+                f"{metrics[key]:.3f}" for key in ("base_loss", "held_out_loss") if key in metrics
+            )
+            stops = f"{metrics['stop_rate']:.0%}" if "stop_rate" in metrics else ""
+            base = version.manifest.base.id
+            table.add_row(str(name), version.digest[:16], held, loss, stops, base, version.manifest.created)
+    rich_stdout().print(table)
+
+
+@app.command()
+def show(adapter: Ref, adapters: Adapters = Path("adapters")) -> None:
+    """Print a version's manifest as JSON: recipe, data, base, packages, metrics, files."""
+    from lora_marketing.registry.names import AdapterRef
+    from lora_marketing.registry.store import Registry
+
+    version = Registry(adapters).resolve(AdapterRef.parse(adapter))
+    manifest = version.manifest.model_dump(mode="json")
+    result(json.dumps({"digest": version.digest, **manifest}, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def promote(
+    adapter: Ref,
+    to: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias to move.")] = "prod",
+    reason: Annotated[str | None, typer.Option(help="Kept in the history.")] = None,
+    adapters: Adapters = Path("adapters"),
+) -> None:
+    """Point an alias at a version."""
+    from lora_marketing.registry.names import AdapterRef
+    from lora_marketing.registry.store import Registry
+
+    version = Registry(adapters).promote(AdapterRef.parse(adapter), to, reason)
+    result(f"{version.name}@{to} is now {version.digest[:16]}")
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(metavar="BRAND/LINE")],
+    alias: Annotated[str, typer.Argument(metavar="ALIAS")] = "prod",
+    adapters: Adapters = Path("adapters"),
+) -> None:
+    """Point an alias back at the version it named before."""
+    from lora_marketing.registry.names import AdapterName
+    from lora_marketing.registry.store import Registry
+
+    version = Registry(adapters).rollback(AdapterName.parse(name), alias)
+    result(f"{version.name}@{alias} is again {version.digest[:16]}")
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="A")],
+    new: Annotated[str, typer.Argument(metavar="B")],
+    adapters: Adapters = Path("adapters"),
+) -> None:
+    """Show what differs between two versions: recipe, base, data, packages, metrics."""
+    from rich.table import Table
+
+    from lora_marketing.registry.names import AdapterRef
+    from lora_marketing.registry.store import Registry
+
+    registry = Registry(adapters)
+    a, b = (registry.resolve(AdapterRef.parse(ref)) for ref in (old, new))
+    table = Table("key", a.digest[:16], b.digest[:16], box=None)
+    for key, before, after in registry.diff(a, b):
+        table.add_row(key, _cell(before), _cell(after))
+    rich_stdout().print(table)
+
+
+@app.command()
+def verify(
+    adapter: Annotated[
+        str | None, typer.Argument(metavar="[ADAPTER]", help="All versions if left out.")
+    ] = None,
+    adapters: Adapters = Path("adapters"),
+) -> None:
+    """Hash every file again and compare with the manifest."""
+    from lora_marketing.registry.names import AdapterRef
+    from lora_marketing.registry.store import Registry
+
+    registry = Registry(adapters)
+    problems = []
+    if adapter:
+        versions = [registry.resolve(AdapterRef.parse(adapter))]
+    else:
+        versions = [version for name in registry.names() for version in registry.versions(name)]
+        problems = [problem for name in registry.names() for problem in registry.damaged(name)]
+    for version in versions:
+        found = registry.verify(version)
+        problems.extend(found)
+        result(f"{version.name}:{version.digest[:16]} {'DAMAGED' if found else 'ok'}")
+    if problems:
+        raise RegistryError(problems)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,79 @@
+"""`check` and `explain`: everything about recipes that needs no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lora_marketing.console import note, result
+from lora_marketing.errors import LoraMarketingError, Problem, RecipeError, nearest
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a key, as in --set train.epochs=2."),
+]
+
+
+def check(
+    recipes: Annotated[list[Path] | None, typer.Argument(metavar="RECIPE...", help="Recipe files.")] = None,
+    overrides: Overrides = None,
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print the JSON Schema for editors.")
+    ] = False,
+) -> None:
+    """Check recipes and their data, all problems at once. Loads no model."""
+    from lora_marketing.data import prepare
+    from lora_marketing.recipe import Recipe, load_recipe
+
+    if json_schema:
+        result(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+        return
+    if not recipes:
+        raise RecipeError(Problem("no recipe given", fix="lora-marketing check recipes/brands/*.yaml"))
+    problems: list[Problem] = []
+    for path in recipes:
+        try:
+            loaded = load_recipe(path, overrides or [])
+            data = prepare(loaded)
+        except LoraMarketingError as error:
+            problems.extend(error.problems)
+            continue
+        dropped = f", {data.duplicates_dropped} duplicates dropped" if data.duplicates_dropped else ""
+        result(f"{path}: {loaded.name}, {len(data.train)} + {len(data.validation)} rows{dropped}")
+    if problems:
+        raise RecipeError(problems)
+
+
+def explain(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file.")],
+    key: Annotated[str, typer.Argument(help="A key, such as train.learning_rate.")],
+    overrides: Overrides = None,
+) -> None:
+    """Say which value a key has, and which file and line set it."""
+    from lora_marketing.documents import dotted
+    from lora_marketing.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    values = _flat(loaded.recipe.model_dump(by_alias=True))
+    if key not in values:
+        raise RecipeError(Problem(f"unknown key {key}", allowed=nearest(key, values)))
+    history = next((list(h) for path, h in loaded.history.items() if dotted(path) == key), [])
+    result(f"{key} = {json.dumps(values[key], ensure_ascii=False, default=str)}")
+    if not history:
+        note("  the default")
+    for age, setting in enumerate(reversed(history)):
+        verb = "set" if age == 0 else "overrides"
+        result(f"  {verb} {json.dumps(setting.value, ensure_ascii=False)} at {setting.place}")
+
+
+def _flat(values: dict[str, object], head: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        here = f"{head}{name}"
+        flat[here] = value
+        if isinstance(value, dict):
+            flat |= _flat(value, here + ".")
+    return flat

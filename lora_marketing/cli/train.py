@@ -1,0 +1,51 @@
+"""`train`: from recipes to published adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lora_marketing.cli.recipes import Overrides
+from lora_marketing.console import note, result
+
+
+def train(
+    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipe files.")],
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest valid checkpoint.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train even if this very run is published.")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Run the whole recipe with a tiny random model of its kind.")
+    ] = False,
+    adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
+    runs: Annotated[Path, typer.Option(help="Where unfinished runs keep their checkpoints.")] = Path("runs"),
+) -> None:
+    """Train one adapter per recipe and publish it as @candidate.
+
+    The base is loaded once for recipes that share it. A recipe whose very run is already
+    published is left alone.
+    """
+    from lora_marketing.data import prepare
+    from lora_marketing.recipe import load_recipe
+    from lora_marketing.registry.store import Registry
+
+    jobs = [(loaded, prepare(loaded)) for loaded in (load_recipe(path, overrides or []) for path in recipes)]
+    if smoke:
+        from lora_marketing.smoke import smoke_run
+
+        for loaded, data in jobs:
+            result(smoke_run(loaded, data))
+        return
+    registry = Registry(adapters)
+    from lora_marketing.runs import BaseHolder, published_run, train_and_publish
+
+    holder = BaseHolder()
+    for loaded, data in jobs:
+        version = None if force else published_run(loaded, data, registry)
+        if version:
+            note(f"{loaded.name}: this run is already published")
+        else:
+            version = train_and_publish(loaded, data, holder, registry, runs, resume=resume)
+        result(f"{version.name}:{version.digest[:16]}")

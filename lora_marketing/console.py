@@ -1,0 +1,34 @@
+"""Words for people: progress and notes on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def note(text: str) -> None:
+    """Say one line on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def result(text: str) -> None:
+    """Write one result line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def rich_stderr() -> Console:
+    """A rich console on stderr, for progress and tables meant for people."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def rich_stdout() -> Console:
+    """A rich console on stdout, for tables that are the result."""
+    from rich.console import Console
+
+    return Console(highlight=False)

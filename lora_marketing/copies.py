@@ -1,0 +1,58 @@
+"""Written copy with its provenance, and the files it is kept in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lora_marketing.brand import Brief
+from lora_marketing.documents import Frozen, shown
+from lora_marketing.errors import DataError, Problem
+
+
+class Copy(Frozen):
+    """One written answer. `adapter` is None where the base wrote it with the brand's prompt."""
+
+    text: str
+    brand: str
+    line: str
+    adapter: str | None
+    digest: str | None
+    base: str
+    seed: int
+    variant: int
+    prompt_sha256: str
+    stopped: bool
+    tokens: int
+    brief: Brief
+
+
+def write_copies(path: Path, copies: Iterable[Copy]) -> None:
+    """Write one JSON object a line."""
+    path.write_text("".join(copy.model_dump_json() + "\n" for copy in copies), encoding="utf-8")
+
+
+def read_copies(path: Path) -> list[Copy]:
+    """Read what `generate --json` wrote.
+
+    Raises:
+        DataError: the file is missing or lines are broken, all at once.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(Problem("cannot be read", shown(path), got=str(error))) from error
+    problems: list[Problem] = []
+    copies: list[Copy] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            copies.append(Copy.model_validate(json.loads(line)))
+        except (json.JSONDecodeError, ValidationError) as error:
+            what = str(error).splitlines()[0]
+            problems.append(Problem("not a copy", f"{shown(path)}:{number}", got=what))
+    if problems or not copies:
+        raise DataError(problems or [Problem("no copies", shown(path))])
+    return copies

@@ -1,0 +1,100 @@
+"""A desk to write at: the base that some adapters share, loaded once, with all of them on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lora_marketing.bases.load import load_base
+from lora_marketing.brand import Brief
+from lora_marketing.copies import Copy
+from lora_marketing.errors import AdapterRefused, Problem
+from lora_marketing.recipe import load_recipe
+from lora_marketing.recipe.schema import BaseSection
+from lora_marketing.registry.names import AdapterRef
+from lora_marketing.registry.store import Registry
+from lora_marketing.runs import recipe_of
+from lora_marketing.writing.copywriter import Order, Voice, write_copy
+from lora_marketing.writing.sampling import Sampling
+from lora_marketing.writing.writer import Writer
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A Writer with its voices."""
+
+    writer: Writer
+    voices: Sequence[Voice]
+
+    @classmethod
+    def open(
+        cls, adapters: Path, refs: Sequence[str], recipe: Path | None = None, base_id: str | None = None
+    ) -> Desk:
+        """Resolve the adapters, load their base once, and put them all on it.
+
+        `recipe` adds the voice of its brand without an adapter; `base_id` says where the base
+        lies on this machine if the recipes' own word does not hold here.
+
+        Raises:
+            RegistryError: unknown adapters. AdapterRefused: they need different bases, or the load
+            gate refuses one. BaseModelError: the base cannot be loaded.
+        """
+        registry = Registry(adapters)
+        versions = [registry.resolve(AdapterRef.parse(ref)) for ref in refs]
+        sections: list[tuple[str, BaseSection]] = []
+        voices = []
+        for version in versions:
+            section, brand, line = recipe_of(version.manifest)
+            sections.append((str(version.name), section))
+            voices.append(Voice(brand, line, str(version.name), version.digest))
+        if recipe:
+            loaded = load_recipe(recipe)
+            sections.append((str(recipe), loaded.recipe.base))
+            voices.append(Voice(loaded.brand, loaded.recipe.brand.line))
+        section = _shared(sections)
+        if base_id:
+            section = section.model_copy(update={"id": base_id})
+        writer = Writer(load_base(section))
+        for version in versions:
+            writer.load(version)
+        return cls(writer, voices)
+
+    def write(
+        self,
+        briefs: Sequence[Brief],
+        variants: int,
+        sampling: Sampling,
+        *,
+        with_base: bool,
+        with_adapters: bool,
+    ) -> list[Copy]:
+        """Every brief in every voice, with the adapter, with the bare base, or both."""
+        voices = [voice for voice in self.voices if with_adapters and voice.adapter]
+        if with_base:
+            voices += list({(v.brand.name, v.line): Voice(v.brand, v.line) for v in self.voices}.values())
+        orders = [
+            Order(voice, brief, variant)
+            for brief in briefs
+            for variant in range(variants)
+            for voice in voices
+        ]
+        return write_copy(self.writer, orders, sampling)
+
+
+def _shared(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:
+    first, section = sections[0]
+    for name, other in sections[1:]:
+        if other != section:
+            raise AdapterRefused(
+                Problem(
+                    "these voices need different bases",
+                    got=f"{first}: {_told(section)}; {name}: {_told(other)}",
+                    fix="write with them in separate calls",
+                )
+            )
+    return section
+
+
+def _told(section: BaseSection) -> str:
+    return f"{section.id} {section.quantization} {section.compute_dtype}"

@@ -1,0 +1,1 @@
+"""Metrics: a number over many texts. One file per metric."""

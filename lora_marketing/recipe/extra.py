@@ -1,0 +1,104 @@
+"""Names that `train.extra` may hold: fields of the installed TRL's SFTConfig, read without importing it."""
+
+from __future__ import annotations
+
+import ast
+from importlib.util import find_spec
+from pathlib import Path
+
+from lora_marketing.errors import Problem, nearest
+
+OWNED = {
+    "activation_checkpointing": "train.activation_checkpointing",
+    "gradient_checkpointing": "train.activation_checkpointing",
+    "bf16": "base.compute_dtype",
+    "fp16": "base.compute_dtype",
+    "eval_steps": "eval.per_epoch",
+    "eval_strategy": "eval.per_epoch",
+    "gradient_accumulation_steps": "train.batch_size and train.micro_batch_size",
+    "learning_rate": "train.learning_rate",
+    "lr_scheduler_type": "train.scheduler",
+    "max_grad_norm": "train.max_grad_norm",
+    "max_length": "data.max_length",
+    "num_train_epochs": "train.epochs",
+    "optim": "train.optimizer",
+    "packing": "train.packing",
+    "per_device_eval_batch_size": "train.micro_batch_size",
+    "per_device_train_batch_size": "train.micro_batch_size",
+    "report_to": "train.report_to",
+    "seed": "train.seed",
+    "warmup_steps": "train.warmup_fraction",
+    "weight_decay": "train.weight_decay",
+}
+"""SFTConfig fields that a typed key of the recipe already sets."""
+
+FORBIDDEN = frozenset(
+    [
+        "output_dir",
+        "push_to_hub",
+        "hub_model_id",
+        "hub_token",
+        "save_strategy",
+        "save_steps",
+        "save_total_limit",
+        "do_train",
+        "do_eval",
+        "load_best_model_at_end",
+        "metric_for_best_model",
+        "greater_is_better",
+        "max_steps",
+        "completion_only_loss",
+        "assistant_only_loss",
+        "dataset_kwargs",
+        "model_init_kwargs",
+        "chat_template_path",
+        "eos_token",
+        "pad_token",
+        "remove_unused_columns",
+        "resume_from_checkpoint",
+        "auto_find_batch_size",
+        "logging_nan_inf_filter",
+    ]
+)
+"""Fields the kit itself depends on: crash-safe checkpoints, the render contract, the loss mask."""
+
+
+def extra_problems(names: list[str], where: str | None) -> list[Problem]:
+    """What is wrong with the names in `train.extra`."""
+    if not names:
+        return []
+    known = sft_config_fields()
+    problems = []
+    for name in names:
+        what = f"train.extra.{name} is not allowed"
+        if name in OWNED:
+            problems.append(Problem(what, where, fix=f"set {OWNED[name]} instead"))
+        elif name in FORBIDDEN:
+            problems.append(Problem(what, where, fix="the kit sets it; remove the key"))
+        elif name not in known:
+            problems.append(Problem(f"unknown key train.extra.{name}", where, allowed=nearest(name, known)))
+    return problems
+
+
+def sft_config_fields() -> frozenset[str]:
+    """Field names of SFTConfig and the classes it extends, from their source files."""
+    sources = (
+        ("trl", "trainer/sft_config.py"),
+        ("trl", "trainer/base_config.py"),
+        ("transformers", "training_args.py"),
+    )
+    return frozenset(name for package, file in sources for name in _dataclass_fields(package, file))
+
+
+def _dataclass_fields(package: str, file: str) -> list[str]:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return []
+    tree = ast.parse((Path(spec.origin).parent / file).read_text(encoding="utf-8"))
+    return [
+        node.target.id
+        for outer in tree.body
+        if isinstance(outer, ast.ClassDef)
+        for node in outer.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]

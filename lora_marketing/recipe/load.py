@@ -1,0 +1,200 @@
+"""From recipe files to one frozen Recipe: overlays, `--set`, strict keys, and who set what where."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lora_marketing.brand import Brand, load_brand
+from lora_marketing.documents import (
+    Document,
+    KeyPath,
+    Place,
+    dotted,
+    parse_scalar,
+    place_of,
+    read_document,
+    shown,
+    validated,
+)
+from lora_marketing.errors import DocumentError, LoraMarketingError, Problem, RecipeError, nearest
+from lora_marketing.recipe.extra import extra_problems
+from lora_marketing.recipe.schema import Recipe, path_keys
+from lora_marketing.recipe.variants import variant_problems
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One place that set a key: the value it gave, and the file and line."""
+
+    value: Any
+    place: Place
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A checked recipe, the brand it names, and the history of every key (oldest first)."""
+
+    path: Path
+    recipe: Recipe
+    brand: Brand
+    history: Mapping[KeyPath, Sequence[Setting]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """`brand/line`: the registry name of what this recipe trains."""
+        return f"{self.brand.name}/{self.recipe.brand.line}"
+
+    @property
+    def train_file(self) -> Path:
+        """The brand's texts."""
+        return Path(self.recipe.data.train)
+
+    @property
+    def validation_file(self) -> Path | None:
+        """Held-out texts, if the recipe names a file of them."""
+        return Path(self.recipe.data.validation) if self.recipe.data.validation else None
+
+    def portable(self) -> dict[str, Any]:
+        """The whole resolved recipe as plain data, paths relative to the recipe's folder."""
+        values = self.recipe.model_dump(mode="json")
+        for section, key in path_keys():
+            text = values[section][key]
+            if isinstance(text, str) and os.path.isabs(text):
+                values[section][key] = Path(os.path.relpath(text, self.path.parent)).as_posix()
+        return values
+
+    def digest(self) -> str:
+        """sha256 of the portable recipe: equal on every machine."""
+        text = json.dumps(self.portable(), sort_keys=True, ensure_ascii=False)
+        return sha256(text.encode()).hexdigest()
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Read a recipe with everything it extends, apply `path=value` overrides and check it whole.
+
+    Raises:
+        DocumentError: a file is missing or broken.
+        RecipeError: all unknown, missing, duplicate and ill-typed keys, and combinations that
+            cannot work, at once.
+    """
+    values, history = _merged(path, overrides)
+    places = {key: settings[-1].place for key, settings in history.items()}
+    recipe = validated(Recipe, values, {(): shown(path), **places})
+    problems = [
+        *variant_problems(recipe, place_of(("lora", "variant"), places)),
+        *extra_problems(list(recipe.train.extra), place_of(("train", "extra"), places)),
+        *_batch_problems(recipe, place_of(("train", "batch_size"), places)),
+        *_missing_files(recipe, places),
+    ]
+    brand: Brand | None = None
+    if Path(recipe.brand.profile).is_file():
+        try:
+            brand = load_brand(Path(recipe.brand.profile))
+        except LoraMarketingError as error:
+            problems.extend(error.problems)
+    if brand and recipe.brand.line not in brand.lines:
+        where = place_of(("brand", "line"), places)
+        problem = f'brand {brand.name} has no line "{recipe.brand.line}"'
+        problems.append(Problem(problem, where, allowed=nearest(recipe.brand.line, brand.lines)))
+    if problems or brand is None:
+        raise RecipeError(problems)
+    return LoadedRecipe(path, recipe, brand, history)
+
+
+def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[KeyPath, list[Setting]]]:
+    values: dict[str, Any] = {}
+    history: dict[KeyPath, list[Setting]] = {}
+    for document in _chain(path, ()):
+        own = {key: value for key, value in document.value.items() if key != "extends"}
+        _overlay(values, _with_absolute_paths(own, document.path.parent), document.places, history, ())
+    for override in overrides:
+        key, value = _parse_override(override)
+        place = f"--set {override}"
+        nested: Any = value
+        for part in reversed(key):
+            nested = {part: nested}
+        nested = _with_absolute_paths(nested, Path.cwd())
+        _overlay(values, nested, {key[:n]: place for n in range(len(key) + 1)}, history, ())
+    return values, history
+
+
+def _chain(path: Path, below: tuple[Path, ...]) -> Iterator[Document]:
+    """The documents of a recipe, farthest ancestor first; of several parents the later wins."""
+    resolved = path.resolve()
+    if resolved in below:
+        circle = " -> ".join(shown(step) for step in (*below, resolved))
+        raise RecipeError(Problem("extends runs in a circle", shown(path), got=circle))
+    document = read_document(path)
+    parents = document.value.get("extends", [])
+    parents = [parents] if isinstance(parents, str) else parents
+    where = document.places.get(("extends",))
+    if not (isinstance(parents, list) and all(isinstance(parent, str) for parent in parents)):
+        allowed = "a path or a list of paths"
+        raise RecipeError(Problem("extends is not allowed", where, got=repr(parents), allowed=allowed))
+    for parent in parents:
+        if not (path.parent / parent).is_file():
+            raise DocumentError(Problem("extends a file that is not there", where, got=parent))
+        yield from _chain(path.parent / parent, (*below, resolved))
+    yield document
+
+
+def _overlay(
+    values: dict[str, Any],
+    upper: Mapping[str, Any],
+    places: Mapping[KeyPath, Place],
+    history: dict[KeyPath, list[Setting]],
+    path: KeyPath,
+) -> None:
+    """Lay `upper` over `values`: mappings merge, everything else replaces."""
+    for key, value in upper.items():
+        here = (*path, key)
+        history.setdefault(here, []).append(Setting(value, place_of(here, places) or "?"))
+        if isinstance(value, Mapping):
+            if not isinstance(values.get(key), dict):
+                values[key] = {}
+            _overlay(values[key], value, places, history, here)
+        else:
+            values[key] = value
+
+
+def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Copy `values` with the path keys made absolute from the folder of the file that set them."""
+    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    for section, key in path_keys():
+        inner = copy.get(section)
+        if not (isinstance(inner, dict) and isinstance(inner.get(key), str)):
+            continue
+        if section != "base" or inner[key].startswith((".", "/", "~")):
+            inner[key] = os.path.abspath(folder / Path(inner[key]).expanduser())
+    return copy
+
+
+def _parse_override(text: str) -> tuple[tuple[str, ...], Any]:
+    key, separator, value = text.partition("=")
+    if not (separator and key):
+        raise RecipeError(Problem("--set needs path=value", got=text, allowed="--set train.epochs=2"))
+    return tuple(key.split(".")), parse_scalar(value)
+
+
+def _batch_problems(recipe: Recipe, where: Place | None) -> Iterator[Problem]:
+    train = recipe.train
+    if train.batch_size % min(train.micro_batch_size, train.batch_size):
+        yield Problem(
+            "train.batch_size must be a multiple of train.micro_batch_size",
+            where,
+            got=f"{train.batch_size} and {train.micro_batch_size}",
+        )
+
+
+def _missing_files(recipe: Recipe, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
+    for section, key in sorted(path_keys() - {("base", "id")}):
+        text = getattr(getattr(recipe, section), key)
+        if text is not None and not Path(text).is_file():
+            what = f"{dotted((section, key))} is not there"
+            yield Problem(what, place_of((section, key), places), got=shown(Path(text)))

@@ -1,0 +1,124 @@
+"""The typed sections of a recipe. Defaults are what works for LoRA on a 4-bit base.
+
+Every key a recipe may hold stands here; everything else of TRL's SFTConfig is reached through
+`train.extra`, whose names are checked against the installed TRL.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from lora_marketing.brand import Slug
+from lora_marketing.documents import Frozen
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+IS_PATH = {"format": "path"}
+"""Marks keys whose value is a path relative to the file that sets it."""
+
+
+class BaseSection(Frozen):
+    """Which foundation model, how it is quantized and computed."""
+
+    id: Annotated[str, Field(min_length=1, json_schema_extra=IS_PATH)]
+    revision: str | None = None
+    quantization: Literal["nf4", "none"] = "nf4"
+    double_quantization: bool = True
+    compute_dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    template_arguments: dict[str, bool | str] = {}
+
+
+class LoraSection(Frozen):
+    """The adapter: variant, size, and which linear layers it sits on."""
+
+    variant: str = "plain"
+    rank: Annotated[int, Field(ge=1, le=1024)] = 16
+    alpha: Positive = 32
+    dropout: Fraction = 0.0
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
+    b_learning_rate_ratio: Annotated[float, Field(ge=1)] = 16.0
+
+
+class DataSection(Frozen):
+    """The brand's texts, and what happens to rows that are too long."""
+
+    train: Annotated[str, Field(json_schema_extra=IS_PATH)]
+    validation: Annotated[str | None, Field(json_schema_extra=IS_PATH)] = None
+    validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    max_length: Positive = 1024
+    overlong: Literal["error", "drop"] = "error"
+
+
+class TrainSection(Frozen):
+    """One optimizer step sees `batch_size` rows, computed `micro_batch_size` at a time."""
+
+    epochs: PositiveFloat = 3.0
+    batch_size: Positive = 16
+    micro_batch_size: Positive = 16
+    packing: Literal["prefix_tree", "padded"] = "prefix_tree"
+    learning_rate: PositiveFloat = 2e-4
+    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
+    warmup_fraction: Fraction = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
+    optimizer: str = "adamw_torch"
+    activation_checkpointing: bool = False
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 13
+    report_to: list[Literal["tensorboard", "mlflow", "trackio", "wandb"]] = []
+    extra: dict[str, Any] = {}
+
+
+class EvalSection(Frozen):
+    """How often the validation loss is taken, when to stop, and the stop-rate test."""
+
+    per_epoch: Positive = 2
+    patience: Positive = 4
+    briefs: Annotated[int, Field(ge=0)] = 8
+    max_new_tokens: Positive = 120
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+
+
+class BrandSection(Frozen):
+    """Whose voice, and which product line of it."""
+
+    profile: Annotated[str, Field(json_schema_extra=IS_PATH)]
+    line: Slug
+
+
+class BudgetSection(Frozen):
+    """What one run may cost. A run that reaches `minutes` stops at its next checkpoint."""
+
+    memory_gib: PositiveFloat | None = None
+    minutes: PositiveFloat | None = None
+
+
+class Recipe(Frozen):
+    """One training run, whole. Saved inside the adapter that it made."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, title="lora-marketing recipe", serialize_by_alias=True
+    )
+
+    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
+    base: BaseSection
+    lora: LoraSection = LoraSection()
+    data: DataSection
+    train: TrainSection = TrainSection()
+    eval: EvalSection = EvalSection()
+    brand: BrandSection
+    budget: BudgetSection = BudgetSection()
+
+
+def path_keys() -> frozenset[tuple[str, str]]:
+    """The (section, key) pairs whose values are paths."""
+    found = set()
+    for section, info in Recipe.model_fields.items():
+        for key, inner in getattr(info.annotation, "model_fields", {}).items():
+            if inner.json_schema_extra == IS_PATH:
+                found.add((section, key))
+    return frozenset(found)

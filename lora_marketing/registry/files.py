@@ -1,0 +1,102 @@
+"""Files that are what they seem, and that are on the disk before anyone is told their name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from lora_marketing.errors import AdapterRefused, Problem
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+README = "README.md"
+LOSS_PLOT = "loss.png"
+MANIFEST = "manifest.json"
+
+REQUIRED = (CONFIG, WEIGHTS, README)
+ALLOWED = (*REQUIRED, LOSS_PLOT)
+"""What a person may publish; the manifest is written by the registry."""
+
+READ_ONLY = 0o444
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading. Never follows a link, never waits on a pipe.
+
+    Raises:
+        AdapterRefused: missing, unreadable, a link, a folder, a pipe or a device.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        reason = "a symbolic link" if path.is_symlink() else error.strerror
+        raise AdapterRefused(Problem("cannot be read", str(path), reason, "a regular file")) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise AdapterRefused(Problem("is not a regular file", str(path), fix="put the file itself there"))
+    return open(descriptor, "rb")
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes.
+
+    Raises:
+        AdapterRefused: larger, or not a readable regular file.
+    """
+    with open_regular(path) as file:
+        raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise AdapterRefused(Problem("is too large", str(path), allowed=f"at most {limit:,} bytes"))
+    return raw
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a regular file, in hex."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_durable(source: Path, target: Path) -> str:
+    """Copy a regular file to the new, read-only file `target`; return the SHA-256 of the bytes copied."""
+    digest = hashlib.sha256()
+    with open_regular(source) as reader, target.open("xb") as writer:
+        while chunk := reader.read(1 << 20):
+            digest.update(chunk)
+            writer.write(chunk)
+        _settle(writer, target)
+    return digest.hexdigest()
+
+
+def write_durable(target: Path, raw: bytes) -> None:
+    """Write the new, read-only file `target`."""
+    with target.open("xb") as writer:
+        writer.write(raw)
+        _settle(writer, target)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk: without it a rename may be lost with the power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents, each on the disk before the next one."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    fsync_folder(folder.parent)
+
+
+def _settle(writer: BinaryIO, target: Path) -> None:
+    writer.flush()
+    target.chmod(READ_ONLY)
+    os.fsync(writer.fileno())

@@ -1,0 +1,106 @@
+"""The moves of aliases: one line each, appended and never rewritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lora_marketing.registry import strict_json
+from lora_marketing.registry.files import fsync_folder, open_regular
+
+ROLLBACK = "rollback"
+"""The reason that marks a move back; `previous_target` must tell it from a promotion."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """At `time`, `alias` stopped meaning digest `source` and began to mean `target`."""
+
+    time: str
+    alias: str
+    source: str | None
+    target: str
+    reason: str | None
+
+
+def append_move(path: Path, move: Move) -> None:
+    """Add one line to the history and bring it to the disk."""
+    line = strict_json.dumps(
+        {
+            "time": move.time,
+            "alias": move.alias,
+            "from": move.source,
+            "to": move.target,
+            "reason": move.reason,
+        }
+    )
+    is_new = not path.exists()
+    # A line torn by a full disk or a kill stays alone, so that this one can be read.
+    start = "" if is_new or _ends_with_newline(path) else "\n"
+    with path.open("ab") as file:
+        file.write(f"{start}{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        fsync_folder(path.parent)
+
+
+def read_moves(path: Path) -> tuple[Move, ...]:
+    """All moves, oldest first. Torn lines are left out: the alias files are the truth."""
+    if not path.exists():
+        return ()
+    with open_regular(path) as file:
+        moves = [_move(line) for line in file.read().split(b"\n")]
+    return tuple(move for move in moves if move is not None)
+
+
+def previous_target(moves: Iterable[Move], alias: str, current: str) -> str | None:
+    """The digest that `alias` meant before `current`; None if there was none.
+
+    Going back twice goes back two promotions: a move back undoes a promotion and does not add one.
+    """
+    trail: list[str] = []
+    for move in moves:
+        if move.alias != alias:
+            continue
+        if move.source is not None and trail[-1:] != [move.source]:
+            trail.append(move.source)  # the line of the move to it was lost in a crash
+        if move.reason == ROLLBACK and move.target in trail:
+            _cut_after(trail, move.target)
+        else:
+            trail.append(move.target)
+    if current in trail:
+        # also when its own line was lost: never forward to what had been taken back
+        _cut_after(trail, current)
+        trail.pop()
+    return trail[-1] if trail else None
+
+
+def _cut_after(trail: list[str], digest: str) -> None:
+    while trail[-1] != digest:
+        trail.pop()
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open_regular(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        return file.read() in (b"", b"\n")
+
+
+def _move(line: bytes) -> Move | None:
+    try:
+        value = strict_json.loads(line)
+    except strict_json.NotStrictJson:
+        return None
+    if not isinstance(value, dict) or value.keys() != {"time", "alias", "from", "to", "reason"}:
+        return None
+    optional = (value["from"], value["reason"])
+    required = (value["time"], value["alias"], value["to"])
+    if not all(isinstance(item, str) for item in required):
+        return None
+    if not all(item is None or isinstance(item, str) for item in optional):
+        return None
+    return Move(value["time"], value["alias"], value["from"], value["to"], value["reason"])

@@ -1,0 +1,158 @@
+"""One run from recipe to published version: train, measure the stop rate, publish."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lora_marketing import __version__
+from lora_marketing.brand import Brand
+from lora_marketing.console import note
+from lora_marketing.data import Dataset
+from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.recipe.schema import BaseSection
+from lora_marketing.registry.manifest import Manifest
+from lora_marketing.registry.names import AdapterName
+from lora_marketing.registry.store import Registry
+from lora_marketing.registry.version import Version
+from lora_marketing.tasks import messages
+
+if TYPE_CHECKING:
+    from lora_marketing.bases.load import LoadedBase
+
+PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "safetensors")
+
+
+class BaseHolder:
+    """Keeps the last base loaded, so that runs in a row share it."""
+
+    def __init__(self) -> None:
+        self._held: tuple[BaseSection, LoadedBase] | None = None
+
+    def get(self, section: BaseSection) -> LoadedBase:
+        """The loaded base of a recipe's section."""
+        from lora_marketing.bases.load import load_base
+
+        if self._held is None or self._held[0] != section:
+            self._held = None
+            self._held = (section, load_base(section))
+        return self._held[1]
+
+
+def recorded_recipe(loaded: LoadedRecipe) -> dict[str, Any]:
+    """What a manifest keeps of a recipe: every key resolved, and the brand profile itself."""
+    return {**loaded.portable(), "brand_profile": loaded.brand.model_dump(mode="json", by_alias=True)}
+
+
+def recorded_data(loaded: LoadedRecipe, data: Dataset) -> dict[str, str | int | float]:
+    """What a manifest keeps of the data: hashes of rows and of the chats they become."""
+    chats = [[*messages(row.brief(), loaded.brand), row.text] for row in (*data.train, *data.validation)]
+    text = json.dumps(chats, ensure_ascii=False)
+    return {**data.hashes(), "chats_sha256": sha256(text.encode()).hexdigest()}
+
+
+def recipe_of(manifest: Manifest) -> tuple[BaseSection, Brand, str]:
+    """Base section, brand and line that a published version was trained with."""
+    recipe: Mapping[str, Any] = manifest.recipe
+    base = BaseSection.model_validate(recipe["base"])
+    return base, Brand.model_validate(recipe["brand_profile"]), recipe["brand"]["line"]
+
+
+def published_run(loaded: LoadedRecipe, data: Dataset, registry: Registry) -> Version | None:
+    """The newest published version of exactly this recipe, brand and data, if there is one."""
+    name = AdapterName.parse(loaded.name)
+    recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
+    same = [
+        version
+        for version in registry.versions(name)
+        if version.manifest.recipe == recipe and version.manifest.data == rows
+    ]
+    return max(same, key=lambda version: version.manifest.created, default=None)
+
+
+def train_and_publish(
+    loaded: LoadedRecipe,
+    data: Dataset,
+    holder: BaseHolder,
+    registry: Registry,
+    runs: Path,
+    *,
+    resume: bool,
+) -> Version:
+    """Train a recipe and publish the result as @candidate; its checkpoints are then deleted.
+
+    The run folder is named after everything that decides the result, so `resume` can only go
+    on from checkpoints of the very same run.
+    """
+    from lora_marketing.training.card import draw_loss_curve, model_card
+    from lora_marketing.training.train import render_dataset, train
+
+    base = holder.get(loaded.recipe.base)
+    rendered = render_dataset(data, loaded, base)
+    recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
+    run = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint)
+    trained = train(loaded, rendered, base, run, resume=resume)
+    rate = stop_rate(loaded, data, base, trained.folder)
+    metrics = trained.metrics if rate is None else {**trained.metrics, "stop_rate": rate}
+    draw_loss_curve(trained.folder / "loss.png", trained.points, loaded.name)
+    card = model_card(loaded, base.pin.id, metrics)
+    (trained.folder / "README.md").write_text(card, encoding="utf-8")
+    manifest = Manifest(
+        name=loaded.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        recipe=recipe,
+        data=rows,
+        base=base.pin,
+        packages=package_versions(),
+        seed=loaded.recipe.train.seed,
+        metrics=metrics,
+    )
+    published = registry.publish(AdapterName.parse(loaded.name), trained.folder, manifest)
+    shutil.rmtree(run, ignore_errors=True)
+    stops = "" if rate is None else f", stop rate {rate:.0%}"
+    note(
+        f"{loaded.name}: held-out loss {metrics['base_loss']:.3f} -> {metrics['held_out_loss']:.3f}{stops},"
+        f" published as {published.digest[:16]} @candidate"
+    )
+    return published
+
+
+def stop_rate(loaded: LoadedRecipe, data: Dataset, base: LoadedBase, folder: Path) -> float | None:
+    """Share of validation briefs whose copy ends by itself within `eval.max_new_tokens`."""
+    from lora_marketing.writing.copywriter import Order, Voice, write_copy
+    from lora_marketing.writing.sampling import Sampling
+    from lora_marketing.writing.writer import Writer
+
+    settings = loaded.recipe.eval
+    briefs = [row.brief() for row in data.validation[: settings.briefs]]
+    if not briefs:
+        return None
+    writer = Writer(base)
+    try:
+        writer.load_folder("trained", folder)
+        voice = Voice(loaded.brand, loaded.recipe.brand.line, loaded.name, "trained")
+        sampling = Sampling(
+            loaded.recipe.train.seed, settings.temperature, settings.top_p, settings.max_new_tokens
+        )
+        copies = write_copy(writer, [Order(voice, brief) for brief in briefs], sampling)
+    finally:
+        writer.close()
+    return sum(copy.stopped for copy in copies) / len(copies)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the kit and of every package that can change a result."""
+    return {"lora_marketing": __version__, **{name: package_version(name) for name in PACKAGES}}
+
+
+def _run_name(
+    loaded: LoadedRecipe, recipe: Mapping[str, Any], rows: Mapping[str, Any], fingerprint: str
+) -> str:
+    text = json.dumps([recipe, rows, fingerprint, package_versions()], sort_keys=True, ensure_ascii=False)
+    return f"{loaded.brand.name}-{loaded.recipe.brand.line}-{sha256(text.encode()).hexdigest()[:12]}"

@@ -1,0 +1,41 @@
+"""Tasks: how a brief becomes chat messages. One file per task; training and generation share it."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypedDict, cast
+
+from lora_marketing.brand import Brand, Brief
+from lora_marketing.shelf import module, names
+
+
+class Message(TypedDict):
+    """One chat turn, as chat templates expect it."""
+
+    role: str
+    content: str
+
+
+class Task(Protocol):
+    """What a task file offers."""
+
+    def messages(self, brief: Brief, brand: Brand) -> list[Message]:
+        """The chat up to the point where the answer begins."""
+
+
+def task_names() -> tuple[str, ...]:
+    """All tasks on the shelf."""
+    return names(__name__, ".py")
+
+
+def load_task(name: str) -> Task:
+    """Import one task.
+
+    Raises:
+        UnknownName: no such task.
+    """
+    return cast(Task, module(__name__, name))
+
+
+def messages(brief: Brief, brand: Brand) -> list[Message]:
+    """The chat for `brief`. The only prompt builder: training rows and generation both use it."""
+    return load_task(brief.task).messages(brief, brand)

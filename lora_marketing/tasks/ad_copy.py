@@ -1,0 +1,79 @@
+"""Ad copy: what is the same for all briefs of a brand comes first, so that it is computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lora_marketing.brand import Brand, Brief
+from lora_marketing.channels import load_channel, load_limit
+from lora_marketing.tasks import Message
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The prompt's fixed words in one language."""
+
+    system: str
+    facts: str
+    order: str
+    limit: str
+    product: str
+    audience: str
+    notes: str
+    pair: str
+
+
+_ENGLISH = _Words(
+    system="You write copy for {name}. {guide}",
+    facts="Facts: {facts}",
+    order="Write one {field} for {channel}.",
+    limit=" At most {limit} characters.",
+    product="Product: {product}",
+    audience="Audience: {audience}",
+    notes="Notes: {notes}",
+    pair="{key}: {value}",
+)
+_CHINESE = _Words(
+    system="你为{name}写文案。{guide}",
+    facts="事实：{facts}",
+    order="为{channel}写一条 {field}。",
+    limit="不超过 {limit} 个字符。",
+    product="产品：{product}",
+    audience="受众：{audience}",
+    notes="备注：{notes}",
+    pair="{key}：{value}",
+)
+
+
+def messages(brief: Brief, brand: Brand) -> list[Message]:
+    """System turn with the brand's guide and facts, user turn with the brief.
+
+    Raises:
+        UnknownName: the brief's channel or field is not on the shelf.
+    """
+    words = _CHINESE if brand.language == "zh" else _ENGLISH
+    return [
+        {"role": "system", "content": _system(brand, words)},
+        {"role": "user", "content": _user(brief, brand, words)},
+    ]
+
+
+def _system(brand: Brand, words: _Words) -> str:
+    parts = [words.system.format(name=brand.display_name, guide=brand.guide)]
+    if brand.facts:
+        parts.append(words.facts.format(facts=" ".join(brand.facts)))
+    return "\n".join(parts)
+
+
+def _user(brief: Brief, brand: Brand, words: _Words) -> str:
+    limit = load_limit(brief.channel, brief.field)
+    most = limit.recommended or limit.max
+    order = words.order.format(field=brief.field.replace("_", " "), channel=load_channel(brief.channel).title)
+    lines = [order + (words.limit.format(limit=most) if most else "")]
+    lines.append(words.product.format(product=brief.product))
+    lines += [words.pair.format(key=key, value=value) for key, value in brief.attributes.items()]
+    if brief.audience:
+        lines.append(words.audience.format(audience=brief.audience))
+    if brief.notes:
+        lines.append(words.notes.format(notes=brief.notes))
+    return "\n".join(lines)

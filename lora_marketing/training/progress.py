@@ -1,0 +1,108 @@
+"""Live progress of a run on stderr: loss, tokens per second, time left, memory."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from lora_marketing.console import note, rich_stderr
+
+
+@dataclass(frozen=True)
+class LogPoint:
+    """One logged step. `eval_loss` is None where no evaluation was taken."""
+
+    step: int
+    loss: float | None
+    eval_loss: float | None
+
+
+@dataclass
+class ProgressCallback(TrainerCallback):
+    """Shows a bar on a terminal, one line per evaluation elsewhere, and collects the loss curve.
+
+    Tokens per second count the rows' own tokens, without padding and before prefixes are merged.
+    """
+
+    title: str
+    points: list[LogPoint] = field(default_factory=list)
+    tokens_per_second: float = 0.0
+    _started: float = 0.0
+    _first_step: int = 0
+    _loss: float = float("nan")
+    _eval_loss: float | None = None
+    _bar: Progress | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the clock and, on a terminal, the bar."""
+        self._started, self._first_step = time.monotonic(), state.global_step
+        console = rich_stderr()
+        if console.is_terminal:
+            columns = (TextColumn(self.title), BarColumn(), TextColumn("{task.description}"))
+            self._bar = Progress(*columns, console=console)
+            self._bar.add_task("starting", total=state.max_steps, completed=state.global_step)
+            self._bar.start()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Note the losses of this step and show them."""
+        logs = logs or {}
+        if "loss" in logs:
+            self._loss = float(logs["loss"])
+            self.points.append(LogPoint(state.global_step, self._loss, None))
+        if "eval_loss" in logs:
+            self._eval_loss = float(logs["eval_loss"])
+            self.points.append(LogPoint(state.global_step, None, self._eval_loss))
+        if "num_tokens" in logs:
+            self.tokens_per_second = float(logs["num_tokens"]) / self._elapsed()
+        if self._bar:
+            self._bar.update(
+                self._bar.task_ids[0], completed=state.global_step, description=self._line(state)
+            )
+        elif "eval_loss" in logs and self._started:
+            note(f"{self.title}  {self._line(state)}")
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Leave the last state of the bar on the screen."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop the bar, also after an error."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+    def _elapsed(self) -> float:
+        return max(time.monotonic() - self._started, 1e-9)
+
+    def _line(self, state: TrainerState) -> str:
+        done = state.global_step - self._first_step
+        left = self._elapsed() / done * (state.max_steps - state.global_step) if done else 0.0
+        held_out = f"  held-out {self._eval_loss:.3f}" if self._eval_loss is not None else ""
+        return (
+            f"step {state.global_step}/{state.max_steps}  loss {self._loss:.3f}{held_out}"
+            f"  {self.tokens_per_second:.0f} tok/s  {left / 60:.1f} min left  {peak_memory_gib():.1f} GiB"
+        )
+
+
+def peak_memory_gib() -> float:
+    """Peak memory so far in GiB: allocated on the GPU if there is one, else this process's peak."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

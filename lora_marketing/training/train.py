@@ -1,0 +1,298 @@
+"""Train one adapter: rows rendered and proven, SFTTrainer run, best checkpoint kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from peft import LoraConfig, PeftModel
+from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, set_seed
+from trl import SFTConfig
+
+from lora_marketing.bases.load import LoadedBase
+from lora_marketing.bases.render import Rendered, render_example
+from lora_marketing.brand import Brand, Example
+from lora_marketing.console import note
+from lora_marketing.data import Dataset
+from lora_marketing.errors import DataError, Problem, TrainingError
+from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
+from lora_marketing.training.budget import BudgetCallback
+from lora_marketing.training.checkpoints import CheckpointVault
+from lora_marketing.training.collate import TreeCollator, sliding_window_of, tree_refusal
+from lora_marketing.training.progress import LogPoint, ProgressCallback, peak_memory_gib
+from lora_marketing.training.trainer import BrandTrainer, load_weights
+
+
+@dataclass(frozen=True)
+class TrainedAdapter:
+    """A finished run: PEFT's two files in `folder`, its figures, and the loss curve's points."""
+
+    folder: Path
+    metrics: dict[str, float]
+    points: Sequence[LogPoint]
+
+
+@dataclass(frozen=True)
+class RenderedData:
+    """Token ids of both splits, and how many rows were dropped as too long."""
+
+    train: Sequence[Rendered]
+    validation: Sequence[Rendered]
+    overlong_dropped: int
+
+
+def render_dataset(dataset: Dataset, loaded: LoadedRecipe, base: LoadedBase) -> RenderedData:
+    """Render every row, which proves the render contract before the first step.
+
+    Raises:
+        RenderContractError: the base's chat template breaks it.
+        DataError: rows longer than `data.max_length`, unless `data.overlong` is `drop`.
+    """
+    train = _rendered(dataset.train, loaded.brand, base)
+    validation = _rendered(dataset.validation, loaded.brand, base)
+    limit = loaded.recipe.data.max_length
+    overlong = [row for row in (*train, *validation) if len(row.input_ids) > limit]
+    if overlong and loaded.recipe.data.overlong == "error":
+        worst = max(overlong, key=lambda row: len(row.input_ids))
+        raise DataError(
+            Problem(
+                f"{len(overlong)} rows are longer than data.max_length",
+                got=f"row {worst.id} has {len(worst.input_ids)} tokens",
+                allowed=f"at most {limit}",
+                fix="raise data.max_length, shorten the rows, or set data.overlong: drop",
+            )
+        )
+    long_ids = {row.id for row in overlong}
+    kept = [row for row in train if row.id not in long_ids]
+    kept_validation = [row for row in validation if row.id not in long_ids]
+    if not (kept and kept_validation):
+        raise DataError(Problem("every row is longer than data.max_length", allowed=f"at most {limit}"))
+    return RenderedData(kept, kept_validation, len(overlong))
+
+
+def _rendered(rows: Sequence[Example], brand: Brand, base: LoadedBase) -> list[Rendered]:
+    return [render_example(row, brand, base) for row in rows]
+
+
+def train(
+    loaded: LoadedRecipe, data: RenderedData, base: LoadedBase, run: Path, *, resume: bool
+) -> TrainedAdapter:
+    """Train the recipe's adapter in the folder `run` and leave the base as it was found.
+
+    With `resume`, training goes on from the newest valid checkpoint and ends with the same
+    weights as an uninterrupted run (bit for bit on the CPU).
+
+    Raises:
+        TrainingError: NaN loss, or the best checkpoint was lost.
+    """
+    vault = CheckpointVault(run / "checkpoints")
+    if not resume:
+        vault.clear()
+    start = vault.newest_valid() if resume else None
+    progress = ProgressCallback(loaded.name)
+    trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
+    try:
+        base_loss = _base_loss(trainer, run)
+        progress.points.clear()
+        progress.points.append(LogPoint(0, None, base_loss))
+        set_seed(loaded.recipe.train.seed)
+        outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
+        best = trainer.state.best_global_step
+        if best is None:
+            raise TrainingError(Problem("training ended without an evaluation", fix="raise train.epochs"))
+        load_weights(trainer.model, vault.require(best))
+        folder = _save_adapter(trainer.model, base, run / "adapter")
+        metrics = {
+            "base_loss": base_loss,
+            "held_out_loss": float(trainer.state.best_metric),
+            "train_loss": float(outcome.training_loss),
+            "steps": float(trainer.state.global_step),
+            "best_step": float(best),
+            "tokens_per_second": round(progress.tokens_per_second, 1),
+            "peak_memory_gib": round(peak_memory_gib(), 2),
+            "overlong_dropped": float(data.overlong_dropped),
+        }
+        return TrainedAdapter(folder, metrics, _curve(trainer, base_loss))
+    finally:
+        progress.close()
+        _restore_base(trainer.model, base.model)
+
+
+def _build_trainer(
+    recipe: Recipe,
+    data: RenderedData,
+    base: LoadedBase,
+    vault: CheckpointVault,
+    run: Path,
+    progress: ProgressCallback,
+) -> BrandTrainer:
+    refusal = tree_refusal(base.model.config) if recipe.train.packing == "prefix_tree" else "the recipe asks"
+    if refusal and recipe.train.packing == "prefix_tree":
+        note(f"Training on padded batches: {refusal}")
+    collator = None if refusal else TreeCollator(sliding_window_of(base.model.config))
+    trainer = BrandTrainer(
+        vault=vault,
+        variant=VARIANTS[recipe.lora.variant],
+        b_ratio=recipe.lora.b_learning_rate_ratio,
+        model=base.model,
+        args=sft_config(recipe, len(data.train), run),
+        train_dataset=_hf_dataset(data.train),
+        eval_dataset=_hf_dataset(data.validation),
+        processing_class=base.tokenizer,
+        data_collator=collator,
+        peft_config=lora_config(recipe, base),
+        callbacks=[
+            progress,
+            EarlyStoppingCallback(recipe.eval.patience),
+            BudgetCallback(recipe.budget.minutes),
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if VARIANTS[recipe.lora.variant].loftq:
+        _start_from_quantisation_error(trainer.model, base)
+    return trainer
+
+
+def sft_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig:
+    """TRL's arguments for a recipe with `rows` training rows."""
+    settings, micro = recipe.train, min(recipe.train.micro_batch_size, recipe.train.batch_size)
+    per_epoch = math.ceil(rows / settings.batch_size)
+    every = max(1, per_epoch // recipe.eval.per_epoch)
+    on_gpu = torch.cuda.is_available()
+    try:
+        return SFTConfig(
+            output_dir=str(run),
+            num_train_epochs=settings.epochs,
+            per_device_train_batch_size=micro,
+            per_device_eval_batch_size=micro,
+            gradient_accumulation_steps=settings.batch_size // micro,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type=settings.scheduler,
+            warmup_steps=round(settings.warmup_fraction * math.ceil(per_epoch * settings.epochs)),
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm,
+            optim=settings.optimizer,
+            seed=settings.seed,
+            activation_checkpointing=settings.activation_checkpointing,
+            gradient_checkpointing=settings.activation_checkpointing,
+            bf16=recipe.base.compute_dtype == "bfloat16",
+            fp16=recipe.base.compute_dtype == "float16",
+            use_cpu=not on_gpu,
+            dataloader_pin_memory=on_gpu,
+            max_length=None,
+            remove_unused_columns=False,
+            eval_strategy="steps",
+            eval_steps=every,
+            save_strategy="steps",
+            save_steps=every,
+            metric_for_best_model="eval_loss",
+            greater_is_better=False,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            disable_tqdm=True,
+            report_to=list(settings.report_to) or "none",
+            **settings.extra,
+        )
+    except (TypeError, ValueError) as error:
+        got = str(error)
+        raise TrainingError(Problem("TRL refuses these settings", got=got, fix="see train.extra")) from error
+
+
+def lora_config(recipe: Recipe, base: LoadedBase) -> LoraConfig:
+    """PEFT's configuration for a recipe on a base."""
+    variant = VARIANTS[recipe.lora.variant]
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=recipe.lora.rank,
+        lora_alpha=recipe.lora.alpha,
+        lora_dropout=recipe.lora.dropout,
+        target_modules=target_modules(recipe, base),
+        use_rslora=variant.use_rslora,
+        use_dora=variant.use_dora,
+    )
+
+
+def target_modules(recipe: Recipe, base: LoadedBase) -> list[str]:
+    """Names of the layers to adapt: short names (`q_proj`), or full ones where short ones would
+    also match layers outside the text decoder.
+
+    Raises:
+        TrainingError: the recipe names a layer that the base does not have.
+    """
+    short = {name.rpartition(".")[2] for name in base.linear_shapes}
+    wanted = short if recipe.lora.target_modules == "all-linear" else set(recipe.lora.target_modules)
+    missing = wanted - short
+    if missing:
+        problem = "lora.target_modules names layers that the base does not have"
+        raise TrainingError(
+            Problem(problem, got=", ".join(sorted(missing)), allowed=", ".join(sorted(short)))
+        )
+    outside = {
+        name.rpartition(".")[2]
+        for name, module in base.model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name not in base.linear_shapes
+    }
+    if wanted & outside:
+        return sorted(name for name in base.linear_shapes if name.rpartition(".")[2] in wanted)
+    return sorted(wanted)
+
+
+def _hf_dataset(rows: Sequence[Rendered]) -> datasets.Dataset:
+    return datasets.Dataset.from_dict(
+        {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
+    )
+
+
+def _start_from_quantisation_error(model: PeftModel, base: LoadedBase) -> None:
+    from peft import replace_lora_weights_loftq
+
+    replace_lora_weights_loftq(model, str(base.folder / "model.safetensors"))
+
+
+def _base_loss(trainer: BrandTrainer, run: Path) -> float:
+    """Held-out loss of the untouched base, taken once per run: B is still zero."""
+    memo = run / "base_loss.json"
+    if memo.is_file():
+        return float(json.loads(memo.read_text()))
+    loss = float(trainer.evaluate()["eval_loss"])
+    memo.parent.mkdir(parents=True, exist_ok=True)
+    memo.write_text(json.dumps(loss))
+    return loss
+
+
+def _curve(trainer: BrandTrainer, base_loss: float) -> list[LogPoint]:
+    """The whole loss curve, also of steps before a resume."""
+    points = [LogPoint(0, None, base_loss)]
+    for entry in trainer.state.log_history:
+        if entry["step"] > 0 and ("loss" in entry or "eval_loss" in entry):
+            points.append(LogPoint(int(entry["step"]), entry.get("loss"), entry.get("eval_loss")))
+    return points
+
+
+def _save_adapter(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
+    """Write PEFT's two files, free of paths of this machine and of ways to change the base."""
+    model.save_pretrained(folder, save_embedding_layers=False)
+    config_path = folder / "adapter_config.json"
+    config: dict[str, Any] = json.loads(config_path.read_text())
+    config["base_model_name_or_path"] = base.pin.id
+    config["revision"] = base.pin.revision
+    config["inference_mode"] = True
+    config["init_lora_weights"] = True
+    config["loftq_config"] = {}
+    config["target_modules"] = sorted(config["target_modules"])
+    config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    return folder
+
+
+def _restore_base(model: PreTrainedModel | PeftModel, base: PreTrainedModel) -> None:
+    if isinstance(model, PeftModel):
+        model.unload()
+    base.activation_checkpointing_disable()
+    base.requires_grad_(False)
+    base.eval()

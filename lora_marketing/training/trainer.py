@@ -1,0 +1,165 @@
+"""SFTTrainer with prefix trees, crash-safe checkpoints and no telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import set_peft_model_state_dict
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Trainer
+from trl import SFTConfig, SFTTrainer
+
+from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.recipe import Variant
+from lora_marketing.training.checkpoints import CheckpointVault
+
+
+class BrandTrainer(SFTTrainer):  # type: ignore[misc]
+    """One brand's training run.
+
+    Differs from SFTTrainer in five places: the loss on a prefix tree, an evaluation loss that is
+    the mean over tokens, checkpoints that are whole or absent, LoRA weights that keep their dtype
+    on resume, and LoRA+'s optimizer.
+    """
+
+    args: SFTConfig
+    optimizer: torch.optim.Optimizer | None
+
+    def __init__(self, *, vault: CheckpointVault, variant: Variant, b_ratio: float, **arguments: Any) -> None:
+        self._vault = vault
+        self._variant = variant
+        self._b_ratio = b_ratio
+        self._staging: Path | None = None
+        self._eval_loss_sum = 0.0
+        self._eval_targets = 0
+        super().__init__(**arguments)
+
+    def _send_telemetry(self) -> None:
+        """Send nothing."""
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Write nothing: the published version gets its own card."""
+
+    # -- loss ---------------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Mean negative log-likelihood per completion token of the whole optimizer step."""
+        if "loss_sources" not in inputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        sources, where = inputs["loss_sources"].unique(return_inverse=True)
+        targets = inputs["shift_labels"]
+        outputs = model(
+            input_ids=inputs["input_ids"],
+            position_ids=inputs["position_ids"],
+            attention_mask=inputs["attention_mask"],
+            logits_to_keep=sources,
+            use_cache=False,
+        )
+        logits = outputs.logits[0].float()[where]
+        total = functional.cross_entropy(logits, targets, reduction="sum")
+        mode = "train" if model.training else "eval"
+        correct = (logits.detach().argmax(-1) == targets).float().mean().item()
+        self._metrics[mode]["mean_token_accuracy"].append(correct)
+        if model.training:
+            self._total_train_tokens += int(inputs["row_tokens"])
+        self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
+        count = targets.numel() if num_items_in_batch is None else num_items_in_batch
+        loss = total / count
+        return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:
+        """One micro-batch forward and backward.
+
+        Raises:
+            TrainingError: the loss is NaN or infinite.
+        """
+        loss: Tensor = super().training_step(model, inputs, *rest)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                Problem(
+                    f"the loss became {loss.item()} at step {self.state.global_step + 1}",
+                    got=f"learning rate {self._get_learning_rate():.2e}",
+                    fix="lower train.learning_rate, or look for odd rows in data.train; the last good"
+                    " checkpoint is kept and nothing was published",
+                )
+            )
+        return loss
+
+    # -- evaluation ---------------------------------------------------------------------------
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Loss of one batch, also summed per token for the exact mean."""
+        loss, logits, labels = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        targets = inputs.get("shift_labels", inputs.get("labels"))
+        if loss is not None and targets is not None:
+            count = int((targets[..., 1:] if "labels" in inputs else targets).ne(-100).sum())
+            self._eval_loss_sum += loss.item() * count
+            self._eval_targets += count
+        return loss, logits, labels
+
+    def evaluation_loop(self, *arguments: Any, **keywords: Any) -> Any:
+        """Evaluate, with the loss as the mean over completion tokens instead of over batches."""
+        self._eval_loss_sum, self._eval_targets = 0.0, 0
+        output = super().evaluation_loop(*arguments, **keywords)
+        prefix = keywords.get("metric_key_prefix", "eval")
+        if output.metrics is not None and self._eval_targets:
+            output.metrics[f"{prefix}_loss"] = self._eval_loss_sum / self._eval_targets
+        return output
+
+    # -- optimizer ----------------------------------------------------------------------------
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        """The recipe's optimizer; for LoRA+ with a higher learning rate on B."""
+        if self._variant.loraplus and self.optimizer is None:
+            from peft.optimizers import create_loraplus_optimizer
+
+            cls, keywords = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = create_loraplus_optimizer(
+                self.model,
+                cls,
+                loraplus_lr_ratio=self._b_ratio,
+                loraplus_weight_decay=self.args.weight_decay,
+                **keywords,
+            )
+        return super().create_optimizer(model)
+
+    # -- checkpoints --------------------------------------------------------------------------
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._staging) if self._staging else super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Write one checkpoint that is whole or absent, then drop those no longer needed."""
+        with self._vault.staged(self.state.global_step) as staging:
+            self._staging = staging
+            try:
+                Trainer._save_checkpoint(self, model, trial)
+            finally:
+                self._staging = None
+        self._vault.prune(keep_newest=2, best_step=self.state.best_global_step)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Copy the adapter's weights into the existing parameters, which keep their dtype."""
+        load_weights(model or self.model, Path(resume_from_checkpoint))
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Copy adapter weights from a checkpoint folder into a PEFT model, dtypes unchanged."""
+    result = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+    unexpected: Sequence[str] = result.unexpected_keys
+    if unexpected:
+        names = ", ".join(unexpected[:3])
+        raise TrainingError(Problem("the checkpoint does not fit the model", str(folder), got=names))

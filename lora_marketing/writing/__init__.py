@@ -1,0 +1,1 @@
+"""Writing: one base in memory, many adapters, each row of a batch with its own."""

@@ -1,0 +1,49 @@
+"""Choosing the next token of one row, with the row's own settings and random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one row is written. `temperature` 0 takes the likeliest token each time."""
+
+    seed: int = 13
+    temperature: float = 0.7
+    top_p: float = 0.9
+    max_new_tokens: int = 120
+
+
+class RowSampler:
+    """Draws one row's tokens. Its random numbers depend on its seed and on nothing else."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self.sampling = sampling
+        self._random = torch.Generator().manual_seed(sampling.seed)
+
+    def choose(self, logits: Tensor) -> int:
+        """The next token id from the row's logits (vocabulary,).
+
+        Nucleus sampling (arXiv:1904.09751): the smallest set of likeliest tokens whose
+        probabilities reach `top_p`, drawn by inverting the cumulative distribution.
+        """
+        if self.sampling.temperature == 0:
+            return int(logits.argmax())
+        probabilities = torch.softmax(logits.float().cpu() / self.sampling.temperature, dim=-1)
+        ordered, ids = probabilities.sort(descending=True, stable=True)
+        before = ordered.cumsum(-1) - ordered
+        kept = ordered * (before < self.sampling.top_p)
+        point = torch.rand((), generator=self._random) * kept.sum()
+        position = int(torch.searchsorted(kept.cumsum(-1), point, right=True))
+        return int(ids[min(position, int((kept > 0).sum()) - 1)])
+
+
+def row_seed(seed: int, *parts: str) -> int:
+    """A seed for one row that depends on what is written, not on its place in a batch."""
+    text = "\x1f".join((str(seed), *parts))
+    return int.from_bytes(sha256(text.encode()).digest()[:8]) >> 1

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_marketing.registry.history import ROLLBACK, Move, append_move, previous_target, read_moves
+
+from .making import property_test
+
+
+def move(source: str | None, target: str, reason: str | None = None, alias: str = "prod") -> Move:
+    return Move("2026-11-23T12:00:00+00:00", alias, source, target, reason)
+
+
+def test_lines_are_added_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    moves = (move(None, "a"), move("a", "b", "更好"), move(None, "a", alias="candidate"))
+    assert read_moves(path) == ()
+    for one in moves:
+        append_move(path, one)
+    assert read_moves(path) == moves
+    assert path.read_text(encoding="utf-8").count("\n") == 3
+
+
+@pytest.mark.parametrize("torn", ['{"time": "2026', "\0\0\0", '{"time": 1}', '"text"', "[]"])
+def test_a_torn_line_hides_no_other(tmp_path: Path, torn: str) -> None:
+    path = tmp_path / "history.jsonl"
+    append_move(path, move(None, "a"))
+    with path.open("a", encoding="utf-8") as file:
+        file.write(torn)
+    append_move(path, move("a", "b"))
+    assert read_moves(path) == (move(None, "a"), move("a", "b"))
+
+
+@property_test
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
+def test_going_back_undoes_promotions_one_by_one(targets: list[str]) -> None:
+    trail = [target for index, target in enumerate(targets) if index == 0 or target != targets[index - 1]]
+    moves = [move(source, target) for source, target in zip([None, *trail], trail, strict=False)]
+    current = trail[-1]
+    for expected in reversed(trail[:-1]):
+        found = previous_target(moves, "prod", current)
+        assert found == expected
+        moves.append(move(current, found, ROLLBACK))
+        current = found
+    assert previous_target(moves, "prod", current) is None
+
+
+def test_other_aliases_do_not_count() -> None:
+    assert previous_target([move(None, "a", alias="candidate"), move(None, "b")], "prod", "b") is None
+
+
+def test_a_lost_line_of_a_promotion() -> None:
+    assert previous_target([move(None, "a")], "prod", "b") == "a"
+    assert previous_target([move(None, "a"), move("b", "c")], "prod", "c") == "b"
+
+
+def test_a_lost_line_of_a_move_back_never_leads_forward() -> None:
+    moves = [move(None, "a"), move("a", "b"), move("b", "c")]
+    assert previous_target(moves, "prod", "b") == "a"
