@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
+from unicodedata import normalize
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -34,22 +36,44 @@ class Brand(Frozen):
         return self.locale.split("-")[0]
 
     def forbidden_in(self, text: str) -> list[str]:
-        """Banned terms and competitor names that occur in `text`, whatever their case.
+        """Banned terms and competitor names that occur in `text`, whatever their case or typography.
 
         Latin terms match whole words only (`cure` is not in `secure`); Chinese has no word
-        breaks, so Chinese terms match anywhere.
+        breaks, so Chinese terms match anywhere and Latin terms match between Chinese letters.
         """
-        folded = text.casefold()
-        return [
-            term for term in (*self.banned_terms, *self.competitors) if _term_pattern(term).search(folded)
-        ]
+        folded = _folded(text)
+        return [term for term in (*self.banned_terms, *self.competitors) if _occurs(term, folded)]
 
 
+_UNBROKEN = (("\u2e80", "\u9fff"), ("\uac00", "\ud7af"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"))
+"""Scripts without breaks around words: Chinese, kana and Hangul, whose particles cling to the noun."""
+_PLAIN_SIGNS = str.maketrans("\u2010\u2011\u2018\u2019", "--''")
+
+
+def _folded(text: str) -> str:
+    """One spelling for what reads the same: case, full width, accents, hyphens, apostrophes."""
+    return normalize("NFKC", normalize("NFKC", text).casefold()).translate(_PLAIN_SIGNS)
+
+
+@lru_cache(maxsize=1024)
 def _term_pattern(term: str) -> re.Pattern[str]:
-    folded = term.casefold()
-    start = r"\b" if re.match(r"[^\W\u2e80-\u9fff]", folded) else ""
-    end = r"\b" if re.search(r"[^\W\u2e80-\u9fff]$", folded) else ""
-    return re.compile(f"{start}{re.escape(folded)}{end}")
+    return re.compile(r"\s+".join(map(re.escape, _folded(term).split())))
+
+
+def _occurs(term: str, folded: str) -> bool:
+    return any(
+        not _within_word(folded, found.start()) and not _within_word(folded, found.end())
+        for found in _term_pattern(term).finditer(folded)
+    )
+
+
+def _within_word(text: str, position: int) -> bool:
+    """True if the letters on both sides of `position` belong to one word."""
+    return 0 < position < len(text) and all(map(_joins, text[position - 1 : position + 1]))
+
+
+def _joins(letter: str) -> bool:
+    return (letter.isalnum() or letter == "_") and not any(low <= letter <= high for low, high in _UNBROKEN)
 
 
 class Brief(Frozen):
@@ -74,7 +98,7 @@ class Example(Brief):
     @field_validator("text")
     @classmethod
     def _no_control_characters(cls, text: str) -> str:
-        if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text):
+        if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
             raise ValueError("contains control characters")
         return text
 

@@ -42,12 +42,14 @@ def read_copies(path: Path) -> list[Copy]:
         DataError: the file is missing or lines are broken, all at once.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", shown(path), got=str(error))) from error
     problems: list[Problem] = []
     copies: list[Copy] = []
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             copies.append(Copy.model_validate(json.loads(line)))
         except (json.JSONDecodeError, ValidationError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,9 +12,19 @@ from pydantic import ValidationError
 
 from lora_marketing.brand import Brand, Brief, Example
 from lora_marketing.channels import load_limit
-from lora_marketing.documents import Model, dotted, read_document, shown, validated
-from lora_marketing.errors import DataError, LoraMarketingError, Problem, nearest
+from lora_marketing.documents import (
+    Model,
+    place_of,
+    read_document,
+    shortened,
+    shown,
+    validated,
+    validation_problems,
+)
+from lora_marketing.errors import DataError, Problem, nearest
 from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.shelf import UnknownName
+from lora_marketing.tasks import task_names
 
 MINIMUM_ROWS = 8
 """Fewer rows than this cannot be split into training and validation."""
@@ -50,11 +60,18 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
         DataError: every broken line, row without text, unknown channel and banned term at once.
     """
     recipe, brand, path = loaded.recipe, loaded.brand, loaded.train_file
-    rows, dropped = _distinct(_rows_of(path, brand, recipe.brand.line))
+    problems: list[Problem] = []
+    all_rows = _rows_of(path, brand, recipe.brand.line, problems)
+    held_out = []
     if loaded.validation_file:
-        held_out = _rows_of(loaded.validation_file, brand, recipe.brand.line)
+        held_out = _rows_of(loaded.validation_file, brand, recipe.brand.line, problems)
+    if problems:
+        raise DataError(problems)
+    rows, dropped = _distinct(all_rows)
+    if loaded.validation_file:
         _require_rows(held_out, loaded.validation_file, recipe.brand.line, 1)
         _require_rows(rows, path, recipe.brand.line, 1)
+        _require_apart(rows, held_out, loaded.validation_file)
         return Dataset(rows, held_out, dropped)
     _require_rows(rows, path, recipe.brand.line, MINIMUM_ROWS)
     ordered = sorted(rows, key=lambda row: sha256(f"{recipe.train.seed}|{row.id}".encode()).digest())
@@ -71,7 +88,13 @@ def read_examples(path: Path) -> list[tuple[str, Example]]:
         DataError: all broken lines at once.
     """
     problems: list[Problem] = []
-    found: list[tuple[str, Example]] = []
+    found = list(_examples(path, problems))
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _examples(path: Path, problems: list[Problem]) -> Iterator[tuple[str, Example]]:
     ids: dict[str, str] = {}
     for place, value in _json_lines(path, problems):
         example = _typed(Example, value, place, problems)
@@ -80,10 +103,7 @@ def read_examples(path: Path) -> list[tuple[str, Example]]:
         if example.id in ids:
             problems.append(Problem(f'duplicate id "{example.id}"', place, got=f"first at {ids[example.id]}"))
         ids.setdefault(example.id, place)
-        found.append((place, example))
-    if problems:
-        raise DataError(problems)
-    return found
+        yield place, example
 
 
 def read_briefs(path: Path) -> list[Brief]:
@@ -94,23 +114,27 @@ def read_briefs(path: Path) -> list[Brief]:
     """
     if path.suffix in (".yaml", ".yml"):
         document = read_document(path)
-        return [validated(Brief, document.value, document.places)]
+        asked_for = validated(Brief, document.value, document.places)
+        found = list(_brief_problems(asked_for, place_of(("channel",), document.places)))
+        if found:
+            raise DataError(found)
+        return [asked_for]
     problems: list[Problem] = []
     briefs = []
     for place, value in _json_lines(path, problems):
         asked = {key: inner for key, inner in value.items() if key not in ("id", "text")}
         brief = _typed(Brief, asked, place, problems)
         if brief is not None:
-            problems.extend(_channel_problems(brief, place))
+            problems.extend(_brief_problems(brief, place))
             briefs.append(brief)
-    if problems:
-        raise DataError(problems)
+    if problems or not briefs:
+        raise DataError(problems or [Problem("no briefs", shown(path))])
     return briefs
 
 
 def _json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, object]]]:
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(Problem("not UTF-8 text", shown(path), fix="save the file as UTF-8")) from error
     except OSError as error:
@@ -120,47 +144,48 @@ def _json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict
             continue
         place = f"{shown(path)}:{number}"
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_without_duplicates)
         except json.JSONDecodeError as error:
             got = f"{error.msg} at column {error.colno}: {line[max(0, error.pos - 20) : error.pos + 20]!r}"
             problems.append(Problem("broken JSON", place, got=got, fix="one JSON object a line"))
             continue
+        except (ValueError, RecursionError) as error:
+            problems.append(Problem("broken JSON", place, got=str(error)))
+            continue
         if isinstance(value, dict):
             yield place, value
         else:
-            problems.append(Problem("not a JSON object", place, got=type(value).__name__))
+            got = f"{shortened(value)} ({type(value).__name__})"
+            problems.append(Problem("not a JSON object", place, got, fix="one JSON object a line"))
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)}")
+    return found
 
 
 def _typed(model: type[Model], value: dict[str, object], place: str, problems: list[Problem]) -> Model | None:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            key = dotted(detail["loc"])
-            if detail["type"] == "extra_forbidden":
-                allowed = nearest(key, model.model_fields)
-                problems.append(Problem(f"unknown key {key}", place, allowed=allowed))
-            elif detail["type"] == "missing":
-                problems.append(Problem(f"row without {key}", place, fix=f'add "{key}"'))
-            else:
-                problems.append(Problem(f"{key} is not allowed", place, repr(detail["input"]), detail["msg"]))
+        problems.extend(validation_problems(model, value, error, {(): place}, lacks="row without"))
         return None
 
 
-def _rows_of(path: Path, brand: Brand, line: str) -> list[Example]:
-    problems: list[Problem] = []
+def _rows_of(path: Path, brand: Brand, line: str, problems: list[Problem]) -> list[Example]:
     rows = []
-    for place, example in read_examples(path):
+    for place, example in _examples(path, problems):
         problems.extend(_row_problems(example, brand, place))
         if example.line in (None, line):
             rows.append(example)
-    if problems:
-        raise DataError(problems)
     return rows
 
 
 def _row_problems(example: Example, brand: Brand, place: str) -> Iterator[Problem]:
-    yield from _channel_problems(example, place)
+    yield from _brief_problems(example, place)
     if example.line is not None and example.line not in brand.lines:
         allowed = nearest(example.line, brand.lines)
         yield Problem(f'brand {brand.name} has no line "{example.line}"', place, allowed=allowed)
@@ -173,12 +198,15 @@ def _row_problems(example: Example, brand: Brand, place: str) -> Iterator[Proble
         )
 
 
-def _channel_problems(brief: Brief, place: str) -> Iterator[Problem]:
+def _brief_problems(brief: Brief, place: str | None) -> Iterator[Problem]:
+    """An unknown task, channel or field."""
+    if brief.task not in task_names():
+        yield Problem(f'unknown task "{brief.task}"', place, allowed=nearest(brief.task, task_names()))
     try:
         load_limit(brief.channel, brief.field)
-    except LoraMarketingError as error:
+    except UnknownName as error:
         for problem in error.problems:
-            yield Problem(problem.what, place, allowed=problem.allowed)
+            yield replace(problem, where=place)
 
 
 def _distinct(rows: Sequence[Example]) -> tuple[list[Example], int]:
@@ -202,6 +230,17 @@ def _require_rows(rows: Sequence[Example], path: Path, line: str, minimum: int) 
                 allowed=f"at least {minimum}",
             )
         )
+
+
+def _require_apart(train: Sequence[Example], held_out: Sequence[Example], path: Path) -> None:
+    known = {row.text: row.id for row in train}
+    problems = [
+        Problem("a held-out text is also trained on", shown(path), got=f"{row.id} equals {known[row.text]}")
+        for row in held_out
+        if row.text in known
+    ]
+    if problems:
+        raise DataError(problems)
 
 
 def _rows_hash(rows: Sequence[Example]) -> str:

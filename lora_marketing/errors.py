@@ -79,5 +79,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     'did you mean "rank"?'
     """
     names = sorted(allowed)
+    if not names:
+        return "none"
     close = get_close_matches(name, names, n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else "one of " + ", ".join(names)

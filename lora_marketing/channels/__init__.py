@@ -32,6 +32,14 @@ class Limit(Frozen):
     source_date: str
     note: str = ""
 
+    def characters(self, language: str) -> int | None:
+        """About how many characters of `language` fit: Chinese ones count double in some units."""
+        if self.max is None or language != "zh":
+            return self.max
+        if self.unit == "gsm7":
+            return 70  # one character outside GSM 03.38 makes the whole message UCS-2
+        return self.max // 2 if self.unit in ("byte_gbk", "width2", "gads_width", "x_weight") else self.max
+
 
 class Channel(Frozen):
     """A place where copy is published, with a title a copywriter knows and its fields."""

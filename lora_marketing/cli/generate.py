@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.console import result, rich_stdout
 from lora_marketing.errors import DataError, Problem
 
@@ -54,6 +55,8 @@ def generate(
     if not (adapter or recipe):
         fix = "--adapter brand/line, or --base --recipe RECIPE"
         raise DataError(Problem("nobody to write as", fix=fix))
+    _require_published(adapters, adapter or [])
+    quiet_upstream()
     from lora_marketing.desk import Desk
     from lora_marketing.writing.sampling import Sampling
 
@@ -72,6 +75,15 @@ def generate(
             result(copy.model_dump_json())
     else:
         _show(copies)
+
+
+def _require_published(adapters: Path, refs: Sequence[str]) -> None:
+    """Say that an adapter is unknown before torch is loaded, which takes seconds."""
+    from lora_marketing.registry.names import AdapterRef
+    from lora_marketing.registry.store import Registry
+
+    for ref in refs:
+        Registry(adapters).resolve(AdapterRef.parse(ref))
 
 
 def _briefs(

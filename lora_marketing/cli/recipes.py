@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lora_marketing.console import note, result
+from lora_marketing.console import result
 from lora_marketing.errors import LoraMarketingError, Problem, RecipeError, nearest
 
 Overrides = Annotated[
@@ -44,7 +44,7 @@ def check(
         dropped = f", {data.duplicates_dropped} duplicates dropped" if data.duplicates_dropped else ""
         result(f"{path}: {loaded.name}, {len(data.train)} + {len(data.validation)} rows{dropped}")
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(dict.fromkeys(problems))
 
 
 def explain(
@@ -63,7 +63,7 @@ def explain(
     history = next((list(h) for path, h in loaded.history.items() if dotted(path) == key), [])
     result(f"{key} = {json.dumps(values[key], ensure_ascii=False, default=str)}")
     if not history:
-        note("  the default")
+        result("  the default")
     for age, setting in enumerate(reversed(history)):
         verb = "set" if age == 0 else "overrides"
         result(f"  {verb} {json.dumps(setting.value, ensure_ascii=False)} at {setting.place}")

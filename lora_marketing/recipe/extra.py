@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,28 +61,36 @@ FORBIDDEN = frozenset(
         "resume_from_checkpoint",
         "auto_find_batch_size",
         "logging_nan_inf_filter",
+        "restore_callback_states_from_checkpoint",
+        "logging_steps",
+        "disable_tqdm",
+        "use_cpu",
+        "dataloader_pin_memory",
     ]
 )
 """Fields the kit itself depends on: crash-safe checkpoints, the render contract, the loss mask."""
 
 
-def extra_problems(names: list[str], where: str | None) -> list[Problem]:
-    """What is wrong with the names in `train.extra`."""
-    if not names:
+def extra_problems(places: Mapping[str, str | None]) -> list[Problem]:
+    """What is wrong with the names in `train.extra`, given the place of each."""
+    if not places:
         return []
     known = sft_config_fields()
     problems = []
-    for name in names:
+    for name, where in places.items():
         what = f"train.extra.{name} is not allowed"
         if name in OWNED:
             problems.append(Problem(what, where, fix=f"set {OWNED[name]} instead"))
         elif name in FORBIDDEN:
             problems.append(Problem(what, where, fix="the kit sets it; remove the key"))
         elif name not in known:
-            problems.append(Problem(f"unknown key train.extra.{name}", where, allowed=nearest(name, known)))
+            near = get_close_matches(name, known - FORBIDDEN)
+            allowed = nearest(name, near) if near else "a field of TRL's SFTConfig that the kit leaves free"
+            problems.append(Problem(f"unknown key train.extra.{name}", where, allowed=allowed))
     return problems
 
 
+@cache
 def sft_config_fields() -> frozenset[str]:
     """Field names of SFTConfig and the classes it extends, from their source files."""
     sources = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,13 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """
     values, history = _merged(path, overrides)
     places = {key: settings[-1].place for key, settings in history.items()}
-    recipe = validated(Recipe, values, {(): shown(path), **places})
-    problems = [
+    problems = extra_problems(_extra_places(values, places))
+    try:
+        recipe = validated(Recipe, values, {(): shown(path), **places})
+    except RecipeError as error:
+        raise RecipeError([*error.problems, *problems]) from None
+    problems += [
         *variant_problems(recipe, place_of(("lora", "variant"), places)),
-        *extra_problems(list(recipe.train.extra), place_of(("train", "extra"), places)),
         *_batch_problems(recipe, place_of(("train", "batch_size"), places)),
         *_missing_files(recipe, places),
     ]
@@ -107,14 +110,23 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     return LoadedRecipe(path, recipe, brand, history)
 
 
+def _extra_places(values: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> dict[str, Place | None]:
+    train = values.get("train")
+    extra = train.get("extra") if isinstance(train, dict) else None
+    return (
+        {name: place_of(("train", "extra", name), places) for name in extra}
+        if isinstance(extra, dict)
+        else {}
+    )
+
+
 def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[KeyPath, list[Setting]]]:
     values: dict[str, Any] = {}
     history: dict[KeyPath, list[Setting]] = {}
-    for document in _chain(path, ()):
+    for document in {document.path.resolve(): document for document in _chain(path, ())}.values():
         own = {key: value for key, value in document.value.items() if key != "extends"}
         _overlay(values, _with_absolute_paths(own, document.path.parent), document.places, history, ())
-    for override in overrides:
-        key, value = _parse_override(override)
+    for override, key, value in _parsed(overrides):
         place = f"--set {override}"
         nested: Any = value
         for part in reversed(key):
@@ -125,7 +137,11 @@ def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[
 
 
 def _chain(path: Path, below: tuple[Path, ...]) -> Iterator[Document]:
-    """The documents of a recipe, farthest ancestor first; of several parents the later wins."""
+    """The documents of a recipe, farthest ancestor first; of several parents the later wins.
+
+    An ancestor that several parents share comes more than once; its first place counts, so that
+    it never undoes what a parent changed.
+    """
     resolved = path.resolve()
     if resolved in below:
         circle = " -> ".join(shown(step) for step in (*below, resolved))
@@ -175,11 +191,23 @@ def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]
     return copy
 
 
-def _parse_override(text: str) -> tuple[tuple[str, ...], Any]:
-    key, separator, value = text.partition("=")
-    if not (separator and key):
-        raise RecipeError(Problem("--set needs path=value", got=text, allowed="--set train.epochs=2"))
-    return tuple(key.split(".")), parse_scalar(value)
+def _parsed(overrides: Sequence[str]) -> list[tuple[str, tuple[str, ...], Any]]:
+    """Each override with its key path and value; all broken ones at once."""
+    problems: list[Problem] = []
+    found = []
+    for text in overrides:
+        key, separator, value = text.partition("=")
+        path = tuple(key.split("."))
+        if not (separator and all(path)):
+            problems.append(Problem("--set needs path=value", got=text, allowed="--set train.epochs=2"))
+            continue
+        try:
+            found.append((text, path, parse_scalar(value)))
+        except DocumentError as error:
+            problems += [replace(problem, where=f"--set {text}") for problem in error.problems]
+    if problems:
+        raise RecipeError(problems)
+    return found
 
 
 def _batch_problems(recipe: Recipe, where: Place | None) -> Iterator[Problem]:

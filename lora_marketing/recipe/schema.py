@@ -6,9 +6,9 @@ Every key a recipe may hold stands here; everything else of TRL's SFTConfig is r
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from lora_marketing.brand import Slug
 from lora_marketing.documents import Frozen
@@ -69,7 +69,7 @@ class TrainSection(Frozen):
     activation_checkpointing: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 13
     report_to: list[Literal["tensorboard", "mlflow", "trackio", "wandb"]] = []
-    extra: dict[str, Any] = {}
+    extra: dict[str, JsonValue] = {}
 
 
 class EvalSection(Frozen):

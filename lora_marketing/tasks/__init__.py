@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol, TypedDict, cast
 
 from lora_marketing.brand import Brand, Brief
@@ -22,6 +23,7 @@ class Task(Protocol):
         """The chat up to the point where the answer begins."""
 
 
+@cache
 def task_names() -> tuple[str, ...]:
     """All tasks on the shelf."""
     return names(__name__, ".py")

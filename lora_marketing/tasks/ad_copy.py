@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lora_marketing.brand import Brand, Brief
-from lora_marketing.channels import load_channel, load_limit
+from lora_marketing.channels import Limit, load_channel, load_limit
 from lora_marketing.tasks import Message
+
+LONG = 300
+"""Longer limits than this (characters) are not told to the model."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class _Words:
     facts: str
     order: str
     limit: str
+    ideal: str
     product: str
     audience: str
     notes: str
@@ -28,6 +32,7 @@ _ENGLISH = _Words(
     facts="Facts: {facts}",
     order="Write one {field} for {channel}.",
     limit=" At most {limit} characters.",
+    ideal=" Ideally at most {limit} characters.",
     product="Product: {product}",
     audience="Audience: {audience}",
     notes="Notes: {notes}",
@@ -38,6 +43,7 @@ _CHINESE = _Words(
     facts="事实：{facts}",
     order="为{channel}写一条 {field}。",
     limit="不超过 {limit} 个字符。",
+    ideal="最好不超过 {limit} 个字符。",
     product="产品：{product}",
     audience="受众：{audience}",
     notes="备注：{notes}",
@@ -66,10 +72,8 @@ def _system(brand: Brand, words: _Words) -> str:
 
 
 def _user(brief: Brief, brand: Brand, words: _Words) -> str:
-    limit = load_limit(brief.channel, brief.field)
-    most = limit.recommended or limit.max
     order = words.order.format(field=brief.field.replace("_", " "), channel=load_channel(brief.channel).title)
-    lines = [order + (words.limit.format(limit=most) if most else "")]
+    lines = [order + _length(load_limit(brief.channel, brief.field), brand.language, words)]
     lines.append(words.product.format(product=brief.product))
     lines += [words.pair.format(key=key, value=value) for key, value in brief.attributes.items()]
     if brief.audience:
@@ -77,3 +81,11 @@ def _user(brief: Brief, brand: Brand, words: _Words) -> str:
     if brief.notes:
         lines.append(words.notes.format(notes=brief.notes))
     return "\n".join(lines)
+
+
+def _length(limit: Limit, language: str, words: _Words) -> str:
+    """The field's limit in words; one that no copywriter comes near is left out."""
+    if limit.recommended:
+        return words.ideal.format(limit=limit.recommended)
+    most = limit.characters(language)
+    return words.limit.format(limit=most) if most and most <= LONG else ""

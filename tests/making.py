@@ -1,0 +1,81 @@
+"""A small brand, its texts and a recipe to test with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parents[1]
+BRANDS = ROOT / "recipes" / "brands"
+property_test = settings(
+    deadline=None,  # machines that build and test at once are slow now and then
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+RECIPE = """\
+schema: 1
+base:
+  id: smollm2-135m
+brand:
+  profile: brand.yaml
+  line: soap
+data:
+  train: texts.jsonl
+"""
+BRAND = """\
+schema: 1
+name: tidal
+display_name: Tidal
+locale: en-GB
+lines:
+  soap: Bars and flakes.
+  candle: Wax in tins.
+guide: Write short sentences.
+facts: [Every bar weighs 90 g., Bars cost £6.]
+banned_terms: [miracle, perfect skin]
+competitors: [Fjordsuds]
+"""
+
+
+def row(number: int, **changes: Any) -> dict[str, Any]:
+    values = {
+        "id": f"soap-{number:03}",
+        "line": "soap",
+        "product": f"Bar {number}",
+        "channel": "meta_feed",
+        "field": "headline",
+        "text": f"Bar {number}. It floats.",
+    }
+    return {key: value for key, value in (values | changes).items() if value is not ...}
+
+
+def rows(count: int = 12) -> list[dict[str, Any]]:
+    return [row(number) for number in range(1, count + 1)]
+
+
+def write_rows(path: Path, found: Iterable[Mapping[str, Any] | str]) -> Path:
+    """JSON lines; a row given as text is written as it is."""
+    lines = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in found]
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def write_world(folder: Path, recipe: str = RECIPE) -> Path:
+    """A folder with a brand, twelve texts and a recipe; returns the recipe."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "brand.yaml").write_text(BRAND, encoding="utf-8")
+    write_rows(folder / "texts.jsonl", rows())
+    path = folder / "recipe.yaml"
+    path.write_text(recipe, encoding="utf-8")
+    return path
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file and folder below `root` with its content."""
+    return {
+        str(path.relative_to(root)): b"" if path.is_dir() else path.read_bytes() for path in root.rglob("*")
+    }

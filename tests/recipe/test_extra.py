@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from making import ROOT
+
+from lora_marketing.recipe.extra import FORBIDDEN, OWNED, extra_problems, sft_config_fields
+
+
+def told(name: str) -> str:
+    return str(extra_problems({name: "r.yaml:3"})[0])
+
+
+def test_a_free_field_is_allowed() -> None:
+    assert extra_problems({}) == extra_problems({"neftune_noise_alpha": "r.yaml:3"}) == []
+
+
+@pytest.mark.parametrize("name", sorted(OWNED))
+def test_a_field_that_a_key_sets_is_refused_and_the_key_named(name: str) -> None:
+    assert told(name) == f"r.yaml:3: train.extra.{name} is not allowed\n    fix: set {OWNED[name]} instead"
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDDEN))
+def test_a_field_that_the_kit_needs_is_refused(name: str) -> None:
+    assert "the kit sets it" in told(name)
+
+
+def test_an_unknown_field_names_the_nearest_or_says_where_to_look() -> None:
+    assert 'did you mean "neftune_noise_alpha"?' in told("neftune_noise")
+    assert 'did you mean "learning_rate"?' in told("lerning_rate")
+    assert "SFTConfig" in told("x")
+    assert len(told("x")) < 200
+    assert '"output_dir"' not in told("output_dirs")
+
+
+def test_the_names_are_all_known_to_the_installed_trl() -> None:
+    assert sft_config_fields() >= FORBIDDEN | OWNED.keys()
+
+
+def test_everything_training_sets_is_refused_in_extra() -> None:
+    source = ROOT / "lora_marketing" / "training" / "train.py"
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "SFTConfig"
+    ]
+    assert len(calls) == 1
+    names = {keyword.arg for keyword in calls[0].keywords if keyword.arg}
+    assert len(names) > 10
+    assert names - OWNED.keys() - FORBIDDEN == set()
+
+
+def test_reading_the_fields_does_not_import_trl() -> None:
+    script = (
+        "import sys; from lora_marketing.recipe.extra import sft_config_fields as f; assert len(f()) > 100;"
+        " print(*sys.modules, sep='\\n')"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"trl", "transformers", "torch"} & set(run.stdout.split())

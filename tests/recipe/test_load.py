@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from making import ROOT, write_world
+
+from lora_marketing.documents import shown
+from lora_marketing.errors import DocumentError, LoraMarketingError, RecipeError
+from lora_marketing.recipe import LoadedRecipe, load_recipe
+
+
+def problems_of(path: Path, overrides: tuple[str, ...] = ()) -> list[tuple[str, str, str | None]]:
+    """(place, what, allowed) of every problem, the recipe's own path cut from the places."""
+    with pytest.raises(LoraMarketingError) as caught:
+        load_recipe(path, overrides)
+    own = shown(path)
+    return [(str(p.where).removeprefix(own), p.what, p.allowed) for p in caught.value.problems]
+
+
+def history_of(loaded: LoadedRecipe, *key: str) -> list[tuple[object, str]]:
+    """(value, file name:line) of every place that set the key, oldest first."""
+    return [(setting.value, Path(setting.place).name) for setting in loaded.history[key]]
+
+
+def extended(folder: Path, text: str, **files: str) -> Path:
+    """A recipe on top of the small world's, and more files next to it."""
+    write_world(folder)
+    for name, content in files.items():
+        (folder / f"{name}.yaml").write_text(content, encoding="utf-8")
+    path = folder / "own.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_smallest_recipe(tmp_path: Path) -> None:
+    loaded = load_recipe(write_world(tmp_path))
+    assert loaded.name == "tidal/soap"
+    assert loaded.train_file == tmp_path / "texts.jsonl"
+    assert loaded.validation_file is None
+    assert loaded.recipe.train.learning_rate == 2e-4
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.recipe.train.epochs = 5  # type: ignore[misc]
+
+
+def test_what_extends_wins_and_the_history_keeps_all(tmp_path: Path) -> None:
+    path = extended(tmp_path, "extends: recipe.yaml\ntrain:\n  epochs: 5\nlora: {rank: 4}\n")
+    loaded = load_recipe(path, ["train.epochs=7", "train.epochs=9"])
+    assert (loaded.recipe.train.epochs, loaded.recipe.lora.rank) == (9, 4)
+    assert history_of(loaded, "train", "epochs") == [
+        (5, "own.yaml:3"),
+        (7, "--set train.epochs=7"),
+        (9, "--set train.epochs=9"),
+    ]
+    assert history_of(loaded, "lora", "rank") == [(4, "own.yaml:4")]
+    assert history_of(loaded, "schema") == [(1, "recipe.yaml:1")]
+    assert ("train", "seed") not in loaded.history
+
+
+def test_of_several_parents_the_later_wins(tmp_path: Path) -> None:
+    path = extended(
+        tmp_path,
+        "extends: [recipe.yaml, a.yaml, b.yaml]\n",
+        a="train: {epochs: 2, batch_size: 8}\nlora: {rank: 4}\n",
+        b="train: {epochs: 3}\n",
+    )
+    recipe = load_recipe(path).recipe
+    assert (recipe.train.epochs, recipe.train.batch_size, recipe.lora.rank) == (3, 8, 4)
+
+
+def test_a_shared_ancestor_does_not_undo_what_a_parent_changed(tmp_path: Path) -> None:
+    path = extended(
+        tmp_path,
+        "extends: [a.yaml, b.yaml]\n",
+        a="extends: recipe.yaml\nbase: {id: changed}\n",
+        b="extends: ./recipe.yaml\ntrain: {epochs: 3}\n",
+    )
+    loaded = load_recipe(path)
+    assert (loaded.recipe.base.id, loaded.recipe.train.epochs) == ("changed", 3)
+    assert len(loaded.history["base", "id"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("extends: nowhere.yaml\n", ":1: extends a file that is not there"),
+        ("schema: 1\nextends: [recipe.yaml, nowhere.yaml]\n", ":2: extends a file that is not there"),
+        ("schema: 1\nextends: {a: b}\n", ":2: extends is not allowed"),
+        ("extends: [1]\n", ":1: extends is not allowed"),
+        ("extends:\n", ":1: extends is not allowed"),
+        ("extends: own.yaml\n", ": extends runs in a circle"),
+        ("extends: a.yaml\n", ": extends runs in a circle"),
+    ],
+)
+def test_extends_that_cannot_be_followed(tmp_path: Path, text: str, told: str) -> None:
+    path = extended(tmp_path, text, a="extends: [recipe.yaml, own.yaml]\n")
+    assert [where + ": " + what for where, what, _ in problems_of(path)] == [told]
+
+
+def test_a_circle_is_told_with_every_step(tmp_path: Path) -> None:
+    path = extended(tmp_path, "extends: a.yaml\n", a="extends: b.yaml\n", b="extends: own.yaml\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    steps = str(caught.value.problems[0].got).split(" -> ")
+    assert [Path(step).name for step in steps] == ["own.yaml", "a.yaml", "b.yaml", "own.yaml"]
+
+
+def test_relative_paths_start_at_the_file_that_sets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_world(tmp_path / "brand")
+    write_world(tmp_path / "work")
+    (tmp_path / "own").mkdir()
+    path = tmp_path / "own" / "r.yaml"
+    path.write_text(
+        "extends: ../brand/recipe.yaml\ndata: {validation: ../work/texts.jsonl}\nbase: {id: ./weights}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path / "work")
+    loaded = load_recipe(Path("../own/r.yaml"), ["brand.profile=brand.yaml"])
+    assert loaded.train_file == tmp_path / "brand" / "texts.jsonl"
+    assert loaded.validation_file == tmp_path / "work" / "texts.jsonl"
+    assert loaded.recipe.brand.profile == str(tmp_path / "work" / "brand.yaml")
+    assert loaded.recipe.base.id == str(tmp_path / "own" / "weights")
+
+
+def test_a_hub_id_is_not_taken_for_a_path(tmp_path: Path) -> None:
+    loaded = load_recipe(write_world(tmp_path), ["base.id=org/model"])
+    assert loaded.recipe.base.id == loaded.portable()["base"]["id"] == "org/model"
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("train.epochs", "None: --set needs path=value"),
+        ("=3", "None: --set needs path=value"),
+        ("train..epochs=2", "None: --set needs path=value"),
+        ("train.epochs=[1,", "--set train.epochs=[1,: broken YAML"),
+        ("train.extra={a: 1, a: 2}", "--set train.extra={a: 1, a: 2}: duplicate key a"),
+        ("train.epochs=!x 2", "--set train.epochs=!x 2:  has a tag, and tags are not allowed"),
+        ("train.epoch=2", "--set train.epoch=2: unknown key train.epoch"),
+        ("train.epochs=two", "--set train.epochs=two: train.epochs is not allowed"),
+        ("lora=plain", "--set lora=plain: lora is not allowed"),
+        ("extends=a.yaml", "--set extends=a.yaml: unknown key extends"),
+        ("data.train=gone.jsonl", "--set data.train=gone.jsonl: data.train is not there"),
+    ],
+)
+def test_an_override_that_cannot_be_used(tmp_path: Path, override: str, told: str) -> None:
+    found = problems_of(write_world(tmp_path), (override,))
+    assert [f"{where}: {what}" for where, what, _ in found] == [told]
+
+
+def test_broken_overrides_are_told_at_once(tmp_path: Path) -> None:
+    assert len(problems_of(write_world(tmp_path), ("a", "b=[", "c={"))) == 3
+
+
+def test_every_problem_of_a_recipe_at_once(tmp_path: Path) -> None:
+    path = extended(
+        tmp_path,
+        "extends: recipe.yaml\nlora:\n  rnak: 8\n  alpha: 1.5\ntrain:\n  epochs: no\n  extra:\n"
+        "    learning_rate: 1\n    neftune_noise_alpa: 5\nbudjet: {}\nschema: 2\nbrand:\n  line: Soap\n",
+    )
+    assert sorted(problems_of(path)) == sorted(
+        [
+            (":3", "unknown key lora.rnak", 'did you mean "rank"?'),
+            (":4", "lora.alpha is not allowed", "Input should be a valid integer"),
+            (":6", "train.epochs is not allowed", "Input should be a valid number"),
+            (":8", "train.extra.learning_rate is not allowed", None),
+            (":9", "unknown key train.extra.neftune_noise_alpa", 'did you mean "neftune_noise_alpha"?'),
+            (":10", "unknown key budjet", 'did you mean "budget"?'),
+            (":11", "schema is not allowed", "Input should be less than or equal to 1"),
+            (":13", "brand.line is not allowed", "String should match pattern '^[a-z0-9][a-z0-9_-]{0,62}$'"),
+        ]
+    )
+
+
+def test_missing_keys_name_the_recipe(tmp_path: Path) -> None:
+    path = write_world(tmp_path, "schema: 1\ndata: {max_length: 9}\n")
+    assert problems_of(path) == [
+        ("", "missing key base", None),
+        (":2", "missing key data.train", None),
+        ("", "missing key brand", None),
+    ]
+
+
+def test_problems_beyond_the_schema_come_together(tmp_path: Path) -> None:
+    path = extended(
+        tmp_path,
+        "extends: recipe.yaml\nlora: {variant: dorra}\nbrand: {line: sope}\n"
+        "train:\n  batch_size: 6\n  micro_batch_size: 4\n  extra: {output_dir: x}\n"
+        "data:\n  train: gone.jsonl\n  validation: gone-too.jsonl\n",
+    )
+    assert sorted(problems_of(path)) == sorted(
+        [
+            (":2", 'unknown LoRA variant "dorra"', 'did you mean "dora"?'),
+            (":3", 'brand tidal has no line "sope"', 'did you mean "soap"?'),
+            (":5", "train.batch_size must be a multiple of train.micro_batch_size", None),
+            (":7", "train.extra.output_dir is not allowed", None),
+            (":9", "data.train is not there", None),
+            (":10", "data.validation is not there", None),
+        ]
+    )
+
+
+def test_problems_of_the_brand_carry_the_brands_place(tmp_path: Path) -> None:
+    path = write_world(tmp_path)
+    brand = tmp_path / "brand.yaml"
+    brand.write_text(brand.read_text(encoding="utf-8") + "tone: warm\n", encoding="utf-8")
+    (tmp_path / "texts.jsonl").unlink()
+    found = problems_of(path)
+    assert (f"{shown(brand)}:12", "unknown key tone") in [(where, what) for where, what, _ in found]
+    assert (":8", "data.train is not there", None) in found
+    brand.unlink()
+    assert (":5", "brand.profile is not there", None) in problems_of(path)
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="cannot be read"):
+        load_recipe(tmp_path / "gone.yaml")
+
+
+def test_numbers_must_be_finite(tmp_path: Path) -> None:
+    path = extended(
+        tmp_path,
+        "extends: recipe.yaml\ntrain:\n  weight_decay: .inf\n  extra:\n    label_smoothing_factor: .nan\n",
+    )
+    assert [(where, what) for where, what, _ in problems_of(path)] == [
+        (":3", "train.weight_decay is not allowed"),
+        (":5", "train.extra.label_smoothing_factor is not allowed"),
+    ]
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_the_example_recipes_load(recipe: Path) -> None:
+    if recipe.parent.name == "bases":
+        with pytest.raises(RecipeError, match="missing key brand"):
+            load_recipe(recipe)
+    else:
+        load_recipe(recipe)
+
+
+def test_the_digest_is_the_same_in_another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = load_recipe(ROOT / "recipes/24gb/qwen3-8b-shanyu-camp.yaml")
+    shutil.copytree(ROOT / "recipes", tmp_path / "elsewhere" / "kit")
+    monkeypatch.chdir(tmp_path)
+    there = load_recipe(Path("elsewhere/kit/24gb/qwen3-8b-shanyu-camp.yaml"))
+    assert there.digest() == here.digest()
+    assert there.portable() == here.portable()
+    assert str(tmp_path) not in str(there.portable())
+    assert there.portable()["data"]["train"] == "../brands/shanyu/texts.jsonl"
+
+
+def test_the_digest_does_not_care_who_set_a_key_but_what_it_is(tmp_path: Path) -> None:
+    path = write_world(tmp_path)
+    plain = load_recipe(path).digest()
+    assert load_recipe(path, ["train.seed=13", "lora.rank=16"]).digest() == plain
+    assert load_recipe(path, [f"data.train={tmp_path / 'texts.jsonl'}"]).digest() == plain
+    assert load_recipe(path, ["train.seed=14"]).digest() != plain

@@ -1,0 +1,290 @@
+"""What may import what, proved over every file of the package."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TypeGuard
+
+import pytest
+from making import ROOT
+
+PACKAGE = ROOT / "lora_marketing"
+NAME = PACKAGE.name
+
+ORDER = (
+    ("__init__",),
+    ("errors",),
+    ("console",),
+    ("folders",),
+    ("shelf",),
+    ("documents",),
+    ("brand", "channels", "copies"),
+    ("recipe",),
+    ("tasks",),
+    ("metrics",),
+    ("data",),
+    ("registry",),
+    ("evaluation",),
+    # ──── torch line ────
+    ("bases",),
+    ("writing",),
+    ("training",),
+    # ──── doors: may import anything inside functions ────
+    ("runs",),
+    ("desk",),
+    ("smoke",),
+    ("cli",),
+)
+RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
+TORCH_LINE = RANK["evaluation"]
+DOORS = RANK["runs"]
+HEAVY = {"torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate"}
+SLOW = HEAVY | {"sklearn", "scipy", "matplotlib", "rich"}
+LIGHT_BASES = {f"{NAME}.bases", *(f"{NAME}.bases.{name}" for name in ("locate", "catalogue", "fingerprint"))}
+LONG_FILES = {"metrics/voice.py"}
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 70
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, and whether importing the file is enough to import it."""
+
+    module: str
+    at_import: bool
+    line: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One parsed file of the package."""
+
+    path: Path
+    module: str
+    tree: ast.Module
+    imports: tuple[Import, ...]
+
+    @property
+    def part(self) -> str:
+        """The word of ORDER that it belongs to."""
+        return self.module.split(".")[1] if "." in self.module else "__init__"
+
+    def says(self, line: int) -> str:
+        return f"{self.module}:{line}"
+
+
+def type_checking(node: ast.AST) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def imports_of(node: ast.AST, modules: frozenset[str], package: str, at_import: bool) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield Import(alias.name, at_import, node.lineno)
+    elif isinstance(node, ast.ImportFrom):
+        base = package.rsplit(".", node.level - 1)[0] + "." if node.level else ""
+        source = (base + (node.module or "")).rstrip(".")
+        for alias in node.names:
+            whole = f"{source}.{alias.name}"
+            yield Import(whole if whole in modules else source, at_import, node.lineno)
+    else:
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        children = node.orelse if type_checking(node) else ast.iter_child_nodes(node)
+        for child in children:
+            yield from imports_of(child, modules, package, at_import and not inside)
+
+
+def read(root: Path) -> dict[str, Source]:
+    """Every Python file below `root` by module name."""
+    found = {}
+    for path in sorted(root.rglob("*.py")):
+        steps = path.relative_to(root.parent).with_suffix("").parts
+        found[".".join(steps[:-1] if steps[-1] == "__init__" else steps)] = path
+    modules = frozenset(found)
+    sources = {}
+    for module, path in found.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        package = module if path.stem == "__init__" else module.rpartition(".")[0]
+        sources[module] = Source(path, module, tree, tuple(imports_of(tree, modules, package, True)))
+    return sources
+
+
+SOURCES = read(PACKAGE)
+
+
+def left_of_the_torch_line(source: Source) -> bool:
+    return RANK[source.part] <= TORCH_LINE or source.module in LIGHT_BASES
+
+
+def test_it_looks_at_every_file() -> None:
+    """The folder, the import system and this test know the same files."""
+    files = {path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyi", ".pyx", ".so")}
+    assert {source.path for source in SOURCES.values()} == files
+    assert len(SOURCES) == len(files) >= 60
+    script = (
+        "import pkgutil, lora_marketing as p;"
+        " print(*(m.name for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.', onerror=print)))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert {NAME, *run.stdout.split()} == set(SOURCES)
+
+
+def test_it_sees_every_import() -> None:
+    """As many import statements as a plain search finds, less those for type checkers."""
+    for source in SOURCES.values():
+        statements = [node for node in ast.walk(source.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        free = {
+            inner.lineno
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.If) and type_checking(node)
+            for part in node.body
+            for inner in ast.walk(part)
+            if isinstance(inner, ast.Import | ast.ImportFrom)
+        }
+        assert {found.line for found in source.imports} == {node.lineno for node in statements} - free
+
+
+def test_every_part_has_its_place() -> None:
+    parts = {source.part for source in SOURCES.values()}
+    assert parts - RANK.keys() == set(), "give it a place in ORDER"
+    assert RANK.keys() - parts == set(), "it is gone: take it out of ORDER"
+    assert set(SOURCES) >= LIGHT_BASES
+
+
+def wrong_ways(sources: Mapping[str, Source]) -> list[str]:
+    """Imports that do not point to the left. Doors are free inside functions."""
+    found = []
+    for source in sources.values():
+        for item in source.imports:
+            if item.module.split(".")[0] != NAME or (RANK[source.part] >= DOORS and not item.at_import):
+                continue
+            to = RANK[item.module.split(".")[1] if "." in item.module else "__init__"]
+            if to > RANK[source.part]:
+                found.append(f"{source.says(item.line)} imports {item.module}")
+    return found
+
+
+def heavy(sources: Mapping[str, Source], names: set[str]) -> list[str]:
+    return [
+        f"{source.says(item.line)} imports {item.module}"
+        for source in sources.values()
+        if left_of_the_torch_line(source)
+        for item in source.imports
+        if item.at_import and item.module.split(".")[0] in names
+    ]
+
+
+def test_imports_point_one_way() -> None:
+    assert wrong_ways(SOURCES) == []
+
+
+def test_nothing_heavy_left_of_the_torch_line() -> None:
+    assert heavy(SOURCES, SLOW) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "count"),
+    [
+        ("brand", "from lora_marketing.recipe import load_recipe", 1),
+        ("brand", "import lora_marketing.recipe.load", 1),
+        ("brand", "def f():\n    from lora_marketing.recipe import Recipe", 1),
+        ("brand", "class A:\n    from lora_marketing import data", 1),
+        ("brand", "try:\n    import torch.nn\nexcept ImportError:\n    pass", 1),
+        ("brand", "if True:\n    from transformers import x", 1),
+        (
+            "brand",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\nelse:\n    import peft",
+            1,
+        ),
+        ("brand", "def f():\n    import torch", 0),
+        ("brand", "from lora_marketing import errors\nimport lora_marketing.documents", 0),
+        ("brand", "from . import data", 1),
+        ("brand", "from .recipe import load", 1),
+        ("desk", "from lora_marketing import cli\ndef f():\n    from lora_marketing.cli import app", 1),
+        ("desk", "import torch", 0),
+    ],
+)
+def test_a_wrong_import_would_be_seen(tmp_path: Path, part: str, text: str, count: int) -> None:
+    for source in SOURCES.values():
+        path = tmp_path / source.path.relative_to(ROOT)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text if source.module == f"{NAME}.{part}" else "", encoding="utf-8")
+    sources = read(tmp_path / NAME)
+    assert sources.keys() == SOURCES.keys()
+    assert len(wrong_ways(sources) + heavy(sources, SLOW)) == count
+
+
+def test_there_are_no_circles() -> None:
+    graph = {
+        source.module: {item.module for item in source.imports if item.at_import and item.module in SOURCES}
+        for source in SOURCES.values()
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) == len(SOURCES)
+
+
+def test_only_training_knows_trl() -> None:
+    users = {
+        source.part
+        for source in SOURCES.values()
+        for item in source.imports
+        if item.module.split(".")[0] == "trl"
+    }
+    assert users == {"training"}
+
+
+def test_importing_everything_left_of_the_torch_line_loads_nothing_heavy() -> None:
+    modules = sorted(source.module for source in SOURCES.values() if left_of_the_torch_line(source))
+    assert len(modules) > 30
+    script = f"import sys, importlib; [importlib.import_module(m) for m in {modules}]; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(run.stdout.split())
+    assert set(modules) <= loaded
+    assert SLOW & loaded == set()
+
+
+def calls(name: str) -> list[str]:
+    return [
+        source.says(node.lineno)
+        for source in SOURCES.values()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    ]
+
+
+@pytest.mark.parametrize("name", ["print", "exec", "eval", "breakpoint", "input"])
+def test_calls_that_nobody_makes(name: str) -> None:
+    assert calls(name) == []
+
+
+def test_exceptions_are_caught_by_name() -> None:
+    caught = [
+        (source.says(node.lineno), "" if node.type is None else ast.unparse(node.type))
+        for source in SOURCES.values()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ExceptHandler)
+    ]
+    assert len(caught) > 10
+    broad = ("Exception", "BaseException", "")
+    assert [
+        place for place, what in caught if any(name in broad for name in what.strip("()").split(", "))
+    ] == []
+
+
+def test_functions_and_files_stay_small() -> None:
+    functions = {
+        f"{source.says(node.lineno)} {node.name}": node.end_lineno - node.lineno + 1
+        for source in SOURCES.values()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    }
+    files = {
+        source.path.relative_to(PACKAGE).as_posix(): len(source.path.read_text(encoding="utf-8").splitlines())
+        for source in SOURCES.values()
+    }
+    assert {name: size for name, size in functions.items() if size > MOST_LINES_OF_A_FUNCTION} == {}
+    assert {name for name, size in files.items() if size > MOST_LINES} == LONG_FILES

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import property_test
+from pydantic import ValidationError
+
+from lora_marketing.brand import Brief
+from lora_marketing.copies import Copy, read_copies, write_copies
+from lora_marketing.errors import DataError
+
+
+def copy(**changes: Any) -> Copy:
+    values: dict[str, Any] = {
+        "text": "It floats.",
+        "brand": "tidal",
+        "line": "soap",
+        "adapter": None,
+        "digest": None,
+        "base": "tiny",
+        "seed": 13,
+        "variant": 0,
+        "prompt_sha256": "a" * 64,
+        "stopped": True,
+        "tokens": 4,
+        "brief": Brief(product="Bar", channel="meta_feed", field="headline", attributes={"price": "£6"}),
+    }
+    return Copy(**(values | changes))
+
+
+texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x1c\x1d\x1e\x85\u2028\u2029"))
+
+
+@property_test
+@given(st.lists(st.tuples(texts, st.none() | texts), min_size=1, max_size=4))
+def test_what_is_written_is_read_back(tmp_path: Path, words: list[tuple[str, str | None]]) -> None:
+    copies = [copy(text=text, adapter=adapter) for text, adapter in words]
+    write_copies(tmp_path / "copies.jsonl", copies)
+    assert read_copies(tmp_path / "copies.jsonl") == copies
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85"])
+def test_line_separators_within_a_text(tmp_path: Path, letter: str) -> None:
+    write_copies(tmp_path / "copies.jsonl", [copy(text=f"a{letter}b")])
+    assert read_copies(tmp_path / "copies.jsonl") == [copy(text=f"a{letter}b")]
+
+
+def test_every_broken_line_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "copies.jsonl"
+    good = json.loads(copy().model_dump_json())
+    lines = [good, {**good, "seed": "13"}, "{", {**good, "more": 1}, {"text": "a"}]
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    with pytest.raises(DataError) as caught:
+        read_copies(path)
+    assert [str(problem.where)[-2:] for problem in caught.value.problems] == [":2", ":3", ":4", ":5"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"), [(None, "cannot be read"), (b"", "no copies"), (b"\xff", "cannot be read")]
+)
+def test_a_file_without_copies(tmp_path: Path, raw: bytes | None, told: str) -> None:
+    path = tmp_path / "copies.jsonl"
+    if raw is not None:
+        path.write_bytes(raw)
+    with pytest.raises(DataError, match=told):
+        read_copies(path)
+
+
+def test_a_copy_does_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        copy().text = "else"  # type: ignore[misc]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from making import BRANDS
+
+from lora_marketing.brand import Brief
+from lora_marketing.copies import Copy
+from lora_marketing.data import read_examples
+from lora_marketing.errors import DataError
+from lora_marketing.evaluation import VoiceReport, score_voices
+from lora_marketing.recipe import LoadedRecipe, load_recipe
+
+BRIEF = Brief(product="Bar", channel="meta_feed", field="headline")
+
+
+def copy(text: str, brand: str, **changes: Any) -> Copy:
+    values: dict[str, Any] = {"line": "x", "adapter": None, "digest": None, "base": "tiny", "seed": 13}
+    values |= {"variant": 0, "prompt_sha256": "", "stopped": True, "tokens": 4, "brief": BRIEF}
+    return Copy(text=text, brand=brand, **(values | changes))
+
+
+@pytest.fixture(scope="module")
+def recipes() -> list[LoadedRecipe]:
+    names = ("ember-espresso", "ember-filter", "lumen-serum")
+    return [load_recipe(BRANDS / f"{name}.yaml") for name in names]
+
+
+@pytest.fixture(scope="module")
+def report(recipes: list[LoadedRecipe]) -> VoiceReport:
+    """Ember's own texts by an adapter, and passed off as Lumen's by the base; Lumen's by its adapter."""
+    ember = [row.text for _, row in read_examples(recipes[0].train_file)][:20]
+    lumen = [row.text for _, row in read_examples(recipes[2].train_file)][:20]
+    copies = [copy(text, "ember", adapter="ember/espresso") for text in ember]
+    copies += [
+        copy(text, "lumen", adapter="lumen/serum", stopped=index < 5) for index, text in enumerate(lumen)
+    ]
+    copies += [copy(text, "lumen") for text in ember]
+    return score_voices(copies, recipes, seed=13)
+
+
+def test_a_row_for_each_writer_and_brand(report: VoiceReport) -> None:
+    assert [(row.writer, row.brand, row.score.n, row.stopped) for row in report.rows] == [
+        ("base", "lumen", 20, 1.0),
+        ("ember/espresso", "ember", 20, 1.0),
+        ("lumen/serum", "lumen", 20, 0.25),
+    ]
+
+
+def test_real_texts_sound_like_their_brand_and_not_like_another(report: VoiceReport) -> None:
+    assert report.of(adapters=True) > 0.9
+    assert report.of(adapters=False) < 0.1
+    assert report.held_out.accuracy > 0.9
+    # both recipes of Ember teach from one file, whose rows count once
+    rows = [len(read_examples(BRANDS / name / "texts.jsonl")) for name in ("ember", "lumen")]
+    assert report.held_out.n == sum(rows)
+
+
+def test_the_report_is_plain_data(report: VoiceReport) -> None:
+    plain = json.loads(json.dumps(report.as_dict()))
+    assert [row["writer"] for row in plain["rows"]] == [row.writer for row in report.rows]
+
+
+def test_no_rows_is_no_share(report: VoiceReport) -> None:
+    assert VoiceReport(report.held_out, []).of(adapters=True) == 0
+
+
+def test_copies_of_a_brand_that_nobody_teaches(recipes: list[LoadedRecipe]) -> None:
+    with pytest.raises(DataError, match="without real texts") as caught:
+        score_voices([copy("a", "zeta"), copy("a", "alpha"), copy("a", "ember")], recipes, seed=13)
+    assert caught.value.problems[0].got == "alpha, zeta"
+
+
+def test_one_brand_cannot_be_told_apart(recipes: list[LoadedRecipe]) -> None:
+    with pytest.raises(DataError, match="two brands are needed"):
+        score_voices([copy("a", "ember")], recipes[:2], seed=13)
