@@ -1,46 +1,89 @@
-"""From rendered rows to model inputs: one prefix tree per micro-batch, with its attention mask."""
+"""From rendered rows to model inputs: one prefix tree per micro-batch, and who sees whom in it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PretrainedConfig
+from transformers import PreTrainedConfig
 
 from lora_marketing.training.tree import PrefixTree, build_tree
 
 
 @dataclass(frozen=True)
 class TreeCollator:
-    """Merges the rows of a micro-batch into one sequence.
+    """Merges the rows of a micro-batch into one sequence for `tree_attention`.
 
-    Returns `input_ids` and `position_ids` (1, tokens), `attention_mask` (1, 1, tokens, tokens)
-    with True where a token is seen (one mask per layer type for models with sliding windows),
-    `loss_sources` (targets,), `shift_labels` (targets,) and `row_tokens`, the number of tokens
-    the rows have without merging.
+    Returns `input_ids` and `position_ids` (1, tokens); `trunk`, `bins` and `unbin` as
+    `tree_attention` explains them; `attention_mask` (bins, 1, length, trunk + length), one per
+    layer type for models with sliding windows; `loss_sources` (targets,), the tokens whose
+    outputs predict `shift_labels` (targets,); `row_tokens`, what the rows have without merging.
     """
 
     sliding_window: int | None = None
 
-    def __call__(self, rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Tensor | dict[str, Tensor]]:
+    def __call__(self, rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Any]:
         """Collate rows with `input_ids` and `labels`."""
         tree = build_tree([row["input_ids"] for row in rows], [row["labels"] for row in rows])
         positions = torch.tensor(tree.positions)
+        trunk, bins, unbin = _layout(tree)
         seen = visible(tree)
-        mask: Tensor | dict[str, Tensor] = seen[None, None]
+        everything = _bin_mask(seen, trunk, bins)
+        mask: Tensor | dict[str, Tensor] = everything
         if self.sliding_window is not None:
             near = positions[:, None] - positions[None, :] < self.sliding_window
-            mask = {"full_attention": seen[None, None], "sliding_attention": (seen & near)[None, None]}
+            mask = {"full_attention": everything, "sliding_attention": _bin_mask(seen & near, trunk, bins)}
         return {
             "input_ids": torch.tensor(tree.tokens)[None],
             "position_ids": positions[None],
             "attention_mask": mask,
+            "trunk": trunk,
+            "bins": bins.clamp(min=0),
+            "unbin": unbin,
             "loss_sources": torch.tensor(tree.sources, dtype=torch.long),
             "shift_labels": torch.tensor(tree.targets, dtype=torch.long),
             "row_tokens": torch.tensor(tree.row_tokens),
         }
+
+
+def _layout(tree: PrefixTree) -> tuple[int, Tensor, Tensor]:
+    """Length of the trunk, (bins, length) token indices with -1 in gaps, and each token's place."""
+    one_root = tree.parents.count(-1) == 1
+    trunk = tree.nodes.count(0) if one_root else 0
+    top = 0 if one_root else -1
+    starts = [i for i in range(trunk, len(tree.tokens)) if _starts_branch(tree, i, top)]
+    branches = [range(start, end) for start, end in pairwise([*starts, len(tree.tokens)])]
+    length = max((len(branch) for branch in branches), default=0)
+    packed: list[list[int]] = []
+    for branch in sorted(branches, key=len, reverse=True):
+        home = next((one for one in packed if len(one) + len(branch) <= length), None)
+        if home is None:
+            packed.append(home := [])
+        home.extend(branch)
+    bins = torch.full((len(packed), length), -1)
+    for row, members in enumerate(packed):
+        bins[row, : len(members)] = torch.tensor(members)
+    filled = bins.flatten()
+    places = (filled >= 0).nonzero().flatten()
+    return trunk, bins, places[filled[places].argsort()]
+
+
+def _starts_branch(tree: PrefixTree, token: int, top: int) -> bool:
+    node = tree.nodes[token]
+    return tree.parents[node] == top and (token == 0 or tree.nodes[token - 1] != node)
+
+
+def _bin_mask(seen: Tensor, trunk: int, bins: Tensor) -> Tensor:
+    """(bins, 1, length, trunk + length): who sees whom; a gap sees itself, so that it is a number."""
+    at, real = bins.clamp(min=0), bins >= 0
+    to_trunk = seen[at, :trunk] | ~real[:, :, None]
+    inside = seen[at[:, :, None], at[:, None, :]] & real[:, None, :] & real[:, :, None]
+    itself = torch.eye(bins.shape[1], dtype=torch.bool)
+    return torch.cat([to_trunk, inside | itself], dim=2)[:, None]
 
 
 def visible(tree: PrefixTree) -> Tensor:
@@ -55,14 +98,7 @@ def visible(tree: PrefixTree) -> Tensor:
     return ancestors[nodes][:, nodes].tril()
 
 
-def sliding_window_of(config: PretrainedConfig) -> int | None:
-    """The window of a model's sliding layers, or None if all its layers see everything."""
-    text = config.get_text_config()
-    kinds = set(getattr(text, "layer_types", None) or ())
-    return int(text.sliding_window) if "sliding_attention" in kinds else None
-
-
-def tree_refusal(config: PretrainedConfig) -> str | None:
+def tree_refusal(config: PreTrainedConfig) -> str | None:
     """Why this architecture cannot be trained on prefix trees, or None if it can.
 
     Layers that carry state from token to token (Mamba, linear attention, convolutions) would
