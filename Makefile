@@ -1,0 +1,23 @@
+VENV ?= .venv
+
+.PHONY: demo test fast lint clean
+
+demo: $(VENV)/.ready  ## train two brands, write in both voices, measure that they differ
+	VENV=$(VENV) scripts/demo
+
+test: $(VENV)/.ready lint  ## everything: style, types, all tests
+	$(VENV)/bin/python -m pytest
+
+fast: $(VENV)/.ready  ## tests on tiny random models only
+	$(VENV)/bin/python -m pytest -m "not real"
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:  ## remove what demo and test made, but not published adapters
+	rm -rf runs copies build .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.ready: pyproject.toml scripts/setup
+	scripts/setup $(VENV)
