@@ -29,7 +29,8 @@ class CheckpointVault:
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint folder, whole or not, oldest first."""
-        return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("step-*"))
+        names = (path.name.removeprefix("step-") for path in self.folder.glob("step-*"))
+        return sorted(int(name) for name in names if name.isdecimal())
 
     @contextmanager
     def staged(self, step: int) -> Iterator[Path]:
@@ -54,7 +55,7 @@ class CheckpointVault:
             hashes = json.loads((folder / COMPLETE).read_text())
         except FileNotFoundError:
             return f"{COMPLETE} is missing"
-        except json.JSONDecodeError:
+        except ValueError:  # not JSON, or not even UTF-8
             return f"{COMPLETE} is torn"
         for name, expected in hashes.items():
             path = folder / name

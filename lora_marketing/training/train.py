@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import datasets
 import torch
 from peft import LoraConfig, PeftModel
-from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, set_seed
+from peft.tuners.tuners_utils import BaseTunerLayer
+from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerState, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig
 
-from lora_marketing.bases.load import LoadedBase
+from lora_marketing.bases.load import LoadedBase, sliding_window_of
 from lora_marketing.bases.render import Rendered, render_example
 from lora_marketing.brand import Brand, Example
 from lora_marketing.console import note
@@ -24,7 +27,8 @@ from lora_marketing.errors import DataError, Problem, TrainingError
 from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
-from lora_marketing.training.collate import TreeCollator, sliding_window_of, tree_refusal
+from lora_marketing.training.collate import TreeCollator, tree_refusal
+from lora_marketing.training.loftq import start_from_rounding_error
 from lora_marketing.training.progress import LogPoint, ProgressCallback, peak_memory_gib
 from lora_marketing.training.trainer import BrandTrainer, load_weights
 
@@ -96,13 +100,13 @@ def train(
         vault.clear()
     start = vault.newest_valid() if resume else None
     progress = ProgressCallback(loaded.name)
-    trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
-    try:
+    with _borrowed(base.model), closing(progress):
+        trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
         base_loss = _base_loss(trainer, run)
         progress.points.clear()
         progress.points.append(LogPoint(0, None, base_loss))
         set_seed(loaded.recipe.train.seed)
-        outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
+        _run(trainer, start)
         best = trainer.state.best_global_step
         if best is None:
             raise TrainingError(Problem("training ended without an evaluation", fix="raise train.epochs"))
@@ -111,7 +115,7 @@ def train(
         metrics = {
             "base_loss": base_loss,
             "held_out_loss": float(trainer.state.best_metric),
-            "train_loss": float(outcome.training_loss),
+            "train_loss": _mean_train_loss(trainer.state),
             "steps": float(trainer.state.global_step),
             "best_step": float(best),
             "tokens_per_second": round(progress.tokens_per_second, 1),
@@ -119,9 +123,6 @@ def train(
             "overlong_dropped": float(data.overlong_dropped),
         }
         return TrainedAdapter(folder, metrics, _curve(trainer, base_loss))
-    finally:
-        progress.close()
-        _restore_base(trainer.model, base.model)
 
 
 def _build_trainer(
@@ -155,7 +156,7 @@ def _build_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     if VARIANTS[recipe.lora.variant].loftq:
-        _start_from_quantisation_error(trainer.model, base)
+        start_from_rounding_error(trainer.model, base.folder)
     return trainer
 
 
@@ -193,6 +194,7 @@ def sft_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig:
             save_steps=every,
             metric_for_best_model="eval_loss",
             greater_is_better=False,
+            restore_callback_states_from_checkpoint=True,  # early stopping goes on counting
             logging_steps=1,
             logging_nan_inf_filter=False,
             disable_tqdm=True,
@@ -249,21 +251,34 @@ def _hf_dataset(rows: Sequence[Rendered]) -> datasets.Dataset:
     )
 
 
-def _start_from_quantisation_error(model: PeftModel, base: LoadedBase) -> None:
-    from peft import replace_lora_weights_loftq
-
-    replace_lora_weights_loftq(model, str(base.folder / "model.safetensors"))
-
-
 def _base_loss(trainer: BrandTrainer, run: Path) -> float:
-    """Held-out loss of the untouched base, taken once per run: B is still zero."""
+    """Held-out loss of the untouched base, taken once per run."""
     memo = run / "base_loss.json"
     if memo.is_file():
         return float(json.loads(memo.read_text()))
-    loss = float(trainer.evaluate()["eval_loss"])
+    with trainer.model.disable_adapter():  # loftq does not start from zero
+        loss = float(trainer.evaluate()["eval_loss"])
     memo.parent.mkdir(parents=True, exist_ok=True)
-    memo.write_text(json.dumps(loss))
+    staging = memo.with_suffix(".new")
+    staging.write_text(json.dumps(loss))
+    staging.rename(memo)
     return loss
+
+
+def _run(trainer: BrandTrainer, start: Path | None) -> None:
+    """Train from `start`, or not at all if the run had come to its end there."""
+    if start is not None:
+        state = TrainerState.load_from_json(str(start / TRAINER_STATE_NAME))
+        if state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
+            trainer.state = state
+            return
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+
+
+def _mean_train_loss(state: TrainerState) -> float:
+    """Mean over all steps, also those before a resume."""
+    losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+    return sum(losses) / len(losses)
 
 
 def _curve(trainer: BrandTrainer, base_loss: float) -> list[LogPoint]:
@@ -278,6 +293,7 @@ def _curve(trainer: BrandTrainer, base_loss: float) -> list[LogPoint]:
 def _save_adapter(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
     """Write PEFT's two files, free of paths of this machine and of ways to change the base."""
     model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink()
     config_path = folder / "adapter_config.json"
     config: dict[str, Any] = json.loads(config_path.read_text())
     config["base_model_name_or_path"] = base.pin.id
@@ -290,9 +306,30 @@ def _save_adapter(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
     return folder
 
 
-def _restore_base(model: PreTrainedModel | PeftModel, base: PreTrainedModel) -> None:
-    if isinstance(model, PeftModel):
-        model.unload()
-    base.activation_checkpointing_disable()
-    base.requires_grad_(False)
-    base.eval()
+@contextmanager
+def _borrowed(base: PreTrainedModel) -> Iterator[None]:
+    """Give the base back as it was found, also after a trainer that could not be built.
+
+    Takes out PEFT's layers and what PEFT, TRL and Trainer set on the model itself: a fused
+    forward, input hooks, the attention, `use_cache`.
+    """
+    found, settings = set(vars(base)), dict(vars(base.config))
+    hooks = base.get_input_embeddings()._forward_hooks
+    own_hooks = dict(hooks)
+    try:
+        yield
+    finally:
+        for name, layer in list(base.named_modules()):
+            if isinstance(layer, BaseTunerLayer):
+                base.set_submodule(name, layer.get_base_layer())
+        base.disable_input_require_grads()
+        hooks.clear()
+        hooks.update(own_hooks)  # PEFT and TRL both add one; only the later can be taken back
+        base.activation_checkpointing_disable()
+        base.set_attn_implementation("sdpa")
+        for name in set(vars(base)) - found:
+            delattr(base, name)
+        vars(base.config).clear()
+        vars(base.config).update(settings)
+        base.requires_grad_(False)
+        base.eval()

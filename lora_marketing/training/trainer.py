@@ -10,13 +10,17 @@ import torch
 from peft import set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
 from lora_marketing.errors import Problem, TrainingError
 from lora_marketing.recipe import Variant
+from lora_marketing.training.attention import use_tree_attention
 from lora_marketing.training.checkpoints import CheckpointVault
+from lora_marketing.training.collate import TreeCollator
+
+TREE_INPUTS = ("input_ids", "position_ids", "attention_mask", "trunk", "bins", "unbin")
+"""What a TreeCollator makes for the model; the rest is for the loss."""
 
 
 class BrandTrainer(SFTTrainer):  # type: ignore[misc]
@@ -37,6 +41,8 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
         self._staging: Path | None = None
         self._eval_loss_sum = 0.0
         self._eval_targets = 0
+        if isinstance(arguments.get("data_collator"), TreeCollator):
+            use_tree_attention(arguments["model"])
         super().__init__(**arguments)
 
     def _send_telemetry(self) -> None:
@@ -46,6 +52,17 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
         """Write nothing: the published version gets its own card."""
 
     # -- loss ---------------------------------------------------------------------------------
+
+    loss_is_scaled_for_ga = True  # by the count that get_batch_samples gives to every micro-batch
+
+    def get_batch_samples(self, *arguments: Any, **keywords: Any) -> tuple[list[dict[str, Any]], Any]:
+        """The micro-batches of one optimizer step, and how many completion tokens they have in all.
+
+        Trainer does not count in trees nor for architectures that take no loss arguments (Gemma 3
+        with eyes); the tokens of a micro-batch with short answers would then weigh more.
+        """
+        samples, _ = super().get_batch_samples(*arguments, **keywords)
+        return samples, sum(_targets(sample).ne(-100).sum() for sample in samples)
 
     def compute_loss(
         self,
@@ -60,16 +77,14 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
         sources, where = inputs["loss_sources"].unique(return_inverse=True)
         targets = inputs["shift_labels"]
         outputs = model(
-            input_ids=inputs["input_ids"],
-            position_ids=inputs["position_ids"],
-            attention_mask=inputs["attention_mask"],
             logits_to_keep=sources,
             use_cache=False,
+            **{name: inputs[name] for name in TREE_INPUTS},
         )
-        logits = outputs.logits[0].float()[where]
-        total = functional.cross_entropy(logits, targets, reduction="sum")
+        logits = outputs.logits[0].float()
+        total = (logits.logsumexp(dim=-1)[where] - logits[where, targets]).sum()
         mode = "train" if model.training else "eval"
-        correct = (logits.detach().argmax(-1) == targets).float().mean().item()
+        correct = (logits.detach().argmax(dim=-1)[where] == targets).float().mean().item()
         self._metrics[mode]["mean_token_accuracy"].append(correct)
         if model.training:
             self._total_train_tokens += int(inputs["row_tokens"])
@@ -103,9 +118,8 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Loss of one batch, also summed per token for the exact mean."""
         loss, logits, labels = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        targets = inputs.get("shift_labels", inputs.get("labels"))
-        if loss is not None and targets is not None:
-            count = int((targets[..., 1:] if "labels" in inputs else targets).ne(-100).sum())
+        if loss is not None:
+            count = int(_targets(inputs).ne(-100).sum())
             self._eval_loss_sum += loss.item() * count
             self._eval_targets += count
         return loss, logits, labels
@@ -154,6 +168,11 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Copy the adapter's weights into the existing parameters, which keep their dtype."""
         load_weights(model or self.model, Path(resume_from_checkpoint))
+
+
+def _targets(inputs: dict[str, Any]) -> Tensor:
+    targets: Tensor = inputs["labels"][..., 1:] if "labels" in inputs else inputs["shift_labels"]
+    return targets
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:

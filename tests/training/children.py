@@ -1,0 +1,94 @@
+"""Training in child processes that kill themselves (SIGKILL) at a chosen place.
+
+Children are forked from a server that has imported the libraries once, so each costs little.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from lora_marketing.recipe import LoadedRecipe
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["lora_marketing.training.train", "hypothesis", "pytest"])
+
+
+def start_server() -> None:
+    """Start the server that children are forked from, if it does not run yet."""
+    forkserver.ensure_running()
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Die at the `nth` call of `target`; `torn` leaves a half-written file behind first."""
+
+    target: str
+    nth: int
+    torn: bool = False
+
+
+def run_in_child(loaded: LoadedRecipe, run: Path, *, resume: bool, kill: Kill | None = None) -> None:
+    """Train in a process of its own, which must end well, or be killed if `kill` is given."""
+    process = CONTEXT.Process(target=_child, args=(loaded, run, resume, kill))
+    process.start()
+    process.join(120)
+    if process.is_alive():
+        process.kill()
+        raise AssertionError("the child hangs")
+    assert process.exitcode == (-signal.SIGKILL if kill else 0), (run / "child.log").read_text()
+
+
+def _child(loaded: LoadedRecipe, run: Path, resume: bool, kill: Kill | None) -> None:
+    import torch
+
+    from lora_marketing.training.train import train
+
+    from .making import open_run
+
+    torch.set_num_threads(1)
+    log = os.open(run / "child.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    base, data = open_run(loaded)
+    if kill is None:
+        metrics = train(loaded, data, base, run, resume=resume).metrics
+        same = {
+            name: metrics[name] for name in metrics if name not in ("tokens_per_second", "peak_memory_gib")
+        }
+        (run / "metrics.json").write_text(json.dumps(same))
+    else:
+        with patch(kill.target, _deadly(_find(kill.target), kill)):
+            train(loaded, data, base, run, resume=resume)
+
+
+def _find(target: str) -> Callable[..., Any]:
+    from pkgutil import resolve_name
+
+    found: Callable[..., Any] = resolve_name(target)
+    return found
+
+
+def _deadly(real: Callable[..., Any], kill: Kill) -> Callable[..., Any]:
+    calls = 0
+
+    def wrapper(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls < kill.nth:
+            return real(*arguments, **keywords)
+        if kill.torn:
+            path = next(argument for argument in arguments if isinstance(argument, (str, Path)))
+            Path(path).write_bytes(b'{"half')
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("unreachable")
+
+    return wrapper
