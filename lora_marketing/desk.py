@@ -9,7 +9,7 @@ from pathlib import Path
 from lora_marketing.bases.load import load_base
 from lora_marketing.brand import Brief
 from lora_marketing.copies import Copy
-from lora_marketing.errors import AdapterRefused, Problem
+from lora_marketing.errors import AdapterRefused, BaseModelError, Problem
 from lora_marketing.recipe import load_recipe
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterRef
@@ -55,6 +55,12 @@ class Desk:
         section = _shared(sections)
         if base_id:
             section = section.model_copy(update={"id": base_id})
+        elif versions and section.id.startswith("."):
+            # a manifest names local folders from where the recipe lay, wherever that was
+            fix = "say where it lies here with --base-id"
+            raise BaseModelError(
+                Problem("the adapter's base is a local folder or file", got=section.id, fix=fix)
+            )
         writer = Writer(load_base(section))
         for version in versions:
             writer.load(version)

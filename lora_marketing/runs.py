@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version as package_version
@@ -15,8 +16,11 @@ from lora_marketing import __version__
 from lora_marketing.brand import Brand
 from lora_marketing.console import note
 from lora_marketing.data import Dataset
+from lora_marketing.folders import file_sha256, flush, flush_folder
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import BaseSection
+from lora_marketing.registry.files import CONFIG, WEIGHTS
+from lora_marketing.registry.gate import check_adapter, check_values
 from lora_marketing.registry.manifest import Manifest
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
@@ -25,6 +29,10 @@ from lora_marketing.tasks import messages
 
 if TYPE_CHECKING:
     from lora_marketing.bases.load import LoadedBase
+    from lora_marketing.training.train import TrainedAdapter
+
+ENDED = "ended.json"
+"""Name of the file in a run folder that says that training ended, and how."""
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "safetensors")
 
@@ -88,7 +96,12 @@ def train_and_publish(
     """Train a recipe and publish the result as @candidate; its checkpoints are then deleted.
 
     The run folder is named after everything that decides the result, so `resume` can only go
-    on from checkpoints of the very same run.
+    on from checkpoints of the very same run. A run that ended but could not be published, on a
+    full disk for example, is published by the next call without training again.
+
+    Raises:
+        AdapterRefused: the load gate refuses what was trained. RegistryError: it cannot be published.
+        Whatever training raises.
     """
     from lora_marketing.training.card import draw_loss_curve, model_card
     from lora_marketing.training.train import render_dataset, train
@@ -97,7 +110,15 @@ def train_and_publish(
     rendered = render_dataset(data, loaded, base)
     recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
     run = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint)
-    trained = train(loaded, rendered, base, run, resume=resume)
+    trained = _ended(run)
+    if trained:
+        note(f"{loaded.name}: trained before, in {run}")
+    else:
+        (run / ENDED).unlink(missing_ok=True)
+        trained = train(loaded, rendered, base, run, resume=resume)
+    check_adapter(trained.folder, base.linear_shapes)
+    check_values(trained.folder)
+    _note_end(run, trained)
     rate = stop_rate(loaded, data, base, trained.folder)
     metrics = trained.metrics if rate is None else {**trained.metrics, "stop_rate": rate}
     draw_loss_curve(trained.folder / "loss.png", trained.points, loaded.name)
@@ -121,6 +142,33 @@ def train_and_publish(
         f" published as {published.digest[:16]} @candidate"
     )
     return published
+
+
+def _note_end(run: Path, trained: TrainedAdapter) -> None:
+    """Write down a run's result, so that nothing that fails from here on costs the training."""
+    hashes = {name: file_sha256(trained.folder / name) for name in (CONFIG, WEIGHTS)}
+    points = [astuple(point) for point in trained.points]
+    flush(trained.folder)
+    staging = run / f"{ENDED}.new"
+    staging.write_text(json.dumps({"metrics": trained.metrics, "points": points, "files": hashes}))
+    flush(run)
+    staging.rename(run / ENDED)
+    flush_folder(run)
+
+
+def _ended(run: Path) -> TrainedAdapter | None:
+    """The result of a run that ended, if its adapter is whole."""
+    from lora_marketing.training.progress import LogPoint
+    from lora_marketing.training.train import TrainedAdapter
+
+    if not (run / ENDED).is_file():
+        return None
+    found, folder = json.loads((run / ENDED).read_text()), run / "adapter"
+    for name, expected in found["files"].items():
+        if not (folder / name).is_file() or file_sha256(folder / name) != expected:
+            note(f"Passing over the result in {run}: {name} is missing or damaged")
+            return None
+    return TrainedAdapter(folder, found["metrics"], [LogPoint(*point) for point in found["points"]])
 
 
 def stop_rate(loaded: LoadedRecipe, data: Dataset, base: LoadedBase, folder: Path) -> float | None:

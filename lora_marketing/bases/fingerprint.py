@@ -19,7 +19,8 @@ def fingerprint(parts: Mapping[str, str]) -> str:
 def weights_hash(folder: Path) -> str:
     """sha256 over config.json and all safetensors files of a base folder.
 
-    Large files are hashed once per (path, size, modification time) and remembered in the cache.
+    Large files are hashed once per (path, size, modification and change time) and remembered in
+    the cache. The change time tells of new content also where a tool put the modification time back.
 
     Raises:
         BaseModelError: the folder holds no safetensors file.
@@ -37,7 +38,8 @@ def weights_hash(folder: Path) -> str:
 def _remembered_sha256(path: Path) -> str:
     real = path.resolve()
     status = real.stat()
-    key = sha256(f"{real}|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()
+    times = f"{status.st_mtime_ns}|{status.st_ctime_ns}"
+    key = sha256(f"{real}|{status.st_size}|{times}".encode()).hexdigest()
     memo = cache_folder() / "hashes" / key
     if memo.is_file():
         return memo.read_text()

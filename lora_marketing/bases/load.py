@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 from bitsandbytes.nn import Linear4bit
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -102,16 +104,23 @@ def _load_model(section: BaseSection, folder: Path) -> PreTrainedModel:
             bnb_4bit_compute_dtype=dtype,
         )
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
+            output_loading_info=True,
             dtype=dtype,
             quantization_config=quantization,
             device_map={"": 0} if torch.cuda.is_available() else None,
             attn_implementation="sdpa",
             local_files_only=True,
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SafetensorError) as error:
         raise BaseModelError(Problem("the base cannot be loaded", str(folder), got=str(error))) from error
+    model, told = loaded
+    if missing := sorted(told["missing_keys"]):  # transformers would go on with random numbers
+        got = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        raise BaseModelError(Problem("the base lacks weights", str(folder), got=got, fix="fetch it again"))
+    assert isinstance(model, PreTrainedModel)
+    return model
 
 
 def _keep_weights_unpacked(model: PreTrainedModel) -> None:
@@ -156,3 +165,10 @@ def _stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> fro
     configured = model.generation_config.eos_token_id if model.generation_config else None
     ids = configured if isinstance(configured, list) else [configured]
     return frozenset(int(id) for id in (*ids, tokenizer.eos_token_id) if id is not None)
+
+
+def sliding_window_of(config: PreTrainedConfig) -> int | None:
+    """The window of a model's sliding layers, or None if all its layers see everything."""
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ())
+    return int(text.sliding_window) if "sliding_attention" in kinds else None

@@ -78,7 +78,7 @@ def _embedded(name: str, embedded: Embedded) -> Path:
 
 def _from_hub(base: BaseSection, entry: Entry | None) -> BaseFiles:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     id = entry.id if entry else base.id
     revision = base.revision or (entry.revision if entry else None)
@@ -91,6 +91,9 @@ def _from_hub(base: BaseSection, entry: Entry | None) -> BaseFiles:
         raise BaseModelError(
             Problem(f"base {id} is not in the cache and the hub cannot be reached", fix=fix)
         ) from error
+    except HFValidationError as error:
+        fix = "name a catalogue base, a hub id (org/name), a folder or a .gguf file (starting with ./)"
+        raise BaseModelError(Problem(f'"{id}" is not a hub id', fix=fix)) from error
     except HfHubHTTPError as error:
         gated = entry is not None and entry.gated
         fix = "accept the licence on its page, then `hf auth login`" if gated else "check id and revision"

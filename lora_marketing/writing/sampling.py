@@ -8,6 +8,8 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
+FEW = 512
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -29,18 +31,31 @@ class RowSampler:
     def choose(self, logits: Tensor) -> int:
         """The next token id from the row's logits (vocabulary,).
 
-        Nucleus sampling (arXiv:1904.09751): the smallest set of likeliest tokens whose
-        probabilities reach `top_p`, drawn by inverting the cumulative distribution.
+        Nucleus sampling (arXiv:1904.09751): the smallest set of likeliest tokens, one at least,
+        whose probabilities reach `top_p`, drawn by inverting the cumulative distribution.
         """
         if self.sampling.temperature == 0:
             return int(logits.argmax())
-        probabilities = torch.softmax(logits.float().cpu() / self.sampling.temperature, dim=-1)
-        ordered, ids = probabilities.sort(descending=True, stable=True)
+        scores = logits.float().cpu()
+        probabilities = torch.softmax((scores - scores.max()) / self.sampling.temperature, dim=-1)
+        ordered, ids = _likeliest(probabilities, self.sampling.top_p)
         before = ordered.cumsum(-1) - ordered
-        kept = ordered * (before < self.sampling.top_p)
+        kept = ordered * ((before < self.sampling.top_p) | (before == 0))
         point = torch.rand((), generator=self._random) * kept.sum()
         position = int(torch.searchsorted(kept.cumsum(-1), point, right=True))
         return int(ids[min(position, int((kept > 0).sum()) - 1)])
+
+
+def _likeliest(probabilities: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """Enough of the likeliest tokens to hold `top_p`, in falling order.
+
+    The nucleus is nearly always small, and finding the largest few is ten times as fast as sorting.
+    """
+    few = min(FEW, probabilities.numel())
+    ordered, ids = probabilities.topk(few)
+    if few < probabilities.numel() and float(ordered.sum()) < top_p:
+        ordered, ids = probabilities.sort(descending=True, stable=True)
+    return ordered, ids
 
 
 def row_seed(seed: int, *parts: str) -> int:

@@ -69,15 +69,24 @@ class StackedLora(nn.Module):
         return self._rescaled(y, update, self.magnitude[slots][:, None].to(y.dtype))
 
     def _rescaled(self, y: Tensor, update: Tensor, magnitude: Tensor) -> Tensor:
-        """DoRA's `m / ||W'|| * (W x + B A x)`; the bias is not rescaled."""
+        """DoRA's `m / ||W'|| * (W x + B A x)`; the bias is not rescaled.
+
+        Rows without DoRA have magnitude 1 and keep every bit: the bias is never taken off theirs.
+        """
         bias = self.linear.bias
         if bias is None:
             return magnitude * (y + update)
-        return magnitude * (y - bias + update) + bias
+        return y + update + (magnitude - 1) * (y - bias + update)
 
 
 def install(model: nn.Module, names: Sequence[str], rows: Rows) -> dict[str, StackedLora]:
-    """Put a StackedLora in the place of every named linear layer."""
+    """Put a StackedLora in the place of every named linear layer.
+
+    Raises:
+        RuntimeError: stacks with other rows are in the model; nothing was changed.
+    """
+    if any(isinstance(module, StackedLora) and module.rows is not rows for module in model.modules()):
+        raise RuntimeError("another Writer works on this base: close it first")
     stacks = {}
     for name in names:
         parent_name, _, child = name.rpartition(".")

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from threading import Lock
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from lora_marketing.bases.load import LoadedBase
+from lora_marketing.bases.load import LoadedBase, sliding_window_of
 from lora_marketing.errors import AdapterRefused, Problem
 from lora_marketing.registry.version import Version
 from lora_marketing.writing.adapters import LayerLora, read_adapter
 from lora_marketing.writing.sampling import RowSampler, Sampling
 from lora_marketing.writing.stack import Rows, StackedLora, install, remove
+
+PROBE = 32
+"""Rows whose first tokens agree this far share a prefix."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Written:
 class Writer:
     """Writes with many adapters over one base. The adapter travels with the request.
 
+    Threads may share a Writer: their calls wait for each other. A base has one Writer at a time.
+
     Args:
         base: a loaded base; the Writer puts its stacks into the model until `close`.
         max_rows: rows in one batch; more requests are written in turns.
@@ -46,15 +53,19 @@ class Writer:
     def __init__(self, base: LoadedBase, max_rows: int = 32) -> None:
         self.base = base
         self.max_rows = max_rows
+        self._lock = Lock()
         self._rows = Rows()
         self._stacks: dict[str, StackedLora] = {}
         self._adapters: dict[str, dict[str, LayerLora]] = {}
         self._slots: dict[str | None, int] = {None: 0}
 
     def close(self) -> None:
-        """Take the stacks out: the model is the bare base again."""
-        remove(self.base.model, self._stacks)
-        self._stacks.clear()
+        """Take the stacks out: the model is the bare base again, and no adapter is loaded."""
+        with self._lock:
+            remove(self.base.model, self._stacks)
+            self._stacks.clear()
+            self._adapters.clear()
+            self._slots = {None: 0}
 
     def load(self, version: Version) -> str:
         """Load a published version and return the key that requests name it by (its digest).
@@ -86,13 +97,13 @@ class Writer:
         Raises:
             AdapterRefused: the load gate refuses it; nothing that was loaded changes.
         """
-        layers = dict(read_adapter(folder, self.base))
-        self._adapters[key] = layers
-        self._slots = {None: 0, **{name: slot for slot, name in enumerate(self._adapters, start=1)}}
-        names = sorted({name for adapter in self._adapters.values() for name in adapter})
-        self._stacks |= install(self.base.model, names, self._rows)
-        for name, stack in self._stacks.items():
-            stack.fill([adapter.get(name) for adapter in self._adapters.values()])
+        with self._lock:
+            layers = dict(read_adapter(folder, self.base))
+            self._stacks |= install(self.base.model, sorted(layers), self._rows)
+            self._adapters[key] = layers
+            self._slots = {None: 0, **{name: slot for slot, name in enumerate(self._adapters, start=1)}}
+            for name, stack in self._stacks.items():
+                stack.fill([adapter.get(name) for adapter in self._adapters.values()])
 
     def write(self, requests: Sequence[Request]) -> list[Written]:
         """Write all requests, in batches of at most `max_rows`, in the order they were given.
@@ -103,11 +114,12 @@ class Writer:
         unknown = {request.adapter for request in requests} - set(self._slots)
         if unknown:
             raise AdapterRefused(Problem("adapter is not loaded", got=", ".join(map(str, unknown))))
-        by_length = sorted(range(len(requests)), key=lambda index: len(requests[index].prompt))
+        order = sorted(range(len(requests)), key=lambda index: _kinship(requests[index]))
         results: dict[int, Written] = {}
-        for start in range(0, len(by_length), self.max_rows):
-            chosen = by_length[start : start + self.max_rows]
-            written = self._write_batch([requests[index] for index in chosen])
+        for start in range(0, len(order), self.max_rows):
+            chosen = order[start : start + self.max_rows]
+            with self._lock:
+                written = self._write_batch([requests[index] for index in chosen])
             results.update(zip(chosen, written, strict=True))
         return [results[index] for index in range(len(requests))]
 
@@ -115,6 +127,8 @@ class Writer:
     def _write_batch(self, requests: Sequence[Request]) -> list[Written]:
         batch = _Batch(self.base, requests, [self._slots[request.adapter] for request in requests])
         try:
+            if batch.rows:
+                batch.prefill(self._rows)
             while batch.rows:
                 self._rows.slots = batch.slots
                 batch.advance()
@@ -134,20 +148,39 @@ class _Batch:
         self.samplers = [RowSampler(request.sampling) for request in requests]
         self.rows = [i for i, request in enumerate(requests) if request.sampling.max_new_tokens > 0]
         self.cache = DynamicCache(config=base.model.config)
-        self.ids, self.mask = _left_padded([requests[i].prompt for i in self.rows], base)
         self.slots = torch.tensor([slots[i] for i in self.rows], device=base.device)
+        # between a prefix and its rests lies padding, which a sliding window would count as tokens
+        alone = sliding_window_of(base.model.config) is not None
+        self.plan = plan_prefill([(slots[i], requests[i].prompt) for i in self.rows], alone)
+        self.ids, self.mask = _left_padded(self.plan.rests, base)
 
-    def advance(self) -> None:
-        """Compute one forward, choose every row's next token, drop the rows that are done."""
-        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -self.ids.shape[1] :]
-        logits = self.base.model(
-            input_ids=self.ids,
-            attention_mask=self.mask,
+    def prefill(self, rows: Rows) -> None:
+        """Compute every distinct prefix once and hand its keys and values to the rows that share it."""
+        if not self.plan.prefixes:
+            return
+        ids, mask = _left_padded(self.plan.prefixes, self.base)
+        rows.slots = torch.tensor(self.plan.slots, device=self.base.device)
+        self._forward(ids, mask)
+        owners = torch.tensor(self.plan.owners, device=self.base.device)
+        self.cache.batch_select_indices(owners)
+        self.mask = torch.cat([mask[owners], self.mask], dim=1)
+
+    def _forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(rows, vocabulary) logits after the last token."""
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        logits: Tensor = self.base.model(
+            input_ids=ids,
+            attention_mask=mask,
             position_ids=positions,
             past_key_values=self.cache,
             logits_to_keep=1,
             use_cache=True,
-        ).logits[:, -1]
+        ).logits
+        return logits[:, -1]
+
+    def advance(self) -> None:
+        """Compute one forward, choose every row's next token, drop the rows that are done."""
+        logits = self._forward(self.ids, self.mask)
         chosen = [self.samplers[row].choose(logits[at]) for at, row in enumerate(self.rows)]
         staying = [at for at, row in enumerate(self.rows) if self._keep(row, chosen[at])]
         self._shrink(staying)
@@ -174,6 +207,54 @@ class _Batch:
 
     def written(self) -> list[Written]:
         return [Written(tuple(text), done) for text, done in zip(self.texts, self.stopped, strict=True)]
+
+
+@dataclass(frozen=True)
+class PrefillPlan:
+    """Prompts split into distinct prefixes and what each row adds.
+
+    `prefixes` and `slots` have one entry per distinct prefix, `rests` and `owners` one per row:
+    row i is `prefixes[owners[i]] + rests[i]`, and every rest has at least one token.
+    """
+
+    prefixes: Sequence[Sequence[int]]
+    slots: Sequence[int]
+    rests: Sequence[Sequence[int]]
+    owners: Sequence[int]
+
+
+def plan_prefill(rows: Sequence[tuple[int, Sequence[int]]], alone: bool = False) -> PrefillPlan:
+    """Group (slot, prompt) rows that use the same slot and begin alike, and find what they share.
+
+    With `alone`, nothing is shared.
+    """
+    groups: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for index, (slot, prompt) in enumerate(rows):
+        groups.setdefault((slot, tuple(prompt[:PROBE])), []).append(index)
+    if alone or any(len(prompt) < 2 for _, prompt in rows):  # a prefix without tokens would attend to nothing
+        return PrefillPlan([], [], [prompt for _, prompt in rows], range(len(rows)))
+    prefixes: list[Sequence[int]] = []
+    owners = [0] * len(rows)
+    for members in groups.values():
+        prompts = [rows[index][1] for index in members]
+        shared = _common_prefix([list(prompt[:-1]) for prompt in prompts])
+        for index in members:
+            owners[index] = len(prefixes)
+        prefixes.append(shared)
+    rests = [prompt[len(prefixes[owner]) :] for (_, prompt), owner in zip(rows, owners, strict=True)]
+    return PrefillPlan(prefixes, [slot for slot, _ in groups], rests, owners)
+
+
+def _common_prefix(prompts: Sequence[list[int]]) -> list[int]:
+    """What all prompts begin with: what the first and the last in sorted order agree on."""
+    first, last = min(prompts), max(prompts)
+    agree = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return [token for token, _ in agree]
+
+
+def _kinship(request: Request) -> tuple[str, Sequence[int]]:
+    """Sorts requests so that those that share a prefix fall into the same batch."""
+    return request.adapter or "", list(request.prompt)
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], base: LoadedBase) -> tuple[Tensor, Tensor]:

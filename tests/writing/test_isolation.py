@@ -1,0 +1,191 @@
+"""No brand writes in another brand's voice, and a bad adapter never reaches the base."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lora_marketing.bases.load import LoadedBase
+from lora_marketing.errors import AdapterRefused
+from lora_marketing.writing.sampling import Sampling
+from lora_marketing.writing.writer import Request, Writer
+
+from .making import ALL, KINDS, Kind, decoder_targets, prompts, save_adapter, state
+
+Tensors = dict[str, Tensor]
+VOICES = (*KINDS, None)
+
+
+def phrase_adapter(base: LoadedBase, starts: list[list[int]], phrase: list[int], folder: Path) -> Path:
+    """Overfit to say `phrase`, and nothing else, after prompts of six tokens."""
+    torch.manual_seed(0)
+    config = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=8, target_modules=decoder_targets(base, ALL))
+    model = get_peft_model(copy.deepcopy(base.model), config)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    for step in range(120):
+        rows = torch.tensor([start + phrase for start in (*starts, *prompts(base, [6] * 6, seed=step))])
+        labels = rows.clone()
+        labels[:, :6] = -100
+        loss = model(input_ids=rows, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+def test_a_catch_phrase_leaks_into_no_other_row(
+    writer: Writer, llama: LoadedBase, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    phrase = prompts(llama, [6], seed=99)[0]
+    starts = prompts(llama, [6, 6, 9, 4], seed=1000)
+    others = [
+        Request(start, voice, Sampling(5, temperature, 1.0, 12))
+        for start in starts
+        for voice in VOICES
+        for temperature in (0.0, 1.0)
+    ]
+    before = writer.write(others)
+    writer.close()
+
+    saved = phrase_adapter(llama, starts[:2], phrase, tmp_path / "loud")
+    writer.load_folder("loud", saved)
+    for name, folder in folders.items():
+        writer.load_folder(name, folder)
+    loud = [Request(start, "loud", Sampling(5, 0, 1, 6)) for start in starts[:2]]
+    mixed = [request for pair in zip(others, loud * 16, strict=True) for request in pair]
+    written = writer.write(mixed)
+    assert [list(row.tokens) for row in written[1::2]] == [phrase] * len(others)
+    assert written[0::2] == before
+    for row in written[0::2]:
+        assert not any(list(row.tokens[at : at + 3]) == phrase[:3] for at in range(10))
+
+
+def nan(tensors: Tensors) -> None:
+    tensors[next(name for name in tensors if "lora_B" in name)][0, 0] = float("nan")
+
+
+def infinite(tensors: Tensors) -> None:
+    tensors[next(name for name in tensors if "lora_A" in name)][-1, -1] = float("-inf")
+
+
+def half_empty(tensors: Tensors) -> None:
+    for name in [name for name in tensors if "layers.1." in name]:
+        del tensors[name]
+
+
+def without_one_b(tensors: Tensors) -> None:
+    del tensors[next(name for name in tensors if "lora_B" in name)]
+
+
+def empty(tensors: Tensors) -> None:
+    tensors.clear()
+
+
+def lm_head(tensors: Tensors) -> None:
+    tensors["base_model.model.lm_head.weight"] = torch.zeros(372, 64)
+
+
+def base_layer(tensors: Tensors) -> None:
+    tensors["base_model.model.model.layers.0.self_attn.q_proj.base_layer.weight"] = torch.zeros(64, 64)
+
+
+def norm(tensors: Tensors) -> None:
+    tensors["base_model.model.model.norm.weight"] = torch.zeros(64)
+
+
+def another_lora(tensors: Tensors) -> None:
+    tensors["base_model.model.model.layers.0.self_attn.q_proj.lora_B.plain.weight"] = torch.ones(64, 4)
+
+
+def our_own_module_names(tensors: Tensors) -> None:
+    """The name that a layer has while a Writer holds the base."""
+    for name in list(tensors):
+        tensors[name.replace("q_proj.lora", "q_proj.linear.lora")] = tensors.pop(name)
+
+
+def wrong_rank(tensors: Tensors) -> None:
+    for name in tensors:
+        if "lora_A" in name:
+            tensors[name] = tensors[name][:2].clone()
+
+
+SPOILERS: list[Callable[[Tensors], None]] = [
+    nan,
+    infinite,
+    half_empty,
+    without_one_b,
+    empty,
+    lm_head,
+    base_layer,
+    norm,
+    another_lora,
+    our_own_module_names,
+    wrong_rank,
+]
+
+
+@pytest.mark.parametrize("spoil", SPOILERS)
+@pytest.mark.parametrize("key", ["new", "plain"])
+def test_a_bad_adapter_is_refused_before_the_model_is_touched(
+    writer: Writer, folders: dict[str, Path], tmp_path: Path, spoil: Callable[[Tensors], None], key: str
+) -> None:
+    requests = [Request(prompts(writer.base, [6])[0], voice, Sampling(1, 1.0, 1.0, 6)) for voice in VOICES]
+    before, texts = state(writer.base), writer.write(requests)
+    shutil.copytree(folders["plain"], tmp_path / "bad")
+    weights = tmp_path / "bad" / "adapter_model.safetensors"
+    tensors = load_file(weights)
+    spoil(tensors)
+    save_file(tensors, weights)
+    with pytest.raises(AdapterRefused):
+        writer.load_folder(key, tmp_path / "bad")
+    assert state(writer.base) == before
+    assert writer.write(requests) == texts
+    if key == "new":
+        with pytest.raises(AdapterRefused, match="adapter is not loaded"):
+            writer.write([Request(requests[0].prompt, key, Sampling())])
+
+
+def test_an_initialisation_that_rewrites_the_base_is_refused(
+    writer: Writer, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    before = state(writer.base)
+    shutil.copytree(folders["plain"], tmp_path / "bad")
+    path = tmp_path / "bad" / "adapter_config.json"
+    config = json.loads(path.read_text())
+    for change in ({"init_lora_weights": "pissa"}, {"bias": "all"}, {"target_modules": ".*"}):
+        path.write_text(json.dumps(config | change))
+        with pytest.raises(AdapterRefused):
+            writer.load_folder("bad", tmp_path / "bad")
+    assert state(writer.base) == before
+
+
+@pytest.fixture(scope="module")
+def renewed(llama: LoadedBase, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_adapter(
+        llama, Kind(("v_proj",), rank=2, seed=9, alpha=64), tmp_path_factory.mktemp("renewed")
+    )
+
+
+def test_loading_under_a_used_key_replaces_all_of_the_old_adapter(renewed: Path, writer: Writer) -> None:
+    """PEFT keeps the old scaling, and here the old one also sat on layers that the new one leaves alone."""
+    prompt = prompts(writer.base, [6])[0]
+    others = [Request(prompt, voice, Sampling(1, 1.0, 1.0, 8)) for voice in ("plain", "dora", None)]
+    texts = writer.write(others)
+    asked = Request(prompt, "rslora", Sampling(1, 0, 1, 8))
+    old = writer.write([asked])
+    writer.load_folder("rslora", renewed)
+    new = writer.write([asked])
+    assert writer.write(others) == texts
+    writer.close()
+    writer.load_folder("rslora", renewed)
+    assert writer.write([asked]) == new != old
