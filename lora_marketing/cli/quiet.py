@@ -11,6 +11,7 @@ def quiet_upstream() -> None:
     """Silence transformers, datasets and bitsandbytes. Call it before they are imported."""
     if os.environ.get("LORA_MARKETING_VERBOSE"):
         return
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\b")
     from datasets import disable_progress_bars

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 QUICK = ("train.epochs=1", "eval.per_epoch=1", "eval.briefs=1", "eval.max_new_tokens=24")
 ROWS = 10
+SECONDS = 1500  # one command that takes longer hangs: it ends with the stack of every thread
 BRIEF = ("Gift card, £20", "--channel", "meta_feed", "--audience", "night porters")
 
 
@@ -27,9 +28,10 @@ def kit(tmp_path: Path) -> Callable[..., str]:
     """Run `lora-marketing` in its own process, with a registry of its own."""
 
     def run(*arguments: str, folders: tuple[str, ...] = ("adapters",)) -> str:
-        code = "from lora_marketing.cli import main; main()"
+        stuck = f"import faulthandler; faulthandler.dump_traceback_later({SECONDS}, exit=True)"
+        code = f"{stuck}\nfrom lora_marketing.cli import main; main()"
         where = [part for name in folders for part in (f"--{name}", str(tmp_path / name))]
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments, *where],
             cwd=tmp_path,
