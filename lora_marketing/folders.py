@@ -54,7 +54,7 @@ def flush(folder: Path) -> None:
 
 def flush_folder(folder: Path) -> None:
     """Force the entries of one folder (names, renames) to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:

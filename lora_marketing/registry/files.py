@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lora_marketing.errors import AdapterRefused, Problem
+from lora_marketing.folders import flush_folder
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -78,22 +79,13 @@ def write_durable(target: Path, raw: bytes) -> None:
         _settle(writer, target)
 
 
-def fsync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk: without it a rename may be lost with the power."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_folder(folder: Path) -> None:
     """Make `folder` and its parents, each on the disk before the next one."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    fsync_folder(folder.parent)
+    flush_folder(folder.parent)
 
 
 def _settle(writer: BinaryIO, target: Path) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lora_marketing.folders import flush_folder
 from lora_marketing.registry import strict_json
-from lora_marketing.registry.files import fsync_folder, open_regular
+from lora_marketing.registry.files import open_regular
 
 ROLLBACK = "rollback"
 """The reason that marks a move back; `previous_target` must tell it from a promotion."""
@@ -44,7 +45,7 @@ def append_move(path: Path, move: Move) -> None:
         file.flush()
         os.fsync(file.fileno())
     if is_new:
-        fsync_folder(path.parent)
+        flush_folder(path.parent)
 
 
 def read_moves(path: Path) -> tuple[Move, ...]:

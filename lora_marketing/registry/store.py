@@ -17,12 +17,12 @@ import re
 from pathlib import Path
 
 from lora_marketing.errors import Problem, RegistryError, nearest
+from lora_marketing.folders import flush_folder
 from lora_marketing.registry.files import (
     ALLOWED,
     MANIFEST,
     REQUIRED,
     copy_durable,
-    fsync_folder,
     make_folder,
     read_small,
     write_durable,
@@ -122,7 +122,7 @@ class Registry:
             hashes = {file: copy_durable(folder / file, staging / file) for file in files}
             filled = manifest.model_copy(update={"files": hashes})
             write_durable(staging / MANIFEST, filled.canonical())
-            fsync_folder(staging)
+            flush_folder(staging)
             version = self._claim(name, staging, filled.digest)
         self._point(version, alias, "published")
         return version
@@ -216,7 +216,7 @@ class Registry:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
         with disk_errors_told(self.root, f"{name}:{target.name} is published, but a power cut may undo it"):
-            fsync_folder(target.parent)
+            flush_folder(target.parent)
         version = read_version(name, target)
         self._require_whole(version)
         return version
@@ -236,7 +236,7 @@ class Registry:
             with staging_folder(self.root) as staging:
                 write_durable(staging / alias, f"{version.digest}\n".encode())
                 (staging / alias).replace(line / "aliases" / alias)
-            fsync_folder(line / "aliases")
+            flush_folder(line / "aliases")
         with disk_errors_told(
             self.root, f"{name}@{alias} is now {version}, but its history could not be written"
         ):

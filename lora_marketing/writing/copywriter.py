@@ -10,8 +10,9 @@ from lora_marketing.bases.render import render_prompt
 from lora_marketing.brand import Brand, Brief
 from lora_marketing.copies import Copy
 from lora_marketing.tasks import messages
+from lora_marketing.writing.batch import Request
 from lora_marketing.writing.sampling import Sampling, row_seed
-from lora_marketing.writing.writer import Request, Writer
+from lora_marketing.writing.writer import Writer
 
 
 @dataclass(frozen=True)

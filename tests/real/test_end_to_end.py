@@ -57,9 +57,7 @@ def short_recipe(name: str, folder: Path) -> str:
 
 
 def test_train_verify_promote_and_write_in_two_voices(kit: Callable[..., str], tmp_path: Path) -> None:
-    recipes = [
-        str(ROOT / "recipes" / "brands" / f"{name}.yaml") for name in ("ember-espresso", "lumen-serum")
-    ]
+    recipes = [short_recipe(name, tmp_path) for name in ("ember-espresso", "lumen-serum")]
     overrides = [part for setting in QUICK for part in ("--set", setting)]
     published = kit("train", *recipes, *overrides, folders=("adapters", "runs")).split()
     assert [name.partition(":")[0] for name in published] == ["ember/espresso", "lumen/serum"]
@@ -78,7 +76,7 @@ def test_train_verify_promote_and_write_in_two_voices(kit: Callable[..., str], t
     assert "ember/espresso@prod is now" in kit("adapters", "promote", published[0])
 
     two = ("--adapter", "ember/espresso@prod", "--adapter", "lumen/serum@candidate")
-    ask = ("generate", *BRIEF, *two, "--compare", "--json", "--max-new-tokens", "24")
+    ask = ("generate", *BRIEF, *two, "--compare", "--json", "--max-new-tokens", "8")
 
     def written() -> list[dict[str, Any]]:
         return [json.loads(line) for line in kit(*ask).splitlines()]
@@ -91,6 +89,6 @@ def test_train_verify_promote_and_write_in_two_voices(kit: Callable[..., str], t
         (None, "lumen"),
     ]
     assert len({copy["text"] for copy in first}) == 4
-    assert all(copy["text"] and copy["tokens"] <= 24 for copy in first)
+    assert all(copy["text"] and copy["tokens"] <= 8 for copy in first)
     assert [copy["digest"][:16] for copy in first[:2]] == [name.partition(":")[2] for name in published]
     assert written() == first

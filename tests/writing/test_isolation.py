@@ -16,8 +16,9 @@ from torch import Tensor
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused
+from lora_marketing.writing.batch import Request
 from lora_marketing.writing.sampling import Sampling
-from lora_marketing.writing.writer import Request, Writer
+from lora_marketing.writing.writer import Writer
 
 from .making import ALL, KINDS, Kind, decoder_targets, prompts, save_adapter, state
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from lora_marketing.bases.load import LoadedBase, load_base
 from lora_marketing.errors import AdapterRefused
+from lora_marketing.writing.batch import Request, Written
 from lora_marketing.writing.sampling import RowSampler, Sampling
-from lora_marketing.writing.writer import Request, Writer, Written
+from lora_marketing.writing.writer import Writer
 
 from .making import KINDS, base_folder, peft_model, prompts, save_adapters, section, state
 
