@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+PIPED = 150
+"""Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
 
 
 def note(text: str) -> None:
@@ -31,4 +36,4 @@ def rich_stdout() -> Console:
     """A rich console on stdout, for tables that are the result."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED)

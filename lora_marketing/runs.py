@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lora_marketing import __version__
+from lora_marketing.bases.fingerprint import weights_hash
 from lora_marketing.brand import Brand
 from lora_marketing.console import note
 from lora_marketing.data import Dataset
@@ -79,9 +80,17 @@ def published_run(loaded: LoadedRecipe, data: Dataset, registry: Registry) -> Ve
     same = [
         version
         for version in registry.versions(name)
-        if version.manifest.recipe == recipe and version.manifest.data == rows
+        if version.manifest.recipe == recipe
+        and version.manifest.data == rows
+        and _same_weights(loaded.recipe.base, version)
     ]
     return max(same, key=lambda version: version.manifest.created, default=None)
+
+
+def _same_weights(section: BaseSection, version: Version) -> bool:
+    """False if the base is a local folder whose weights changed since; other bases are pinned."""
+    folder = Path(section.id)
+    return not folder.is_dir() or weights_hash(folder) == version.manifest.base.weights
 
 
 def train_and_publish(

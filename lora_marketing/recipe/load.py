@@ -27,6 +27,8 @@ from lora_marketing.recipe.extra import extra_problems
 from lora_marketing.recipe.schema import Recipe, path_keys
 from lora_marketing.recipe.variants import variant_problems
 
+FAR = "../../../"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -61,12 +63,16 @@ class LoadedRecipe:
         return Path(self.recipe.data.validation) if self.recipe.data.validation else None
 
     def portable(self) -> dict[str, Any]:
-        """The whole resolved recipe as plain data, paths relative to the recipe's folder."""
+        """The whole resolved recipe as plain data, paths relative to the recipe's folder.
+
+        A file far from it is recorded by its name only: the way there belongs to one machine.
+        """
         values = self.recipe.model_dump(mode="json")
         for section, key in path_keys():
             text = values[section][key]
             if isinstance(text, str) and os.path.isabs(text):
-                values[section][key] = Path(os.path.relpath(text, self.path.parent)).as_posix()
+                near = Path(os.path.relpath(text, self.path.parent)).as_posix()
+                values[section][key] = Path(text).name if near.startswith(FAR) else near
         return values
 
     def digest(self) -> str:
