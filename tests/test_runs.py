@@ -118,6 +118,17 @@ def test_the_very_same_run_is_recognised_and_no_other(world: World, version: Ver
     assert published_run(loaded, fewer, world.registry) is None
 
 
+def test_a_local_base_that_changed_is_another_run(world: World, version: Version, tmp_path: Path) -> None:
+    weights = world.base / "model.safetensors"
+    kept = weights.read_bytes()
+    try:
+        weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+        assert published_run(*world.job(), world.registry) is None
+    finally:
+        weights.write_bytes(kept)
+    assert published_run(*world.job(), world.registry) == version
+
+
 def test_another_base_of_the_same_shape_is_refused(world: World, version: Version, tmp_path: Path) -> None:
     other = tmp_path / "base"
     texts = [row.text for row in world.data.train]

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from making import ROOT, write_world
+from making import ROOT, rows, write_rows, write_world
 
 from lora_marketing.documents import shown
 from lora_marketing.errors import DocumentError, LoraMarketingError, RecipeError
@@ -249,6 +249,14 @@ def test_the_digest_is_the_same_in_another_place(tmp_path: Path, monkeypatch: py
     assert there.portable() == here.portable()
     assert str(tmp_path) not in str(there.portable())
     assert there.portable()["data"]["train"] == "../brands/shanyu/texts.jsonl"
+
+
+def test_a_file_far_away_is_recorded_by_its_name_only(tmp_path: Path) -> None:
+    folder = tmp_path / "one" / "two" / "three"
+    folder.mkdir(parents=True)
+    path = write_world(folder)
+    far = write_rows(tmp_path / "texts.jsonl", rows())
+    assert load_recipe(path, [f"data.train={far}"]).portable()["data"]["train"] == "texts.jsonl"
 
 
 def test_the_digest_does_not_care_who_set_a_key_but_what_it_is(tmp_path: Path) -> None:

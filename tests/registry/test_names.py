@@ -46,8 +46,8 @@ def test_any_text_is_a_safe_name_or_a_registry_error(text: str) -> None:
 
 def _check_safe(ref: AdapterRef, text: str) -> None:
     assert str(ref) == text
-    path = os.path.normpath(Path("/root") / ref.name.brand / ref.name.line)
-    assert path == f"/root/{ref.name.brand}/{ref.name.line}"
+    path = os.path.normpath(Path("/registry") / ref.name.brand / ref.name.line)
+    assert path == f"/registry/{ref.name.brand}/{ref.name.line}"
     assert re.fullmatch(r"[a-z0-9_@:/-]+", text)
 
 
