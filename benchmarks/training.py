@@ -66,7 +66,7 @@ def main() -> None:
     ]
     report = {
         "date": str(date.today()),
-        "machine": platform.processor() or platform.machine(),
+        "machine": platform.machine(),
         "rows_per_step": options.rows,
         "measured": [asdict(one) for one in found],
     }
