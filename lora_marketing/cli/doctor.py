@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 from lora_marketing.console import rich_stdout
 
@@ -48,6 +45,8 @@ print(json.dumps(found))
 
 def doctor() -> None:
     """Show what is installed, what the GPU can do, and which bases are on this machine."""
+    import platform
+
     from rich.table import Table
 
     table = Table(show_header=False, box=None)
@@ -64,6 +63,8 @@ def doctor() -> None:
 
 
 def _installed(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:
@@ -72,6 +73,8 @@ def _installed(name: str) -> str:
 
 def _probe() -> dict[str, str]:
     """Ask torch in a process of its own, so that a broken torch is a finding and not a crash."""
+    import subprocess
+
     run = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)
     if run.returncode:
         last = run.stderr.strip().splitlines()[-1:] or [f"exit code {run.returncode}"]
