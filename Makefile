@@ -5,11 +5,11 @@ VENV ?= .venv
 demo: $(VENV)/.ready  ## train two brands, write in both voices, measure that they differ
 	VENV=$(VENV) scripts/demo
 
-test: $(VENV)/.ready lint  ## everything: style, types, all tests
-	$(VENV)/bin/python -m pytest
+test: lint fast  ## everything: style, types, all tests
+	$(VENV)/bin/python -m pytest -m real
 
-fast: $(VENV)/.ready  ## tests on tiny random models only
-	$(VENV)/bin/python -m pytest -m "not real"
+fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time
+	$(VENV)/bin/python -m pytest -m "not real" -n 2 --dist worksteal
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
