@@ -72,7 +72,9 @@ class LoadedRecipe:
             text = values[section][key]
             if isinstance(text, str) and os.path.isabs(text):
                 near = Path(os.path.relpath(text, self.path.parent)).as_posix()
-                values[section][key] = Path(text).name if near.startswith(FAR) else near
+                near = Path(text).name if near.startswith(FAR) else near
+                is_id = section == "base" and not near.startswith(".")  # a name would be the catalogue's
+                values[section][key] = f"./{near}" if is_id else near
         return values
 
     def digest(self) -> str:

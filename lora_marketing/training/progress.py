@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,13 +25,12 @@ class LogPoint:
 
 @dataclass
 class ProgressCallback(TrainerCallback):
-    """Shows a bar on a terminal, one line per evaluation elsewhere, and collects the loss curve.
+    """Shows a bar on a terminal, one line per evaluation elsewhere.
 
     Tokens per second count the rows' own tokens, without padding and before prefixes are merged.
     """
 
     title: str
-    points: list[LogPoint] = field(default_factory=list)
     tokens_per_second: float = 0.0
     _started: float = 0.0
     _first_step: int = 0
@@ -59,14 +58,12 @@ class ProgressCallback(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Note the losses of this step and show them."""
+        """Show the losses of this step."""
         logs = logs or {}
         if "loss" in logs:
             self._loss = float(logs["loss"])
-            self.points.append(LogPoint(state.global_step, self._loss, None))
         if "eval_loss" in logs:
             self._eval_loss = float(logs["eval_loss"])
-            self.points.append(LogPoint(state.global_step, None, self._eval_loss))
         if "num_tokens" in logs:
             self.tokens_per_second = float(logs["num_tokens"]) / self._elapsed()
         if self._bar:

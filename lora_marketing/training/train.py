@@ -103,8 +103,6 @@ def train(
     with _borrowed(base.model), closing(progress):
         trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
         base_loss = _base_loss(trainer, run)
-        progress.points.clear()
-        progress.points.append(LogPoint(0, None, base_loss))
         set_seed(loaded.recipe.train.seed)
         _run(trainer, start)
         best = trainer.state.best_global_step

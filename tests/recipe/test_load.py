@@ -110,18 +110,18 @@ def test_relative_paths_start_at_the_file_that_sets_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_world(tmp_path / "brand")
-    write_world(tmp_path / "work")
+    write_world(tmp_path / "desk")
     (tmp_path / "own").mkdir()
     path = tmp_path / "own" / "r.yaml"
     path.write_text(
-        "extends: ../brand/recipe.yaml\ndata: {validation: ../work/texts.jsonl}\nbase: {id: ./weights}\n",
+        "extends: ../brand/recipe.yaml\ndata: {validation: ../desk/texts.jsonl}\nbase: {id: ./weights}\n",
         encoding="utf-8",
     )
-    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "desk")
     loaded = load_recipe(Path("../own/r.yaml"), ["brand.profile=brand.yaml"])
     assert loaded.train_file == tmp_path / "brand" / "texts.jsonl"
-    assert loaded.validation_file == tmp_path / "work" / "texts.jsonl"
-    assert loaded.recipe.brand.profile == str(tmp_path / "work" / "brand.yaml")
+    assert loaded.validation_file == tmp_path / "desk" / "texts.jsonl"
+    assert loaded.recipe.brand.profile == str(tmp_path / "desk" / "brand.yaml")
     assert loaded.recipe.base.id == str(tmp_path / "own" / "weights")
 
 
@@ -257,6 +257,16 @@ def test_a_file_far_away_is_recorded_by_its_name_only(tmp_path: Path) -> None:
     path = write_world(folder)
     far = write_rows(tmp_path / "texts.jsonl", rows())
     assert load_recipe(path, [f"data.train={far}"]).portable()["data"]["train"] == "texts.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("folder", "recorded"), [("base", "./base"), ("../base", "../base"), ("../../../base", "./base")]
+)
+def test_a_local_base_stays_a_path_in_the_record(tmp_path: Path, folder: str, recorded: str) -> None:
+    here = tmp_path / "one" / "two" / "three"
+    here.mkdir(parents=True)
+    base = (here / folder).resolve()
+    assert load_recipe(write_world(here), [f"base.id={base}"]).portable()["base"]["id"] == recorded
 
 
 def test_the_digest_does_not_care_who_set_a_key_but_what_it_is(tmp_path: Path) -> None:
