@@ -9,7 +9,7 @@ test: lint fast  ## everything: style, types, all tests
 	$(VENV)/bin/python -m pytest -m real
 
 fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time
-	$(VENV)/bin/python -m pytest -m "not real" -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not real" -n 2 --dist loadfile
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

@@ -5,6 +5,7 @@ Children are forked from a server that has imported the libraries once, so each 
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -54,6 +55,7 @@ def _child(loaded: LoadedRecipe, run: Path, resume: bool, kill: Kill | None) -> 
 
     from .making import open_run
 
+    gc.freeze()  # as in tests/conftest.py
     torch.set_num_threads(1)
     log = os.open(run / "child.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
