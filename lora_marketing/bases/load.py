@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ class LoadedBase:
         dtype = self.model.get_input_embeddings().weight.dtype
         assert isinstance(dtype, torch.dtype)
         return dtype
+
+    def with_modules_of_its_own(self) -> LoadedBase:
+        """The same base for a run that changes modules: another tree of them over the same tensors.
+
+        PEFT's layers, TRL's forward, hooks and settings land on the copy; the original is as it was.
+        """
+        shared: dict[int, Any] = {id(t): t for t in (*self.model.parameters(), *self.model.buffers())}
+        for module in self.model.modules():
+            if isinstance(module, Linear4bit):
+                shared[id(module.quant_state)] = module.quant_state
+        return replace(self, model=deepcopy(self.model, shared))
 
 
 def load_base(section: BaseSection) -> LoadedBase:

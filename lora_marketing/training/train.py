@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,13 @@ from typing import Any
 import datasets
 import torch
 from peft import LoraConfig, PeftModel
-from peft.tuners.tuners_utils import BaseTunerLayer
-from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, TrainerState, set_seed
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerState,
+    set_seed,
+)
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig
 
@@ -85,23 +90,33 @@ def _rendered(rows: Sequence[Example], brand: Brand, base: LoadedBase) -> list[R
 
 
 def train(
-    loaded: LoadedRecipe, data: RenderedData, base: LoadedBase, run: Path, *, resume: bool
+    loaded: LoadedRecipe,
+    data: RenderedData,
+    base: LoadedBase,
+    run: Path,
+    *,
+    resume: bool,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> TrainedAdapter:
     """Train the recipe's adapter in the folder `run` and leave the base as it was found.
 
     With `resume`, training goes on from the newest valid checkpoint and ends with the same
-    weights as an uninterrupted run (bit for bit on the CPU).
+    weights as an uninterrupted run (bit for bit on the CPU). `callbacks` watch the run as Trainer's
+    own do.
 
     Raises:
         TrainingError: NaN loss, or the best checkpoint was lost.
     """
+    base = base.with_modules_of_its_own()
     vault = CheckpointVault(run / "checkpoints")
     if not resume:
         vault.clear()
     start = vault.newest_valid() if resume else None
     progress = ProgressCallback(loaded.name)
-    with _borrowed(base.model), closing(progress):
+    with closing(progress):
         trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
+        for callback in callbacks:
+            trainer.add_callback(callback)
         base_loss = _base_loss(trainer, run)
         set_seed(loaded.recipe.train.seed)
         _run(trainer, start)
@@ -302,32 +317,3 @@ def _save_adapter(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
     config["target_modules"] = sorted(config["target_modules"])
     config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     return folder
-
-
-@contextmanager
-def _borrowed(base: PreTrainedModel) -> Iterator[None]:
-    """Give the base back as it was found, also after a trainer that could not be built.
-
-    Takes out PEFT's layers and what PEFT, TRL and Trainer set on the model itself: a fused
-    forward, input hooks, the attention, `use_cache`.
-    """
-    found, settings = set(vars(base)), dict(vars(base.config))
-    hooks = base.get_input_embeddings()._forward_hooks
-    own_hooks = dict(hooks)
-    try:
-        yield
-    finally:
-        for name, layer in list(base.named_modules()):
-            if isinstance(layer, BaseTunerLayer):
-                base.set_submodule(name, layer.get_base_layer())
-        base.disable_input_require_grads()
-        hooks.clear()
-        hooks.update(own_hooks)  # PEFT and TRL both add one; only the later can be taken back
-        base.activation_checkpointing_disable()
-        base.set_attn_implementation("sdpa")
-        for name in set(vars(base)) - found:
-            delattr(base, name)
-        vars(base.config).clear()
-        vars(base.config).update(settings)
-        base.requires_grad_(False)
-        base.eval()
