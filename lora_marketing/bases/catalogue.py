@@ -6,6 +6,8 @@ from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from lora_marketing.documents import Frozen, read_document, validated
 
 
@@ -20,7 +22,10 @@ class Embedded(Frozen):
 
 
 class Entry(Frozen):
-    """One base of the catalogue. `template` names the chat template of its family."""
+    """One base of the catalogue. `template` names the chat template of its family.
+
+    `config` holds the sizes in its config.json, so that it can be planned for before it is here.
+    """
 
     id: str
     revision: str
@@ -31,6 +36,7 @@ class Entry(Frozen):
     template_arguments: dict[str, bool | str] = {}
     gated: bool = False
     embedded: Embedded | None = None
+    config: dict[str, JsonValue]
 
 
 class Catalogue(Frozen):

@@ -18,13 +18,18 @@ def converted(gguf: Path) -> Path:
     Raises:
         BaseModelError: transformers cannot read this GGUF file.
     """
-    target = cache_folder() / "bases" / f"{gguf.stem}-{file_sha256(gguf)[:16]}"
+    target = converted_folder(gguf, file_sha256(gguf))
     if target.is_dir():
         return target
     note(f"Dequantizing {gguf.name} once into {target}")
     with appearing(target) as staging:
         _dequantize(gguf, staging)
     return target
+
+
+def converted_folder(gguf: Path, sha256: str) -> Path:
+    """Where the converted form of a GGUF file with this hash lies, once it has been made."""
+    return cache_folder() / "bases" / f"{gguf.stem}-{sha256[:16]}"
 
 
 def _dequantize(gguf: Path, folder: Path) -> None:

@@ -28,6 +28,7 @@ from lora_marketing.bases.locate import BaseFiles, locate
 from lora_marketing.errors import BaseModelError, Problem
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.manifest import BasePin
+from lora_marketing.tasks import Message
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -43,6 +44,16 @@ class LoadedBase:
     linear_shapes: Mapping[str, tuple[int, int]]
     stop_ids: frozenset[int]
     folder: Path
+
+    def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
+        """Token ids of a chat; with `header`, also the beginning of the answer to it."""
+        text = self.tokenizer.apply_chat_template(
+            [{"role": message["role"], "content": message["content"]} for message in chat],
+            tokenize=False,
+            add_generation_prompt=header,
+            **self.template_arguments,
+        )
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Token ids as text, special tokens shown."""

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lora_marketing.bases.catalogue import Embedded, Entry, load_catalogue
+from lora_marketing.bases.convert import converted_folder
 from lora_marketing.errors import BaseModelError, Problem, nearest
 from lora_marketing.folders import file_sha256
 from lora_marketing.recipe.schema import BaseSection
@@ -45,6 +46,29 @@ def locate(base: BaseSection) -> BaseFiles:
         fix = "name a catalogue base, a hub id (org/name), a folder or a .gguf file (starting with ./)"
         raise BaseModelError(Problem(f'unknown base "{base.id}"', allowed=allowed, fix=fix))
     return _from_hub(base, entry)
+
+
+def folder_here(base: BaseSection) -> Path | None:
+    """The base's folder if it lies on this machine, ready to read. Fetches and converts nothing."""
+    local = Path(base.id)
+    if local.is_absolute() or base.id.startswith("."):
+        folder = converted_folder(local, file_sha256(local)) if local.is_file() else local
+        return folder if (folder / "config.json").is_file() else None
+    entry = load_catalogue().find(base.id)
+    if entry and entry.embedded and base.id in load_catalogue().entries:
+        folder = converted_folder(Path(entry.embedded.file), entry.embedded.sha256)
+        return folder if folder.is_dir() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    revision = base.revision or (entry.revision if entry else None)
+    found = try_to_load_from_cache(entry.id if entry else base.id, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def template_arguments(base: BaseSection) -> dict[str, bool | str]:
+    """What the chat template is told: the catalogue's word, then the recipe's."""
+    entry = load_catalogue().find(base.id)
+    return {**(entry.template_arguments if entry else {}), **base.template_arguments}
 
 
 def _local(path: Path) -> BaseFiles:

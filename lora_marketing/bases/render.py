@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from lora_marketing.bases.load import LoadedBase
 from lora_marketing.brand import Brand, Example
 from lora_marketing.errors import Problem, RenderContractError
 from lora_marketing.tasks import Message, messages
+
+
+class Speaker(Protocol):
+    """What turns chats into tokens: a loaded base, or its tokenizer's files alone."""
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+
+    def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
+        """Token ids of a chat; with `header`, also the beginning of the answer to it."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Token ids as text, special tokens shown."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +39,12 @@ class Rendered:
         return (-100,) * self.prompt_length + self.input_ids[self.prompt_length :]
 
 
-def render_prompt(chat: Sequence[Message], base: LoadedBase) -> list[int]:
+def render_prompt(chat: Sequence[Message], base: Speaker) -> list[int]:
     """Token ids from which generation starts: the chat and the header of the answer."""
-    return _render(chat, base, header=True)
+    return base.encode(chat, header=True)
 
 
-def render_example(example: Example, brand: Brand, base: LoadedBase) -> Rendered:
+def render_example(example: Example, brand: Brand, base: Speaker) -> Rendered:
     """Token ids of prompt and answer, up to and including the first stop token of the answer.
 
     This proves the render contract for the row.
@@ -41,7 +55,7 @@ def render_example(example: Example, brand: Brand, base: LoadedBase) -> Rendered
     """
     chat = messages(example.brief(), brand)
     prompt = render_prompt(chat, base)
-    whole = _render([*chat, {"role": "assistant", "content": example.text}], base, header=False)
+    whole = base.encode([*chat, {"role": "assistant", "content": example.text}], header=False)
     if whole[: len(prompt)] != prompt:
         same = next(
             (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b),
@@ -61,16 +75,6 @@ def render_example(example: Example, brand: Brand, base: LoadedBase) -> Rendered
     if answer.strip() != example.text.strip():
         raise _broken(example, "the rendered answer is not the row's text", repr(answer))
     return Rendered(example.id, tuple(whole[: stop + 1]), len(prompt))
-
-
-def _render(chat: Sequence[Message], base: LoadedBase, *, header: bool) -> list[int]:
-    text = base.tokenizer.apply_chat_template(
-        [{"role": message["role"], "content": message["content"]} for message in chat],
-        tokenize=False,
-        add_generation_prompt=header,
-        **base.template_arguments,
-    )
-    return list(base.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _broken(example: Example, what: str, got: str) -> RenderContractError:

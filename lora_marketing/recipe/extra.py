@@ -66,6 +66,8 @@ FORBIDDEN = frozenset(
         "disable_tqdm",
         "use_cpu",
         "dataloader_pin_memory",
+        "run_name",
+        "project",
     ]
 )
 """Fields the kit itself depends on: crash-safe checkpoints, the render contract, the loss mask."""

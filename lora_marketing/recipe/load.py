@@ -220,7 +220,7 @@ def _parsed(overrides: Sequence[str]) -> list[tuple[str, tuple[str, ...], Any]]:
 
 def _batch_problems(recipe: Recipe, where: Place | None) -> Iterator[Problem]:
     train = recipe.train
-    if train.batch_size % min(train.micro_batch_size, train.batch_size):
+    if train.micro_batch_size and train.batch_size % min(train.micro_batch_size, train.batch_size):
         yield Problem(
             "train.batch_size must be a multiple of train.micro_batch_size",
             where,

@@ -54,11 +54,14 @@ class DataSection(Frozen):
 
 
 class TrainSection(Frozen):
-    """One optimizer step sees `batch_size` rows, computed `micro_batch_size` at a time."""
+    """One optimizer step sees `batch_size` rows, computed `micro_batch_size` at a time.
+
+    Without `micro_batch_size`, the plan picks the largest divisor of `batch_size` that fits in memory.
+    """
 
     epochs: PositiveFloat = 3.0
     batch_size: Positive = 16
-    micro_batch_size: Positive = 16
+    micro_batch_size: Positive | None = None
     packing: Literal["prefix_tree", "padded"] = "prefix_tree"
     learning_rate: PositiveFloat = 2e-4
     scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
-from lora_marketing.training.tree import PrefixTree, build_tree
+from lora_marketing.training.tree import TREE_MODEL_TYPES, PrefixTree, build_tree, lay_out
 
 
 @dataclass(frozen=True)
@@ -52,29 +51,13 @@ class TreeCollator:
 
 def _layout(tree: PrefixTree) -> tuple[int, Tensor, Tensor]:
     """Length of the trunk, (bins, length) token indices with -1 in gaps, and each token's place."""
-    one_root = tree.parents.count(-1) == 1
-    trunk = tree.nodes.count(0) if one_root else 0
-    top = 0 if one_root else -1
-    starts = [i for i in range(trunk, len(tree.tokens)) if _starts_branch(tree, i, top)]
-    branches = [range(start, end) for start, end in pairwise([*starts, len(tree.tokens)])]
-    length = max((len(branch) for branch in branches), default=0)
-    packed: list[list[int]] = []
-    for branch in sorted(branches, key=len, reverse=True):
-        home = next((one for one in packed if len(one) + len(branch) <= length), None)
-        if home is None:
-            packed.append(home := [])
-        home.extend(branch)
-    bins = torch.full((len(packed), length), -1)
-    for row, members in enumerate(packed):
+    layout = lay_out(tree)
+    bins = torch.full((len(layout.bins), layout.length), -1)
+    for row, members in enumerate(layout.bins):
         bins[row, : len(members)] = torch.tensor(members)
     filled = bins.flatten()
     places = (filled >= 0).nonzero().flatten()
-    return trunk, bins, places[filled[places].argsort()]
-
-
-def _starts_branch(tree: PrefixTree, token: int, top: int) -> bool:
-    node = tree.nodes[token]
-    return tree.parents[node] == top and (token == 0 or tree.nodes[token - 1] != node)
+    return layout.trunk, bins, places[filled[places].argsort()]
 
 
 def _bin_mask(seen: Tensor, trunk: int, bins: Tensor) -> Tensor:
@@ -114,7 +97,3 @@ def tree_refusal(config: PreTrainedConfig) -> str | None:
     if not kinds and getattr(text, "sliding_window", None) is not None:
         return "a sliding window on all layers"
     return None
-
-
-TREE_MODEL_TYPES = frozenset({"llama", "qwen3", "gemma3", "gemma3_text", "mistral", "smollm3"})
-"""Architectures whose loss and gradients on a tree are tested against the padded batch."""

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+TREE_MODEL_TYPES = frozenset({"llama", "qwen3", "gemma3", "gemma3_text", "mistral", "smollm3"})
+"""Architectures whose loss and gradients on a tree are tested against the padded batch."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,38 @@ def _depth_first(children: Sequence[dict[int, int]]) -> tuple[list[int], list[in
         below = children[trie].values()
         stack.extend((child, depth + 1, node, len(below) > 1) for child in reversed(below))
     return order, depths, nodes, parents
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a tree's tokens lie while attention is computed.
+
+    The first `trunk` tokens are shared by all rows; `bins` hold the indices of the later ones,
+    whole branches side by side, at most `length` in a bin.
+    """
+
+    trunk: int
+    bins: tuple[tuple[int, ...], ...]
+    length: int
+
+
+def lay_out(tree: PrefixTree) -> Layout:
+    """Pack the branches that grow from the trunk into bins as long as the longest branch."""
+    one_root = tree.parents.count(-1) == 1
+    trunk = tree.nodes.count(0) if one_root else 0
+    top = 0 if one_root else -1
+    starts = [i for i in range(trunk, len(tree.tokens)) if _starts_branch(tree, i, top)]
+    branches = [range(start, end) for start, end in pairwise([*starts, len(tree.tokens)])]
+    length = max((len(branch) for branch in branches), default=0)
+    packed: list[list[int]] = []
+    for branch in sorted(branches, key=len, reverse=True):
+        home = next((one for one in packed if len(one) + len(branch) <= length), None)
+        if home is None:
+            packed.append(home := [])
+        home.extend(branch)
+    return Layout(trunk, tuple(map(tuple, packed)), length)
+
+
+def _starts_branch(tree: PrefixTree, token: int, top: int) -> bool:
+    node = tree.nodes[token]
+    return tree.parents[node] == top and (token == 0 or tree.nodes[token - 1] != node)

@@ -1,0 +1,209 @@
+"""The micro-batch: as large as memory allows, and what to change when nothing fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from lora_marketing.bases.render import Rendered
+from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.planning.batches import MicroBatch, drawn, micro_batch, worst
+from lora_marketing.planning.memory import GIB, Kind, Memory, Workload, layer_activations, memory
+from lora_marketing.planning.rows import Rows
+from lora_marketing.planning.shape import Shape
+from lora_marketing.recipe import Recipe
+
+LEAST_RANK = 4
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is planned for: a base, a recipe, its rows, and where it computes with how many bytes."""
+
+    shape: Shape
+    recipe: Recipe
+    rows: Rows
+    kind: Kind
+    free: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A micro-batch size and what it needs.
+
+    `bound` is the memory if the worst rows meet in one micro-batch, `expected` if rows meet by
+    chance as in `drawn`.
+    """
+
+    micro_batch_size: int
+    bound: Memory
+    expected: Memory
+    fits: bool
+    drawn: Sequence[MicroBatch]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The least change that fits: keys with their new values, and the choice it leads to."""
+
+    sets: tuple[str, ...]
+    choice: Choice
+
+    def __str__(self) -> str:
+        return " ".join(f"--set {one}" for one in self.sets)
+
+
+def choose(setting: Setting) -> Choice:
+    """The recipe's own micro-batch size, or else the largest divisor of its batch that fits.
+
+    Raises:
+        TrainingError: nothing fits; it says what would.
+    """
+    choice = pick(setting)
+    if choice.fits:
+        return choice
+    change = first_change(setting)
+    raise TrainingError(
+        Problem(
+            "the run does not fit in memory",
+            got=f"{choice.bound.needed / GIB:.1f} GiB with train.micro_batch_size: {choice.micro_batch_size}",
+            allowed=f"{setting.free / GIB:.1f} GiB are free"
+            + (f", budget.memory_gib is {setting.recipe.budget.memory_gib:g}" if _capped(setting) else ""),
+            fix=str(change) if change else "take a smaller base, or a machine with more memory",
+        )
+    )
+
+
+def pick(setting: Setting) -> Choice:
+    """The largest micro-batch that fits, or the smallest there is if none does."""
+    *larger, smallest = sizes(setting.recipe)
+    for size in larger:
+        if _highest(setting, _worst(setting, size), size).needed <= limit(setting):
+            choice = measure(setting, size)
+            if choice.fits:
+                return choice
+    return measure(setting, smallest)
+
+
+def sizes(recipe: Recipe) -> list[int]:
+    """Micro-batch sizes to consider, largest first."""
+    batch, own = recipe.train.batch_size, recipe.train.micro_batch_size
+    return [min(own, batch)] if own else divisors(batch)
+
+
+def divisors(number: int) -> list[int]:
+    """All divisors, largest first."""
+    return [size for size in range(number, 0, -1) if number % size == 0]
+
+
+def measure(setting: Setting, size: int) -> Choice:
+    """What a micro-batch of `size` rows needs."""
+    recipe, rows = setting.recipe, setting.rows.train
+    count = steps(recipe, len(rows)) * ceil(recipe.train.batch_size / size)
+    met = [_computed(setting, group) for group in drawn(rows, size, count, recipe.train.seed)]
+    expected = _highest(setting, met, size)
+    bound = _highest(setting, [*met, *_worst(setting, size)], size)
+    return Choice(size, bound, expected, bound.needed <= limit(setting), met)
+
+
+def _worst(setting: Setting, size: int) -> list[MicroBatch]:
+    weight = source_weight(setting.shape, setting.recipe)
+    return [_computed(setting, group) for group in worst(setting.rows.train, size, per_source=weight)]
+
+
+def _computed(setting: Setting, group: Sequence[Rendered]) -> MicroBatch:
+    return micro_batch(group, tree=setting.recipe.train.packing == "prefix_tree")
+
+
+def _highest(setting: Setting, batches: Sequence[MicroBatch], size: int) -> Memory:
+    """Memory of a run that meets these micro-batches; evaluation takes `size` rows at a time too."""
+    shape, recipe, held_out = setting.shape, setting.recipe, setting.rows.validation
+    groups = [held_out[start : start + size] for start in range(0, len(held_out), size)]
+    evaluation = max((_computed(setting, group) for group in groups), key=lambda batch: batch.sources)
+    written = held_out[: recipe.eval.briefs]
+    longest = max((row.prompt_length for row in written), default=0) + recipe.eval.max_new_tokens
+    found = (
+        memory(shape, recipe, Workload(batch, evaluation, len(written), longest), setting.kind)
+        for batch in batches
+    )
+    return max(found, key=lambda one: one.training)
+
+
+def source_weight(shape: Shape, recipe: Recipe) -> float:
+    """Bytes of a completion token's logits in units of a token's bytes in the layers."""
+    if recipe.train.packing == "padded":
+        return 0.0
+    one = MicroBatch(1, 1, 1, 1, 0, 1, 1)
+    layers = 1 if recipe.train.activation_checkpointing else shape.layers
+    return 20 * shape.vocabulary / (layers * layer_activations(shape, recipe, one))
+
+
+def steps(recipe: Recipe, rows: int) -> int:
+    """Optimizer steps of the whole run."""
+    return ceil(ceil(rows / recipe.train.batch_size) * recipe.train.epochs)
+
+
+def limit(setting: Setting) -> int:
+    """Bytes that the run may take: what is free, and no more than the recipe's budget."""
+    budget = setting.recipe.budget.memory_gib
+    return setting.free if budget is None else min(setting.free, round(budget * GIB))
+
+
+def _capped(setting: Setting) -> bool:
+    return limit(setting) < setting.free
+
+
+def first_change(setting: Setting) -> Change | None:
+    """The first step down the ladder that fits, or None if no step does.
+
+    Smaller micro-batches cost nothing but time, activation checkpointing about a third more
+    computing; a smaller rank and dropped rows change what is learned, so they come last.
+    """
+    for sets, changed in _ladder(setting):
+        choice = pick(changed)
+        if choice.fits:
+            size = f"train.micro_batch_size={choice.micro_batch_size}"
+            return Change((size, *sets) if setting.recipe.train.micro_batch_size else sets, choice)
+    return None
+
+
+def _ladder(setting: Setting) -> Iterator[tuple[tuple[str, ...], Setting]]:
+    recipe = setting.recipe
+    recipe = _with(recipe, "train", micro_batch_size=None)
+    yield (), replace(setting, recipe=recipe)
+    sets: tuple[str, ...] = ()
+    if not recipe.train.activation_checkpointing:
+        recipe, sets = (
+            _with(recipe, "train", activation_checkpointing=True),
+            ("train.activation_checkpointing=true",),
+        )
+        yield sets, replace(setting, recipe=recipe)
+    rank = recipe.lora.rank
+    while rank // 2 >= LEAST_RANK:
+        rank //= 2
+        recipe = _with(recipe, "lora", rank=rank)
+        yield (*sets, f"lora.rank={rank}"), replace(setting, recipe=recipe)
+    sets = (*sets, f"lora.rank={rank}") if rank < setting.recipe.lora.rank else sets
+    for length in _lengths(setting.rows.train):
+        shorter = _shortened(setting.rows, length)
+        if shorter.train and shorter.validation:
+            changed = replace(setting, recipe=recipe, rows=shorter)
+            yield (*sets, f"data.max_length={length}", "data.overlong=drop"), changed
+
+
+def _with(recipe: Recipe, section: str, **changes: object) -> Recipe:
+    return recipe.model_copy(update={section: getattr(recipe, section).model_copy(update=changes)})
+
+
+def _lengths(rows: Sequence[Rendered]) -> list[int]:
+    """Row lengths that a tenth, a quarter and half of the rows exceed."""
+    ordered = sorted(len(row.input_ids) for row in rows)
+    return [ordered[int(len(ordered) * share) - 1] for share in (0.9, 0.75, 0.5)]
+
+
+def _shortened(rows: Rows, length: int) -> Rows:
+    train, held_out = (
+        [row for row in split if len(row.input_ids) <= length] for split in (rows.train, rows.validation)
+    )
+    return Rows(train, held_out, rows.estimated)

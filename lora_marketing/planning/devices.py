@@ -1,0 +1,141 @@
+"""What a run may compute on: a GPU by name, so much memory, or this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.errors import LoraMarketingError, Problem, nearest
+from lora_marketing.planning.memory import GIB, Kind
+
+CPU_TFLOPS_PER_CORE = 0.04
+"""NF4 training steps of SmolLM2-135M on one thread of an AMD EPYC with AVX512-BF16: 0.03 to 0.05
+were measured, depending on what else the machine did."""
+UNITS = {"gib": GIB, "gb": 10**9, "mib": 2**20, "mb": 10**6}
+
+
+class UnknownDevice(LoraMarketingError):
+    """A GPU that is not in the table, or a memory size that cannot be read."""
+
+
+class Gpu(Frozen):
+    """One row of the table. Prices have the month they were read in; the file names their source."""
+
+    memory_gib: float
+    bf16_tflops: float
+    usd_per_hour: float | None = None
+    price_date: str | None = None
+
+
+class Gpus(Frozen):
+    """All rows by name."""
+
+    entries: dict[str, Gpu]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a run computes, how many bytes it may take there, and the table's speed and price."""
+
+    name: str
+    kind: Kind
+    free: int
+    tflops: float | None = None
+    usd_per_hour: float | None = None
+    price_date: str | None = None
+
+
+@cache
+def load_gpus() -> dict[str, Gpu]:
+    """Read the table that ships with the kit."""
+    with as_file(files("lora_marketing.planning") / "gpus.yaml") as path:
+        document = read_document(Path(path))
+    places = {("entries", *key): place for key, place in document.places.items()}
+    return validated(Gpus, {"entries": document.value}, places).entries
+
+
+def gpu_named(name: str) -> Device:
+    """A GPU of the table; case and a leading "NVIDIA" or "GeForce" do not matter.
+
+    Raises:
+        UnknownDevice: with the nearest name of the table.
+    """
+    table = load_gpus()
+    plain = re.sub(r"\b(nvidia|geforce)\b", "", name, flags=re.IGNORECASE).split()
+    found = next((known for known in table if known.lower() == " ".join(plain).lower()), None)
+    if found is None:
+        fix = "or say how much memory it has, as in --memory 24GiB"
+        raise UnknownDevice(Problem(f'unknown GPU "{name}"', allowed=nearest(name, table), fix=fix))
+    gpu = table[found]
+    free = round(gpu.memory_gib * GIB)
+    return Device(found, "cuda", free, gpu.bf16_tflops, gpu.usd_per_hour, gpu.price_date)
+
+
+def gpu_of_size(text: str) -> Device:
+    """Any GPU with so much memory, such as `24GiB` or `16 GB`.
+
+    Raises:
+        UnknownDevice: no number with a unit.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
+    if match is None or match[2] not in UNITS or not float(match[1]):
+        allowed = "a number with GiB, GB, MiB or MB, as in 24GiB"
+        raise UnknownDevice(Problem("--memory cannot be read", got=text, allowed=allowed))
+    return Device(f"a GPU with {text.strip()}", "cuda", round(float(match[1]) * UNITS[match[2]]))
+
+
+def this_machine() -> Device:
+    """The first GPU if the driver knows one, else the CPU with the memory that is free now."""
+    found = _driver_says()
+    if found:
+        name, free = found
+        rows = {key.lower(): gpu for key, gpu in load_gpus().items()}
+        gpu = next((gpu for key, gpu in rows.items() if key in name.lower()), None)
+        return Device(name, "cuda", free, gpu.bf16_tflops if gpu else None)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Device(f"this CPU, {cores} cores", "cpu", free_memory(), CPU_TFLOPS_PER_CORE * cores)
+
+
+def _driver_says() -> tuple[str, int] | None:
+    """Name and free bytes of the first GPU."""
+    program = shutil.which("nvidia-smi")
+    if program is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return None
+    command = [program, "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    first = run.stdout.strip().splitlines()[:1]
+    if run.returncode or not first:
+        return None
+    name, free = first[0].rsplit(",", 1)
+    return name.strip(), int(free) * 2**20
+
+
+def free_memory() -> int:
+    """Bytes that this machine, or the container it is, can still give to a process."""
+    sizes = [_available()]
+    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
+    if limit is not None and used is not None:
+        sizes.append(limit - used)
+    return max(0, min(sizes))
+
+
+def _available() -> int:
+    """What /proc says; on systems without it, all memory there is."""
+    path = Path("/proc/meminfo")
+    if path.is_file():
+        match = re.search(r"^MemAvailable:\s+(\d+) kB", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if match:
+            return int(match[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _number(path: Path) -> int | None:
+    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,246 @@
+"""Bytes of a run by component. The formulas follow the tensors that autograd keeps, layer by layer.
+
+They were read off `saved_tensors_hooks` and the profiler's allocation events of real steps
+(transformers 5.23, trl 1.16, peft 0.21, bitsandbytes 0.50, torch 2.13); tests compare them again
+with what the installed versions keep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lora_marketing.planning.batches import MicroBatch
+from lora_marketing.planning.shape import Shape
+from lora_marketing.recipe import VARIANTS, Recipe
+
+GIB = 2**30
+DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+BLOCK, OUTER_BLOCK = 64, 256
+"""Weights per NF4 scale, and scales per scale of scales (QLoRA, arXiv:2305.14314, section 3)."""
+INPUTS = {
+    "q_proj": "attention",
+    "k_proj": "attention",
+    "v_proj": "attention",
+    "o_proj": "heads",
+    "gate_proj": "mlp",
+    "up_proj": "mlp",
+    "down_proj": "product",
+}
+"""Which input a linear layer reads: layers that read the same one keep it once."""
+
+HEAD_TOKENS, HEAD_WORDS = 4096, 32768
+"""Tokens and vocabulary entries of one tile of TRL 1.16's fused output head."""
+PROCESS = round(0.6 * GIB)
+"""Python, torch, transformers, TRL and bitsandbytes with their buffers, resident on the CPU."""
+LOADED = 1.6
+"""What reading a base leaves on the CPU, in sizes of its bfloat16 weights file: the mapped file, and
+holes in the heap."""
+HEAP = 0.19
+"""Share by which glibc's heap outgrows what is allocated on the CPU.
+
+The three were fitted to peaks of two worst steps, each in a fresh process (`benchmarks/plan.py`:
+ember, ember-4, ember-checkpointing with SmolLM2-135M, and the same with a tiny random base; glibc
+2.36, one thread). Where holes open depends on the order of every allocation: a share is all that
+can be said beforehand.
+"""
+CONTEXT = round(0.6 * GIB)
+"""A CUDA context with its kernels; usual size, not measured by this project."""
+FRAGMENTED = 0.08
+"""Share of a GPU's allocations that torch's allocator holds back; usual size, not measured here."""
+
+Kind = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a run computes: its worst micro-batch, its evaluation's, and `texts` written at the end.
+
+    `text_tokens` are the prompt and the answer of the longest text.
+    """
+
+    training: MicroBatch
+    evaluation: MicroBatch
+    texts: int
+    text_tokens: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One run's bytes by component.
+
+    A step holds everything from `nf4` to `activations` and the larger of `logits` and `workspace`
+    at once; `evaluation` and `generation` are the whole of those phases. `overhead` is the process
+    on the CPU, and what the GPU's context and allocator hold back, which torch does not count.
+    """
+
+    nf4: int
+    unquantized: int
+    lora: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    workspace: int
+    evaluation: int
+    generation: int
+    overhead: int
+    kind: Kind
+
+    @property
+    def training(self) -> int:
+        """A training step, without overhead."""
+        state = self.nf4 + self.unquantized + self.lora + self.gradients + self.optimizer
+        return state + self.activations + max(self.logits, self.workspace)
+
+    @property
+    def busiest(self) -> int:
+        """The highest of the three phases, without overhead."""
+        return max(self.training, self.evaluation, self.generation)
+
+    @property
+    def peak(self) -> int:
+        """What the run will report: this process on the CPU, torch's allocations on a GPU."""
+        return self.busiest + (self.overhead if self.kind == "cpu" else 0)
+
+    @property
+    def needed(self) -> int:
+        """What must be free before the run."""
+        return self.busiest + self.overhead
+
+
+def memory(shape: Shape, recipe: Recipe, work: Workload, kind: Kind) -> Memory:
+    """Bytes of a run, component by component."""
+    width = DTYPE_BYTES[recipe.base.compute_dtype]
+    nf4, unquantized = weights(shape, recipe)
+    parameters = lora_parameters(shape, recipe)
+    lora = parameters * lora_width(recipe)
+    optimizer = parameters * optimizer_bytes(recipe)
+    kept, workspace = activations(shape, recipe, work.training)
+    resident = nf4 + unquantized + lora
+    largest = _largest_weight(shape, width)
+    head = logits(shape, recipe, work.evaluation, backward=False)
+    passing = work.evaluation.computed * 4 * (shape.intermediate + shape.hidden) * width
+    found = Memory(
+        nf4=nf4,
+        unquantized=unquantized,
+        lora=lora,
+        gradients=lora,
+        optimizer=optimizer,
+        activations=kept,
+        logits=logits(shape, recipe, work.training, backward=True),
+        workspace=workspace,
+        evaluation=resident + lora + optimizer + largest + max(head, passing),
+        generation=resident + lora + largest + _writing(shape, work, width),
+        overhead=0,
+        kind=kind,
+    )
+    return _with_overhead(found, shape)
+
+
+def weights(shape: Shape, recipe: Recipe) -> tuple[int, int]:
+    """Bytes of the NF4 weights with their scales, and of the weights that stay as they are."""
+    width = DTYPE_BYTES[recipe.base.compute_dtype]
+    if recipe.base.quantization == "none":
+        return 0, (shape.quantized + shape.kept) * width
+    scales = shape.quantized / BLOCK
+    per_scale = 1 + 4 / OUTER_BLOCK if recipe.base.double_quantization else 4
+    return round(shape.quantized / 2 + scales * per_scale), shape.kept * width
+
+
+def adapted(shape: Shape, recipe: Recipe) -> dict[str, tuple[int, int]]:
+    """(out, in) features of the layers that get a LoRA, in one decoder layer."""
+    wanted = recipe.lora.target_modules
+    return {name: size for name, size in shape.linear.items() if wanted == "all-linear" or name in wanted}
+
+
+def lora_parameters(shape: Shape, recipe: Recipe) -> int:
+    """Trained parameters: A and B of every adapted layer, and DoRA's magnitudes."""
+    magnitudes = VARIANTS[recipe.lora.variant].use_dora
+    return shape.layers * sum(
+        recipe.lora.rank * (rows + columns) + (rows if magnitudes else 0)
+        for rows, columns in adapted(shape, recipe).values()
+    )
+
+
+def lora_width(recipe: Recipe) -> int:
+    """Bytes of a LoRA parameter: bfloat16 by TRL on a quantized base, float32 by PEFT elsewhere."""
+    return 2 if recipe.base.quantization == "nf4" else 4
+
+
+def optimizer_bytes(recipe: Recipe) -> int:
+    """Bytes of optimizer state per trained parameter; unknown names are taken for Adam."""
+    name, width = recipe.train.optimizer, lora_width(recipe)
+    if name in ("sgd", "adafactor"):  # adafactor keeps rows and columns only
+        return 0
+    moments = 1 if "lion" in name or name in ("rmsprop", "adagrad") else 2
+    return moments * (1 if "8bit" in name else width)
+
+
+def activations(shape: Shape, recipe: Recipe, batch: MicroBatch) -> tuple[int, int]:
+    """Bytes that a micro-batch keeps for its backward, and what passes through in one layer's."""
+    width, layer = DTYPE_BYTES[recipe.base.compute_dtype], layer_activations(shape, recipe, batch)
+    passing = batch.computed * 3 * (shape.intermediate + shape.hidden) * width + _largest_weight(shape, width)
+    last_norm = batch.computed * (4 * shape.hidden + 4)
+    if recipe.train.activation_checkpointing:
+        return shape.layers * batch.computed * shape.hidden * width + last_norm, layer + passing
+    return shape.layers * layer + last_norm, passing
+
+
+def layer_activations(shape: Shape, recipe: Recipe, batch: MicroBatch) -> int:
+    """Bytes that one layer keeps: norms in float32, inputs of the LoRAs, the MLP's three, attention."""
+    width, on = DTYPE_BYTES[recipe.base.compute_dtype], adapted(shape, recipe)
+    norms = shape.norms * (4 * shape.hidden + 4)
+    if shape.head_norms:
+        norms += (shape.heads + shape.kv_heads) * (4 * shape.head_dim + 4)
+    if width == lora_width(recipe) and not recipe.lora.dropout:
+        inputs = sum({INPUTS[name]: columns for name, (_, columns) in on.items()}.values()) * width
+    else:  # every LoRA casts or drops out on a copy of its own
+        copy = lora_width(recipe) + bool(recipe.lora.dropout)
+        inputs = sum(columns * copy for _, columns in on.values())
+    inner = len(on) * recipe.lora.rank * min(width, lora_width(recipe))
+    if VARIANTS[recipe.lora.variant].use_dora:
+        inner += sum(2 * rows for rows, _ in on.values()) * width
+    per_token = norms + inputs + inner + 3 * shape.intermediate * width
+    return batch.computed * per_token + _attention(shape, batch, width)
+
+
+def _attention(shape: Shape, batch: MicroBatch, width: int) -> int:
+    """Queries, keys, values and results of trunk and bins, and the bins' mask."""
+    query, keys = shape.heads * shape.head_dim, batch.trunk + batch.length
+    in_trunk = 3 * batch.computed * query + batch.trunk * query if batch.trunk else 0
+    in_bins = batch.bins * (2 * batch.length * query + 2 * keys * query + batch.length * keys)
+    sums = 4 * shape.heads * (batch.trunk + batch.bins * batch.length)
+    return (in_trunk + in_bins) * width + sums
+
+
+def logits(shape: Shape, recipe: Recipe, batch: MicroBatch, *, backward: bool) -> int:
+    """Bytes around the output head: float32 logits, and four times as much in their backward.
+
+    Padded batches go through TRL's fused head in tiles: one in the compute dtype, five in float32.
+    """
+    if recipe.train.packing == "prefix_tree":
+        return batch.sources * shape.vocabulary * 4 * (5 if backward else 2)
+    width = DTYPE_BYTES[recipe.base.compute_dtype]
+    tile = HEAD_WORDS * width + 5 * 4 * min(HEAD_WORDS, shape.vocabulary)
+    return min(HEAD_TOKENS, batch.sources) * tile
+
+
+def _largest_weight(shape: Shape, width: int) -> int:
+    """The largest linear layer, dequantized."""
+    return max(rows * columns for rows, columns in shape.linear.values()) * width
+
+
+def _writing(shape: Shape, work: Workload, width: int) -> int:
+    """Keys and values of all texts, of one layer twice, and the logits of one token each."""
+    tokens = work.texts * work.text_tokens
+    layer = 2 * tokens * shape.kv_heads * shape.head_dim * width
+    widened = 2 * tokens * shape.heads * shape.head_dim * width
+    return (shape.layers + 1) * layer + widened + work.texts * shape.vocabulary * 8
+
+
+def _with_overhead(found: Memory, shape: Shape) -> Memory:
+    if found.kind == "cuda":
+        return replace(found, overhead=CONTEXT + round(FRAGMENTED * found.busiest))
+    loaded = LOADED * 2 * (shape.quantized + shape.kept)
+    return replace(found, overhead=PROCESS + round(loaded + HEAP * found.busiest))

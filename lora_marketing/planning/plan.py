@@ -1,0 +1,160 @@
+"""One run's plan: memory, steps, tokens, time and cost, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lora_marketing.data import Dataset
+from lora_marketing.errors import DataError, Problem
+from lora_marketing.planning.choose import Change, Choice, Setting, first_change, limit, pick, steps
+from lora_marketing.planning.devices import Device
+from lora_marketing.planning.rows import Rows, plan_rows
+from lora_marketing.planning.shape import Shape, base_shape
+from lora_marketing.recipe import LoadedRecipe, Recipe
+from lora_marketing.training.tree import TREE_MODEL_TYPES
+
+GPU_SHARE = 0.3
+"""Share of a GPU's table speed that a QLoRA step is taken to reach; a guess until --calibrate."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run needs. Tokens are those of the whole run, times are without loading and writing.
+
+    `computed_tokens` pass the layers; without prefix trees it would be `row_tokens`. `seconds` and
+    `usd` come from the table's speed and price, and are None where the table has none.
+    """
+
+    name: str
+    base: str
+    device: Device
+    choice: Choice
+    free: int
+    change: Change | None
+    rows: int
+    batch_size: int
+    steps: int
+    row_tokens: int
+    computed_tokens: int
+    estimated: bool
+    overlong: int
+    tree: bool
+    seconds: float | None
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches in one optimizer step."""
+        return -(-self.batch_size // self.choice.micro_batch_size)
+
+    @property
+    def saved(self) -> float:
+        """Share of the rows' tokens that need not be computed."""
+        return 1 - self.computed_tokens / self.row_tokens
+
+    @property
+    def usd(self) -> float | None:
+        """What the time costs at the table's price."""
+        price = self.device.usd_per_hour
+        return None if price is None or self.seconds is None else price * self.seconds / 3600
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """Everything as plain data, bytes as bytes."""
+        bound, expected = self.choice.bound, self.choice.expected
+        return {
+            "name": self.name,
+            "base": self.base,
+            "device": asdict(self.device),
+            "fits": self.choice.fits,
+            "free": self.free,
+            "micro_batch_size": self.choice.micro_batch_size,
+            "accumulation": self.accumulation,
+            "memory": {
+                **asdict(bound),
+                "training": bound.training,
+                "peak": bound.peak,
+                "needed": bound.needed,
+            },
+            "expected_peak": expected.peak,
+            "change": list(self.change.sets) if self.change else None,
+            "rows": self.rows,
+            "overlong": self.overlong,
+            "steps": self.steps,
+            "row_tokens": self.row_tokens,
+            "computed_tokens": self.computed_tokens,
+            "saved": self.saved,
+            "tokens_estimated": self.estimated,
+            "prefix_tree": self.tree,
+            "seconds": self.seconds,
+            "usd": self.usd,
+        }
+
+
+def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
+    """Plan a recipe's run on a device.
+
+    Raises:
+        BaseModelError: the base's sizes are unknown. RenderContractError: its template is not fit.
+        DataError: every row is too long.
+    """
+    shape, recipe = base_shape(loaded.recipe.base), loaded.recipe
+    tree = recipe.train.packing == "prefix_tree" and shape.model_type in TREE_MODEL_TYPES
+    if not tree:
+        train = recipe.train.model_copy(update={"packing": "padded"})
+        recipe = recipe.model_copy(update={"train": train})
+    rows = plan_rows(loaded, data)
+    if not (rows.train and rows.validation):
+        allowed = f"at most {recipe.data.max_length} tokens"
+        raise DataError(Problem("every row is longer than data.max_length", allowed=allowed))
+    setting = Setting(shape, recipe, rows, device.kind, device.free)
+    choice = pick(setting)
+    computed, own = _tokens(recipe, rows, choice)
+    return Plan(
+        name=loaded.name,
+        base=recipe.base.id,
+        device=device,
+        choice=choice,
+        free=limit(setting),
+        change=None if choice.fits else first_change(setting),
+        rows=len(rows.train),
+        batch_size=recipe.train.batch_size,
+        steps=steps(recipe, len(rows.train)),
+        row_tokens=own,
+        computed_tokens=computed,
+        estimated=rows.estimated,
+        overlong=rows.overlong,
+        tree=tree,
+        seconds=_seconds(shape, recipe, rows, choice, computed, device),
+    )
+
+
+def _tokens(recipe: Recipe, rows: Rows, choice: Choice) -> tuple[int, int]:
+    """Tokens of the whole run, computed and in the rows; rows meet as in `choice.drawn`."""
+    own = sum(len(row.input_ids) for row in rows.train) * recipe.train.epochs
+    share = sum(batch.computed for batch in choice.drawn) / sum(batch.row_tokens for batch in choice.drawn)
+    return round(own * share), round(own)
+
+
+def _seconds(
+    shape: Shape, recipe: Recipe, rows: Rows, choice: Choice, computed: int, device: Device
+) -> float | None:
+    """Time of all steps and evaluations at the device's table speed.
+
+    Two operations per weight and token forward, two backward (the base's weights have no
+    gradient), two more where activation checkpointing computes the forward again.
+    """
+    if device.tflops is None:
+        return None
+    passes = 6 if recipe.train.activation_checkpointing else 4
+    sources = sum(batch.sources for batch in choice.drawn) / sum(batch.computed for batch in choice.drawn)
+    head = sources * shape.hidden * shape.vocabulary * 4
+    evaluations = 1 + recipe.eval.per_epoch * recipe.train.epochs
+    held_out = sum(len(row.input_ids) for row in rows.validation) * (computed / _own(rows, recipe))
+    operations = computed * (shape.in_layers * passes + head) + evaluations * held_out * shape.in_layers * 2
+    share = GPU_SHARE if device.kind == "cuda" else 1.0
+    return operations / (device.tflops * 1e12 * share)
+
+
+def _own(rows: Rows, recipe: Recipe) -> float:
+    return sum(len(row.input_ids) for row in rows.train) * recipe.train.epochs

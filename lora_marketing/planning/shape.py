@@ -1,0 +1,174 @@
+"""The sizes of a base, and how many parameters of which kind follow from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lora_marketing.bases.catalogue import load_catalogue
+from lora_marketing.bases.locate import folder_here
+from lora_marketing.errors import BaseModelError, Problem
+from lora_marketing.recipe.schema import BaseSection
+
+FOUR_NORMS = frozenset({"gemma3", "gemma3_text"})
+"""Architectures with a norm before and after both halves of a layer; others have two."""
+HEAD_NORMS = frozenset({"gemma3", "gemma3_text", "qwen3"})
+"""Architectures that normalise queries and keys."""
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """The vision tower of a base that sees (SigLIP). `pools`: it has an attention pooling head."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    image: int
+    patch: int
+    pools: bool
+
+    @property
+    def quantized(self) -> int:
+        """Weights in linear layers."""
+        mlp = 2 * self.hidden * self.intermediate
+        return self.layers * (4 * self.hidden**2 + mlp) + (mlp if self.pools else 0)
+
+    def kept(self, text_hidden: int) -> int:
+        """Everything else: biases, norms, embeddings of patches and places, the projector."""
+        layer = 9 * self.hidden + self.intermediate
+        embeddings = self.hidden * (3 * self.patch**2 + 1 + (self.image // self.patch) ** 2)
+        pooling = 4 * self.hidden**2 + 8 * self.hidden + self.intermediate if self.pools else 0
+        return self.layers * layer + embeddings + pooling + 3 * self.hidden + self.hidden * text_hidden
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder's sizes. `window` is that of its sliding layers, None if there are none."""
+
+    model_type: str
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    tied: bool
+    window: int | None = None
+    eyes: Eyes | None = None
+
+    @property
+    def linear(self) -> dict[str, tuple[int, int]]:
+        """(out, in) features of one layer's linear layers, by short name."""
+        query, key = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        return {
+            "q_proj": (query, self.hidden),
+            "k_proj": (key, self.hidden),
+            "v_proj": (key, self.hidden),
+            "o_proj": (self.hidden, query),
+            "gate_proj": (self.intermediate, self.hidden),
+            "up_proj": (self.intermediate, self.hidden),
+            "down_proj": (self.hidden, self.intermediate),
+        }
+
+    @property
+    def norms(self) -> int:
+        """Norms of the hidden state in one layer."""
+        return 4 if self.model_type in FOUR_NORMS else 2
+
+    @property
+    def head_norms(self) -> bool:
+        """True if queries and keys are normalised."""
+        return self.model_type in HEAD_NORMS
+
+    @property
+    def in_layers(self) -> int:
+        """Weights in the decoder's linear layers: what computes on every token."""
+        return self.layers * sum(rows * columns for rows, columns in self.linear.values())
+
+    @property
+    def quantized(self) -> int:
+        """Weights that NF4 holds, with those of the vision tower; the output head is never quantized."""
+        return self.in_layers + (self.eyes.quantized if self.eyes else 0)
+
+    @property
+    def kept(self) -> int:
+        """Weights that stay in the compute dtype: embeddings, output head, norms, biases."""
+        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        per_layer = self.norms * self.hidden + (2 * self.head_dim if self.head_norms else 0)
+        seeing = self.eyes.kept(self.hidden) if self.eyes else 0
+        return embeddings + self.layers * per_layer + self.hidden + seeing
+
+
+def shape_of(config: Mapping[str, Any], model_type: str) -> Shape:
+    """Read the sizes from a config.json's content.
+
+    Architectures outside the catalogue are counted like Llama.
+
+    Raises:
+        BaseModelError: a size is missing.
+    """
+    text, eyes = config.get("text_config") or config, config.get("vision_config")
+    try:
+        heads = int(text["num_attention_heads"])
+        hidden = int(text["hidden_size"])
+        return Shape(
+            model_type=model_type,
+            layers=int(text["num_hidden_layers"]),
+            hidden=hidden,
+            intermediate=int(text["intermediate_size"]),
+            heads=heads,
+            kv_heads=int(text.get("num_key_value_heads") or heads),
+            head_dim=int(text.get("head_dim") or hidden // heads),
+            vocabulary=int(text["vocab_size"]),
+            tied=_tied(config, text),
+            window=_window(text),
+            eyes=_eyes(eyes) if eyes else None,
+        )
+    except KeyError as error:
+        fix = "plan for a catalogue base, or for one whose config.json names its sizes"
+        raise BaseModelError(
+            Problem(f"the base's config does not say {error}", got=model_type, fix=fix)
+        ) from error
+
+
+def _tied(config: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
+    told = config.get("tie_word_embeddings", text.get("tie_word_embeddings"))
+    return str(text.get("model_type", "")).startswith("gemma3") if told is None else bool(told)
+
+
+def _window(text: Mapping[str, Any]) -> int | None:
+    kinds = text.get("layer_types")
+    slides = "sliding_attention" in kinds if kinds else text.get("sliding_window") is not None
+    return int(text["sliding_window"]) if slides else None
+
+
+def _eyes(vision: Mapping[str, Any]) -> Eyes:
+    return Eyes(
+        layers=int(vision["num_hidden_layers"]),
+        hidden=int(vision["hidden_size"]),
+        intermediate=int(vision["intermediate_size"]),
+        image=int(vision["image_size"]),
+        patch=int(vision["patch_size"]),
+        pools=bool(vision.get("vision_use_head", True)),
+    )
+
+
+def base_shape(section: BaseSection) -> Shape:
+    """The sizes of a recipe's base: from its config.json if it is here, else from the catalogue.
+
+    Raises:
+        BaseModelError: it is neither here nor in the catalogue.
+    """
+    folder, entry = folder_here(section), load_catalogue().find(section.id)
+    if folder is not None:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return shape_of(config, str(config.get("model_type", "llama")))
+    if entry is not None:
+        return shape_of(entry.config, entry.model_type)
+    fix = "name a catalogue base or a folder, or fetch the base once"
+    raise BaseModelError(
+        Problem("the base is not on this machine, so its sizes are unknown", got=section.id, fix=fix)
+    )

@@ -1,0 +1,33 @@
+"""Which runs fit through one forward together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lora_marketing.planning.memory import FRAGMENTED, HEAP, Memory
+
+
+def groups_that_fit(needs: Sequence[Memory], free: int, most: int) -> list[list[int]]:
+    """Split runs on one base, in order, into groups of at most `most` that fit in `free` bytes.
+
+    The base and the process count once; a run adds its LoRA with gradients and optimizer, and the
+    activations and logits of its micro-batch. One run is a group even if it does not fit: it is
+    refused when it begins, with what would fit.
+    """
+    groups: list[list[int]] = []
+    left = 0
+    for place, need in enumerate(needs):
+        own = own_bytes(need)
+        if not groups or own > left or len(groups[-1]) == most:
+            groups.append([])
+            left = free - (need.needed - own)
+        groups[-1].append(place)
+        left -= own
+    return groups
+
+
+def own_bytes(need: Memory) -> int:
+    """What a run does not share with others on its base, with the allocator's holes."""
+    state = need.lora + need.gradients + need.optimizer
+    held = state + need.activations + max(need.logits, need.workspace)
+    return round(held * (1 + (HEAP if need.kind == "cpu" else FRAGMENTED)))
