@@ -1,0 +1,1 @@
+"""Search for the settings of a recipe that write best. Only the `tune` command loads Optuna."""

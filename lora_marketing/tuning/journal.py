@@ -1,0 +1,156 @@
+"""The journal of a study: opened, checked against what is asked now, and read back as rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from lora_marketing.data import Dataset
+from lora_marketing.documents import shown
+from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.folders import file_sha256
+from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.runs import package_versions, recorded_data, recorded_recipe
+from lora_marketing.tuning.objectives import OBJECTIVES
+from lora_marketing.tuning.space import Settings, Space
+
+JOURNAL = "journal.jsonl"
+"""Name of the file in a study folder that Optuna appends every step to."""
+
+STARTUP = 5
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+NAME, IDENTITY = "tune", "identity"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study looks for. `trials` counts finished trials; with it a study may be taken further.
+
+    `startup` is the number of trials before settings are proposed instead of drawn, and before a
+    trial may be stopped. `against` are recipes of the brands that copy must not sound like.
+    """
+
+    objective: str
+    space: Space
+    trials: int
+    seed: int = 13
+    against: Sequence[LoadedRecipe] = ()
+    startup: int = STARTUP
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished trial. Number 0 is the recipe as it stands.
+
+    Pruned trials have the held-out loss at which they were stopped, failed ones the problem; a
+    trial drawn a second time has the figures of the first, whose number `repeats` is.
+    """
+
+    number: int
+    state: Literal["done", "pruned", "failed"]
+    settings: Settings
+    figures: Mapping[str, float]
+    seconds: float
+    problem: str = ""
+    repeats: int | None = None
+
+
+def open_study(folder: Path, plan: Plan, identity: Mapping[str, str], *, resume: bool) -> optuna.Study:
+    """Open or begin the study in `folder`; a trial that was cut off is marked failed and drawn again.
+
+    Raises:
+        TrainingError: a study is there and `resume` was not asked for, or it is another study.
+    """
+    journal = folder / JOURNAL
+    if journal.exists() and not resume:
+        fix = "go on with --resume, or name another folder with --out"
+        raise TrainingError(Problem("a study is already there", shown(folder), fix=fix))
+    folder.mkdir(parents=True, exist_ok=True)
+    _drop_torn_line(journal)
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=plan.startup)
+    if NAME in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=NAME, storage=storage, pruner=pruner)
+    else:
+        direction = OBJECTIVES[plan.objective].direction
+        study = optuna.create_study(study_name=NAME, storage=storage, pruner=pruner, direction=direction)
+    if IDENTITY in study.user_attrs:
+        _require_same(study.user_attrs[IDENTITY], identity, folder)
+    else:
+        study.set_user_attr(IDENTITY, dict(identity))
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """Cut off a last line that a kill left unfinished: Optuna would append to it and lose the journal."""
+    if not journal.exists():
+        return
+    whole = journal.read_bytes().rfind(b"\n") + 1
+    if whole < journal.stat().st_size:
+        os.truncate(journal, whole)
+
+
+def _require_same(found: Mapping[str, str], wanted: Mapping[str, str], folder: Path) -> None:
+    other = [name for name in wanted if found.get(name) != wanted[name]]
+    if other:
+        raise TrainingError(
+            Problem(
+                "the study there is another one: its figures cannot be compared with these",
+                shown(folder),
+                got=f"another {', another '.join(other)}",
+                fix="give what the study was begun with, or name another folder with --out",
+            )
+        )
+
+
+def identity_of(loaded: LoadedRecipe, data: Dataset, plan: Plan, fingerprint: str) -> dict[str, str]:
+    """Hashes of all that decides a trial's figures, by name."""
+    parts: dict[str, Any] = {
+        "recipe": recorded_recipe(loaded),
+        "data": recorded_data(loaded, data),
+        "base": fingerprint,
+        "space": plan.space.model_dump(mode="json", by_alias=True),
+        "objective": plan.objective,
+        "seed": [plan.seed, plan.startup],
+        "brand in --against": sorted([other.name, file_sha256(other.train_file)] for other in plan.against),
+        "version of a package": {**package_versions(), "optuna": package_version("optuna")},
+    }
+    return {
+        name: sha256(json.dumps(part, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        for name, part in parts.items()
+    }
+
+
+def rows_of(study: optuna.Study) -> list[Row]:
+    """The finished trials in the order they were drawn."""
+    found = study.get_trials(deepcopy=False, states=FINISHED)
+    return [_row(number, trial) for number, trial in enumerate(found)]
+
+
+def _row(number: int, trial: FrozenTrial) -> Row:
+    attributes = trial.user_attrs
+    problem = attributes.get("problem", "")
+    done = trial.state == TrialState.COMPLETE
+    return Row(
+        number,
+        "done" if done else "failed" if problem else "pruned",
+        attributes["settings"],
+        attributes["figures"],
+        attributes["seconds"],
+        problem,
+        attributes.get("repeats"),
+    )

@@ -1,0 +1,95 @@
+"""What a study may aim at: each objective is one figure of a trained adapter. Needs no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lora_marketing.errors import Problem, RecipeError, nearest
+from lora_marketing.metrics.chrf import chrf
+
+if TYPE_CHECKING:
+    from lora_marketing.copies import Copy
+    from lora_marketing.metrics.voice import VoiceClassifier
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a trial leaves behind: training's figures, and one copy for each validation brief.
+
+    `references` are the texts a person wrote for the same briefs, in the same order.
+    """
+
+    metrics: Mapping[str, float]
+    copies: Sequence[Copy]
+    references: Sequence[str]
+    voices: VoiceClassifier | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A figure, which way it is better, and how it is taken (None: cannot be taken from this evidence)."""
+
+    summary: str
+    direction: Literal["minimize", "maximize"]
+    measure: Callable[[Evidence], float | None]
+    is_share: bool = False
+
+    @property
+    def sign(self) -> int:
+        """1 if less is better, else -1: `sign * figure` is always to be made small."""
+        return 1 if self.direction == "minimize" else -1
+
+
+def _held_out_loss(evidence: Evidence) -> float | None:
+    return evidence.metrics["held_out_loss"]
+
+
+def _stop_rate(evidence: Evidence) -> float | None:
+    if not evidence.copies:
+        return None
+    return sum(copy.stopped for copy in evidence.copies) / len(evidence.copies)
+
+
+def _voice(evidence: Evidence) -> float | None:
+    if evidence.voices is None or not evidence.copies:
+        return None
+    return evidence.voices.score([copy.text for copy in evidence.copies], evidence.copies[0].brand).share
+
+
+def _chrf(evidence: Evidence) -> float | None:
+    if not evidence.copies:
+        return None
+    return chrf([copy.text for copy in evidence.copies], evidence.references)
+
+
+OBJECTIVES = {
+    "held_out_loss": Objective("loss per completion token on held-out rows", "minimize", _held_out_loss),
+    "stop_rate": Objective("share of copies that end by themselves", "maximize", _stop_rate, True),
+    "voice": Objective("share of copies that sound like the brand", "maximize", _voice, True),
+    "chrf": Objective("chrF of copies against the person's texts, 0 to 100", "maximize", _chrf),
+}
+
+
+def measure(evidence: Evidence) -> dict[str, float]:
+    """Every figure that this evidence allows."""
+    found = ((name, objective.measure(evidence)) for name, objective in OBJECTIVES.items())
+    return {name: value for name, value in found if value is not None}
+
+
+def require_objective(name: str, *, briefs: int, against: int) -> Objective:
+    """The objective of that name, if it can be taken with so many briefs and other brands.
+
+    Raises:
+        RecipeError: an unknown name, or nothing to take it from.
+    """
+    if name not in OBJECTIVES:
+        raise RecipeError(Problem(f'unknown objective "{name}"', allowed=nearest(name, OBJECTIVES)))
+    if name != "held_out_loss" and not briefs:
+        fix = "set eval.briefs to 8 or more"
+        raise RecipeError(Problem(f"{name} is taken from written copy", got="eval.briefs: 0", fix=fix))
+    if name == "voice" and not against:
+        fix = "name the recipe of at least one other brand with --against"
+        raise RecipeError(Problem("a voice is told apart from other brands' voices", fix=fix))
+    return OBJECTIVES[name]

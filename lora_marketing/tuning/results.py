@@ -1,0 +1,141 @@
+"""What a study found: the best trial, a table, and the best recipe as an overlay."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lora_marketing.documents import shown
+from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.tuning.journal import Row
+from lora_marketing.tuning.objectives import OBJECTIVES
+from lora_marketing.tuning.space import value_at
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TRIALS = "trials.csv"
+BEST = "best.yaml"
+
+
+def best_of(rows: Sequence[Row], objective: str) -> Row:
+    """The best trial; of equals the one with the least held-out loss, then the earliest."""
+    sign = OBJECTIVES[objective].sign
+    done = [row for row in rows if row.state == "done"]
+    return min(
+        done, key=lambda row: (sign * row.figures[objective], row.figures["held_out_loss"], row.number)
+    )
+
+
+def shown_figure(name: str, value: float) -> str:
+    """A figure as a person reads it: shares in percent, losses with three digits, chrF with one.
+
+    >>> shown_figure("stop_rate", 0.875)
+    '88%'
+    """
+    return f"{value:.0%}" if OBJECTIVES[name].is_share else f"{value:.{1 if name == 'chrf' else 3}f}"
+
+
+def measured(rows: Sequence[Row], objective: str) -> list[str]:
+    """Names of the figures that any trial has, the objective first."""
+    found = [name for name in OBJECTIVES if any(name in row.figures for row in rows)]
+    return sorted(found, key=lambda name: name != objective)
+
+
+def ended(row: Row) -> str:
+    """How a trial ended, in a word or two."""
+    if row.repeats is not None:
+        return f"as trial {row.repeats}"
+    return f"failed: {row.problem}" if row.state == "failed" else row.state
+
+
+def table_of(rows: Sequence[Row], objective: str) -> Table:
+    """All trials with all figures; the best is bold, the recipe is marked."""
+    from rich.table import Table
+
+    names, best = measured(rows, objective), best_of(rows, objective)
+    keys = [key.partition(".")[2].replace("_", " ") for key in rows[0].settings]
+    table = Table("trial", *keys, *(name.replace("_", " ") for name in names), "min", "", box=None)
+    for row in rows:
+        figures = [shown_figure(name, row.figures[name]) if name in row.figures else "" for name in names]
+        marks = [mark for mark, holds in (("recipe", row.number == 0), ("best", row == best)) if holds]
+        told = ", ".join([*marks, *([] if ended(row) == "done" else [ended(row)])])
+        values = [f"{value:g}" if isinstance(value, float) else str(value) for value in row.settings.values()]
+        style = "bold" if row == best else "" if row.state == "done" else "dim"
+        table.add_row(str(row.number), *values, *figures, f"{row.seconds / 60:.1f}", told, style=style)
+    return table
+
+
+def write_table(folder: Path, rows: Sequence[Row]) -> Path:
+    """Write `trials.csv`, whole or not at all."""
+    keys, names = list(rows[0].settings), list(OBJECTIVES)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", "state", *keys, *names, "seconds", "repeats", "problem"])
+    for row in rows:
+        figures = [row.figures.get(name, "") for name in names]
+        repeats = "" if row.repeats is None else row.repeats
+        writer.writerow(
+            [row.number, row.state, *row.settings.values(), *figures, row.seconds, repeats, row.problem]
+        )
+    return _replaced(folder / TRIALS, text.getvalue())
+
+
+def write_best(folder: Path, loaded: LoadedRecipe, rows: Sequence[Row], objective: str) -> Path:
+    """Write the best recipe as an overlay of the tuned one: only what the trial and `--set` changed."""
+    best, recipe = best_of(rows, objective), rows[0]
+    figure, own = (shown_figure(objective, row.figures[objective]) for row in (best, recipe))
+    told = "the recipe as it stands" if best is recipe else f"trial {best.number}; the recipe had {own}"
+    lines = [
+        f"# Best of {len(rows)} trials of the study {shown(folder)}: {objective} {figure} ({told}).",
+        f"extends: {json.dumps(Path(os.path.relpath(loaded.path, folder)).as_posix(), ensure_ascii=False)}",
+        *_nested({**_overridden(loaded), **_changed(best, loaded)}),
+    ]
+    return _replaced(folder / BEST, "\n".join(lines) + "\n")
+
+
+def _changed(best: Row, loaded: LoadedRecipe) -> dict[str, Any]:
+    return {key: value for key, value in best.settings.items() if value != value_at(loaded.recipe, key)}
+
+
+def _overridden(loaded: LoadedRecipe) -> dict[str, Any]:
+    """What `--set` gave, by dotted key: the overlay extends the file, which does not have it."""
+    return {
+        ".".join(map(str, path)): settings[-1].value
+        for path, settings in loaded.history.items()
+        if settings[-1].place.startswith("--set ") and not isinstance(settings[-1].value, Mapping)
+    }
+
+
+def _nested(values: Mapping[str, Any]) -> list[str]:
+    """YAML lines of dotted keys, section by section."""
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        *above, last = key.split(".")
+        inner = tree
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return _lines(tree, "")
+
+
+def _lines(tree: Mapping[str, Any], indent: str) -> list[str]:
+    lines: list[str] = []
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}")
+    return lines
+
+
+def _replaced(path: Path, text: str) -> Path:
+    staging = path.with_suffix(".new")
+    staging.write_text(text, encoding="utf-8")
+    staging.rename(path)
+    return path

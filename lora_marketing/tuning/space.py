@@ -1,0 +1,177 @@
+"""What a study searches: the values that each tuned key of a recipe may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import Field, model_validator
+
+from lora_marketing.documents import Frozen, Place, place_of, read_document, validated
+from lora_marketing.errors import Problem, RecipeError
+from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
+from lora_marketing.recipe.schema import PositiveFloat
+from lora_marketing.recipe.variants import variant_problems
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+SPREAD = 4.0
+"""The default space tries learning rates from the recipe's divided by this to the recipe's times this."""
+
+Choice = int | float | str
+Settings = Mapping[str, Choice]
+"""Values of recipe keys by dotted name: `lora.rank`, `train.learning_rate`."""
+
+
+class Range(Frozen):
+    """All numbers from `low` to `high`, both included."""
+
+    low: PositiveFloat
+    high: PositiveFloat
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError("low must be less than high")
+        return self
+
+
+class Space(Frozen):
+    """The keys to search. A key left out stays as the recipe has it.
+
+    `alpha_per_rank` times the rank is the alpha; learning rates are drawn evenly on a log scale.
+    """
+
+    schema_version: int = Field(alias="schema", ge=1, le=1)
+    rank: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], Field(min_length=1)] | None = None
+    alpha_per_rank: Annotated[list[PositiveFloat], Field(min_length=1)] | None = None
+    variant: Annotated[list[str], Field(min_length=1)] | None = None
+    learning_rate: Range | None = None
+    epochs: Range | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the keys that are searched."""
+        return tuple(name for name in _KEYS if getattr(self, name) is not None)
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The space in Optuna's words."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+        found: dict[str, BaseDistribution] = {}
+        for name in self.keys:
+            values = getattr(self, name)
+            if isinstance(values, Range):
+                found[name] = FloatDistribution(values.low, values.high, log=name == "learning_rate")
+            else:
+                found[name] = CategoricalDistribution(values)
+        return found
+
+
+_KEYS = ("rank", "alpha_per_rank", "variant", "learning_rate", "epochs")
+
+
+def default_space(recipe: Recipe) -> Space:
+    """The usual ranks, scalings and variants, and what lies around the recipe's rate and epochs."""
+    epochs, rate = recipe.train.epochs, recipe.train.learning_rate
+    return Space(
+        schema=1,
+        rank=sorted({4, 8, 16, 32, recipe.lora.rank}),
+        alpha_per_rank=sorted({1.0, 2.0, 4.0, recipe.lora.alpha / recipe.lora.rank}),
+        variant=[name for name in VARIANTS if not variant_problems(_with_variant(recipe, name), None)],
+        learning_rate=Range(low=rate / SPREAD, high=rate * SPREAD),
+        epochs=Range(low=epochs / 2, high=epochs * 2),
+    )
+
+
+def read_space(path: Path, recipe: Recipe) -> Space:
+    """Read a space file and check it against the recipe that is to be tuned.
+
+    Raises:
+        DocumentError: the file is missing or broken.
+        RecipeError: unknown and ill-typed keys, a variant that cannot be used, nothing to search, or
+            a space without the recipe's own value (the recipe is the first trial); all at once.
+    """
+    document = read_document(path)
+    space = validated(Space, document.value, document.places)
+    problems = list(_space_problems(space, recipe, document.places))
+    if not space.keys:
+        problems.append(Problem("nothing to search", f"{path}:1", allowed=", ".join(_KEYS)))
+    if problems:
+        raise RecipeError(problems)
+    return space
+
+
+def _space_problems(space: Space, recipe: Recipe, places: Mapping[Any, Place]) -> Iterator[Problem]:
+    for index, name in enumerate(space.variant or ()):
+        yield from variant_problems(_with_variant(recipe, name), place_of(("variant", index), places))
+    own = own_values(recipe)
+    for name in space.keys:
+        values = getattr(space, name)
+        inside = values.low <= own[name] <= values.high if isinstance(values, Range) else own[name] in values
+        if not inside:
+            yield Problem(
+                f"{name} leaves out the recipe's own value, which is the first trial",
+                place_of((name,), places),
+                got=f"the recipe has {own[name]}",
+                fix=f"add it to {name}, or change the recipe with --set",
+            )
+        if not isinstance(values, Range) and len(set(values)) < len(values):
+            yield Problem(f"{name} names a value twice", place_of((name,), places))
+
+
+def own_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as a point of the space."""
+    return {
+        "rank": recipe.lora.rank,
+        "alpha_per_rank": recipe.lora.alpha / recipe.lora.rank,
+        "variant": recipe.lora.variant,
+        "learning_rate": recipe.train.learning_rate,
+        "epochs": recipe.train.epochs,
+    }
+
+
+def settings_of(params: Mapping[str, Any], recipe: Recipe) -> dict[str, Choice]:
+    """The recipe keys that a drawn point sets, rates and epochs with as few digits as a person writes."""
+    drawn = own_values(recipe) | dict(params)
+    settings: dict[str, Choice] = {
+        "lora.rank": drawn["rank"],
+        "lora.alpha": max(1, round(drawn["rank"] * drawn["alpha_per_rank"])),
+        "lora.variant": drawn["variant"],
+        "train.learning_rate": float(f"{drawn['learning_rate']:.3g}"),
+        "train.epochs": max(0.01, round(drawn["epochs"], 2)),
+    }
+    return {key: value for key, value in settings.items() if _MOVES[key] & params.keys()}
+
+
+_MOVES = {
+    "lora.rank": {"rank"},
+    "lora.alpha": {"rank", "alpha_per_rank"},
+    "lora.variant": {"variant"},
+    "train.learning_rate": {"learning_rate"},
+    "train.epochs": {"epochs"},
+}
+"""Which keys of the space set which key of the recipe."""
+
+
+def with_settings(loaded: LoadedRecipe, settings: Settings) -> LoadedRecipe:
+    """The recipe with some keys set to other values."""
+    recipe = loaded.recipe
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        changed = getattr(recipe, section).model_copy(update={name: value})
+        recipe = recipe.model_copy(update={section: changed})
+    return replace(loaded, recipe=recipe)
+
+
+def value_at(recipe: Recipe, key: str) -> Choice:
+    """The recipe's value of a dotted key."""
+    section, _, name = key.partition(".")
+    return cast(Choice, getattr(getattr(recipe, section), name))
+
+
+def _with_variant(recipe: Recipe, name: str) -> Recipe:
+    return recipe.model_copy(update={"lora": recipe.lora.model_copy(update={"variant": name})})

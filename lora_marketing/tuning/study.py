@@ -1,0 +1,179 @@
+"""One study: settings are proposed, trained and measured on one loaded base until enough trials are done."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import torch
+from optuna import TrialPruned
+from optuna.samplers import TPESampler
+from optuna.trial import Trial, TrialState
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from lora_marketing.console import note
+from lora_marketing.data import Dataset
+from lora_marketing.errors import TrainingError
+from lora_marketing.evaluation import fit_voices
+from lora_marketing.metrics.voice import VoiceClassifier
+from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.runs import BaseHolder, validation_copies
+from lora_marketing.training.train import RenderedData, render_dataset, train
+from lora_marketing.tuning.journal import Plan, Row, identity_of, open_study, rows_of
+from lora_marketing.tuning.objectives import OBJECTIVES, Evidence, measure
+from lora_marketing.tuning.space import Settings, own_values, settings_of, value_at, with_settings
+
+if TYPE_CHECKING:
+    from lora_marketing.bases.load import LoadedBase
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of a study share: the loaded base, the rows rendered once, the voices learned."""
+
+    loaded: LoadedRecipe
+    data: Dataset
+    rendered: RenderedData
+    base: LoadedBase
+    voices: VoiceClassifier | None
+
+    def figures(
+        self, settings: Settings, run: Path, callbacks: Sequence[TrainerCallback]
+    ) -> dict[str, float]:
+        """Train with these settings in the folder `run`, which is then deleted, and measure the result."""
+        candidate = with_settings(self.loaded, settings)
+        try:
+            trained = train(candidate, self.rendered, self.base, run, resume=False, callbacks=callbacks)
+            copies = validation_copies(candidate, self.data, self.base, trained.folder)
+        finally:
+            shutil.rmtree(run, ignore_errors=True)
+        references = [row.text for row in self.data.validation[: len(copies)]]
+        return measure(Evidence(trained.metrics, copies, references, self.voices))
+
+
+@dataclass
+class PruningCallback(TrainerCallback):
+    """Tells Optuna the held-out loss of every evaluation and stops a trial that is behind the median.
+
+    The pruner follows the study's direction, so the loss is told with `sign`.
+    """
+
+    trial: Trial
+    sign: int
+    loss: float = float("nan")
+    _evaluations: int = 0
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **found: Any,
+    ) -> None:
+        """Report, and raise TrialPruned if the trial is to stop."""
+        if state.global_step == 0:  # the base alone, before training
+            return
+        self._evaluations += 1
+        self.loss = float(found["metrics"]["eval_loss"])
+        self.trial.report(self.sign * self.loss, self._evaluations)
+        if self.trial.should_prune():
+            raise TrialPruned
+
+
+def run_study(
+    loaded: LoadedRecipe,
+    data: Dataset,
+    plan: Plan,
+    holder: BaseHolder,
+    folder: Path,
+    *,
+    resume: bool,
+    after_trial: Callable[[Sequence[Row]], object] = lambda rows: None,
+) -> list[Row]:
+    """Run trials until `plan.trials` are finished; the first is the recipe as it stands.
+
+    What a trial tries depends on the seed and on the trials finished before it, so a study that was
+    killed and resumed goes the way it would have gone. `after_trial` sees all rows so far.
+
+    Raises:
+        TrainingError: the folder holds another study, or the recipe itself cannot be trained.
+        DataError: the brands' texts do not show a voice, or rows are too long.
+        Other trials that fail are recorded as failed.
+    """
+    base = holder.get(loaded.recipe.base)
+    rendered = render_dataset(data, loaded, base)
+    voices = fit_voices([loaded, *plan.against], plan.seed) if plan.against else None
+    identity = identity_of(loaded, data, plan, base.pin.fingerprint)
+    study = open_study(folder, plan, identity, resume=resume)
+    bench = Bench(loaded, data, rendered, base, voices)
+    rows = rows_of(study)
+    while len(rows) < plan.trials:
+        _run_trial(study, _drawn(study, plan, rows, loaded), plan, bench, folder, rows)
+        rows = rows_of(study)
+        after_trial(rows)
+    return rows
+
+
+def _drawn(study: optuna.Study, plan: Plan, rows: Sequence[Row], loaded: LoadedRecipe) -> Trial:
+    """The next trial: the recipe itself, then what the sampler proposes."""
+    seed = Random(f"{plan.seed}|{len(rows)}").getrandbits(32)  # one sampler would begin anew on resume
+    study.sampler = TPESampler(seed=seed, n_startup_trials=plan.startup)
+    if not rows:
+        own = own_values(loaded.recipe)
+        study.enqueue_trial({key: own[key] for key in plan.space.keys}, skip_if_exists=True)
+    trial = study.ask(plan.space.distributions())
+    settings = settings_of(trial.params, loaded.recipe)
+    if not rows:
+        settings = {key: value_at(loaded.recipe, key) for key in settings}  # not rounded
+    trial.set_user_attr("settings", settings)
+    return trial
+
+
+def _run_trial(
+    study: optuna.Study, trial: Trial, plan: Plan, bench: Bench, folder: Path, rows: Sequence[Row]
+) -> None:
+    """Train and measure one trial, and write its end into the journal."""
+    settings, number = trial.user_attrs["settings"], len(rows)
+    told = ", ".join(f"{key.partition('.')[2]} {value}" for key, value in settings.items())
+    who = "trial 0 (the recipe)" if number == 0 else f"trial {number}"
+    note(f"{who}, {plan.trials - number - 1} more to come: {told}")
+    same = next((row for row in rows if row.settings == settings and row.state == "done"), None)
+    if same:
+        note(f"  as trial {same.number}")
+        _finish(study, trial, plan, dict(same.figures), 0.0, repeats=same.number)
+        return
+    watch = PruningCallback(trial, OBJECTIVES[plan.objective].sign)
+    started = time.monotonic()
+    try:
+        figures = bench.figures(settings, folder / f"trial-{number:03}", [watch])
+    except TrialPruned:
+        seconds = time.monotonic() - started
+        _finish(study, trial, plan, {"held_out_loss": watch.loss}, seconds, TrialState.PRUNED)
+    except (TrainingError, torch.OutOfMemoryError) as error:
+        if number == 0:
+            raise
+        seconds = time.monotonic() - started
+        _finish(study, trial, plan, {}, seconds, TrialState.PRUNED, problem=str(error).splitlines()[0])
+    else:
+        _finish(study, trial, plan, figures, time.monotonic() - started)
+
+
+def _finish(
+    study: optuna.Study,
+    trial: Trial,
+    plan: Plan,
+    figures: dict[str, float],
+    seconds: float,
+    state: TrialState | None = None,
+    **attributes: Any,
+) -> None:
+    """Record a trial's end. Failed trials are told as pruned: the sampler then keeps away from them."""
+    for name, value in {"figures": figures, "seconds": round(seconds, 1), **attributes}.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, None if state else figures[plan.objective], state)

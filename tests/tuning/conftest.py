@@ -1,0 +1,38 @@
+"""Studies run on the CPU with one thread: there a trial's figures are the same every time."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from making import rows
+
+from lora_marketing.bases.tiny import make_tiny_base
+
+from .making import World
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("LORA_MARKETING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    texts = [row["text"] for row in rows()] + ["Write short sentences. Every bar weighs 90 g."]
+    return make_tiny_base("llama", "smollm2", texts, tmp_path_factory.mktemp("base") / "llama")
+
+
+@pytest.fixture
+def world(tiny: Path, tmp_path: Path) -> World:
+    return World(tmp_path, tiny)
