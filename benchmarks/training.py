@@ -4,6 +4,7 @@
 
 Same base, same rows, same LoRA, same global batch, same steps. The ways take turns round by round
 in one process each, the first step of every measurement is not counted, and medians are reported.
+A step is 16 rows; TRL, which has to compute every row's guide, splits it where memory asks for it.
 Figures: completion tokens per second and peak memory.
 """
 
@@ -27,6 +28,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = {"trl": "TRL, padded (its defaults)", "bfd": "TRL, packing=bfd", "tree": "prefix trees"}
+MICRO_TOKENS = 5500
+"""What TRL can compute at once in 24 GB here: longer steps are split, and their gradients added."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n")
     _print(found, options.guides)
+    _plot(found, options.guides, options.out.with_suffix(".png"))
 
 
 def _in_own_process(way: str, guide: str, options: argparse.Namespace) -> Measured:
@@ -128,20 +132,24 @@ def _measure(way: str, guide: str, options: argparse.Namespace) -> Measured:
                 variant=VARIANTS["plain"],
                 b_ratio=1.0,
                 data_collator=TreeCollator(),
-                args=_config(folder, options, None),
+                args=_config(folder, options, parts=1, pack=None),
                 **common,
             )
         else:
             from trl import SFTTrainer
 
-            pack = sum(len(row["input_ids"]) for row in rows) // (options.steps + 1) if way == "bfd" else None
-            trainer = SFTTrainer(args=_config(folder, options, pack), **common)
+            per_step = sum(len(row["input_ids"]) for row in rows) // (options.steps + 1)
+            parts = _parts(per_step, options.rows)
+            pack = per_step // parts if way == "bfd" else None
+            trainer = SFTTrainer(args=_config(folder, options, parts=parts, pack=pack), **common)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     seconds = [after - before for before, after in pairwise(clock)]
-    per_step = _completion_tokens(trainer.train_dataset, 1 if way == "bfd" else options.rows)
-    return Measured(way, guide, per_step, seconds, losses, peak_memory_gib())
+    args = trainer.args
+    per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps
+    completion = _completion_tokens(trainer.train_dataset, per_step)
+    return Measured(way, guide, completion, seconds, losses, peak_memory_gib())
 
 
 def _completion_tokens(dataset: Any, batch_size: int) -> float:
@@ -150,8 +158,13 @@ def _completion_tokens(dataset: Any, batch_size: int) -> float:
     return total * batch_size / len(dataset)
 
 
-def _config(folder: str, options: argparse.Namespace, pack: int | None) -> Any:
-    """The same settings for all ways; `pack` tokens make one packed sequence, which is one step."""
+def _parts(tokens: int, rows: int) -> int:
+    """Micro-batches of a step for TRL: the fewest equal ones of at most MICRO_TOKENS tokens each."""
+    return next(parts for parts in range(1, rows + 1) if rows % parts == 0 and tokens / parts <= MICRO_TOKENS)
+
+
+def _config(folder: str, options: argparse.Namespace, *, parts: int, pack: int | None) -> Any:
+    """The same settings for all ways: a step is `parts` micro-batches, packed sequences of `pack` tokens."""
     import torch
     from trl import SFTConfig
 
@@ -159,8 +172,8 @@ def _config(folder: str, options: argparse.Namespace, pack: int | None) -> Any:
     return SFTConfig(
         output_dir=folder,
         max_steps=options.steps + 1,
-        per_device_train_batch_size=1 if pack else options.rows,
-        gradient_accumulation_steps=1,
+        per_device_train_batch_size=1 if pack else options.rows // parts,
+        gradient_accumulation_steps=parts,
         learning_rate=1e-3,
         packing=pack is not None,
         max_length=pack,
@@ -203,8 +216,39 @@ def _print(found: Sequence[Measured], guides: Sequence[str]) -> None:
         plain = _median_rate(found, "trl", guide)
         for way, title in WAYS.items():
             rate = _median_rate(found, way, guide)
-            peak = max(one.peak_gib for one in found if (one.way, one.guide) == (way, guide))
+            peak = _peak(found, way, guide)
             print(f"| {guide} | {title} | {rate:.1f} | {rate / plain:.1f} | {peak:.2f} |")
+
+
+def _plot(found: Sequence[Measured], guides: Sequence[str], path: Path) -> None:
+    """Two panels over the guide's length: completion tokens per second, and peak memory."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    speed, memory = figure.subplots(1, 2)
+    colors = {"trl": "#9aa0a6", "bfd": "#e0a458", "tree": "#2a6f97"}
+    at = range(len(guides))
+    for place, (way, title) in enumerate(WAYS.items()):
+        shifted = [x + (place - 1) * 0.27 for x in at]
+        rates = [_median_rate(found, way, guide) for guide in guides]
+        bars = speed.bar(shifted, rates, 0.25, color=colors[way], label=title)
+        speed.bar_label(bars, [f"{rate:.0f}" for rate in rates], fontsize=7)
+        memory.bar(shifted, [_peak(found, way, guide) for guide in guides], 0.25, color=colors[way])
+    speed.set_yscale("log")
+    speed.yaxis.set_major_formatter(ScalarFormatter())
+    speed.set_ylabel("completion tokens / s")
+    memory.set_ylabel("peak memory, GiB")
+    for axes in (speed, memory):
+        axes.set_xticks(list(at), guides)
+        axes.set_xlabel("tokens of the shared guide")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def _peak(found: Sequence[Measured], way: str, guide: str) -> float:
+    return max(one.peak_gib for one in found if (one.way, one.guide) == (way, guide))
 
 
 def _median_rate(found: Sequence[Measured], way: str, guide: str) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import astuple
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version as package_version
@@ -16,6 +16,7 @@ from lora_marketing import __version__
 from lora_marketing.bases.fingerprint import weights_hash
 from lora_marketing.brand import Brand
 from lora_marketing.console import note
+from lora_marketing.copies import Copy
 from lora_marketing.data import Dataset
 from lora_marketing.folders import file_sha256, flush, flush_folder
 from lora_marketing.recipe import LoadedRecipe
@@ -30,7 +31,9 @@ from lora_marketing.tasks import messages
 
 if TYPE_CHECKING:
     from lora_marketing.bases.load import LoadedBase
-    from lora_marketing.training.train import TrainedAdapter
+    from lora_marketing.training.progress import Board
+    from lora_marketing.training.train import RenderedData, TrainedAdapter
+    from lora_marketing.training.trainer import Lane
 
 ENDED = "ended.json"
 """Name of the file in a run folder that says that training ended, and how."""
@@ -93,6 +96,41 @@ def _same_weights(section: BaseSection, version: Version) -> bool:
     return not folder.is_dir() or weights_hash(folder) == version.manifest.base.weights
 
 
+@dataclass(frozen=True)
+class OpenRun:
+    """A run about to begin: its base, its rendered rows, what the manifest will say of recipe and data.
+
+    `folder` is named after everything that decides the result, so `resume` can only go on from
+    checkpoints of the very same run.
+    """
+
+    loaded: LoadedRecipe
+    data: Dataset
+    base: LoadedBase
+    rendered: RenderedData
+    folder: Path
+    recipe: Mapping[str, Any]
+    rows: Mapping[str, str | int | float]
+
+
+def open_run(loaded: LoadedRecipe, data: Dataset, holder: BaseHolder, runs: Path) -> OpenRun:
+    """Load the base, render the rows and name the run's folder below `runs`.
+
+    Raises:
+        TrainingError: a tracker is not installed. BaseModelError: the base is not there.
+        RenderContractError, DataError: see `render_dataset`.
+    """
+    from lora_marketing.training.trackers import require_trackers
+    from lora_marketing.training.train import render_dataset
+
+    require_trackers(loaded.recipe.train.report_to)
+    base = holder.get(loaded.recipe.base)
+    rendered = render_dataset(data, loaded, base)
+    recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
+    folder = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint)
+    return OpenRun(loaded, data, base, rendered, folder, recipe, rows)
+
+
 def train_and_publish(
     loaded: LoadedRecipe,
     data: Dataset,
@@ -104,47 +142,66 @@ def train_and_publish(
 ) -> Version:
     """Train a recipe and publish the result as @candidate; its checkpoints are then deleted.
 
-    The run folder is named after everything that decides the result, so `resume` can only go
-    on from checkpoints of the very same run. A run that ended but could not be published, on a
-    full disk for example, is published by the next call without training again.
+    A run that ended but could not be published, on a full disk for example, is published by the
+    next call without training again.
 
     Raises:
         AdapterRefused: the load gate refuses what was trained. RegistryError: it cannot be published.
         Whatever training raises.
     """
-    from lora_marketing.training.card import draw_loss_curve, model_card
-    from lora_marketing.training.train import render_dataset, train
+    run = open_run(loaded, data, holder, runs)
+    trained = train_run(run, resume=resume)
+    return publish_run(run, trained, stop_rate(loaded, data, run.base, trained.folder), registry)
 
-    base = holder.get(loaded.recipe.base)
-    rendered = render_dataset(data, loaded, base)
-    recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
-    run = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint)
-    trained = _ended(run)
+
+def train_run(
+    run: OpenRun, *, resume: bool, lane: Lane | None = None, board: Board | None = None
+) -> TrainedAdapter:
+    """Train a run, or take the result that it left when it ended before, and pass the load gate.
+
+    Raises:
+        AdapterRefused: the load gate refuses what was trained.
+        Whatever training raises.
+    """
+    from lora_marketing.training.train import train
+
+    trained = _ended(run.folder)
     if trained:
-        note(f"{loaded.name}: trained before, in {run}")
+        note(f"{run.loaded.name}: trained before, in {run.folder}")
     else:
-        (run / ENDED).unlink(missing_ok=True)
-        trained = train(loaded, rendered, base, run, resume=resume)
-    check_adapter(trained.folder, base.linear_shapes)
+        (run.folder / ENDED).unlink(missing_ok=True)
+        trained = train(run.loaded, run.rendered, run.base, run.folder, resume=resume, lane=lane, board=board)
+    check_adapter(trained.folder, run.base.linear_shapes)
     check_values(trained.folder)
-    _note_end(run, trained)
-    rate = stop_rate(loaded, data, base, trained.folder)
+    _note_end(run.folder, trained)
+    return trained
+
+
+def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, registry: Registry) -> Version:
+    """Publish what was trained as @candidate, with its stop rate, loss curve and card.
+
+    Raises:
+        RegistryError: it cannot be published; the run's folder stays.
+    """
+    from lora_marketing.training.card import draw_loss_curve, model_card
+
+    loaded = run.loaded
     metrics = trained.metrics if rate is None else {**trained.metrics, "stop_rate": rate}
     draw_loss_curve(trained.folder / "loss.png", trained.points, loaded.name)
-    card = model_card(loaded, base.pin.id, metrics)
+    card = model_card(loaded, run.base.pin.id, metrics)
     (trained.folder / "README.md").write_text(card, encoding="utf-8")
     manifest = Manifest(
         name=loaded.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        recipe=recipe,
-        data=rows,
-        base=base.pin,
+        recipe=dict(run.recipe),
+        data=dict(run.rows),
+        base=run.base.pin,
         packages=package_versions(),
         seed=loaded.recipe.train.seed,
         metrics=metrics,
     )
     published = registry.publish(AdapterName.parse(loaded.name), trained.folder, manifest)
-    shutil.rmtree(run, ignore_errors=True)
+    shutil.rmtree(run.folder, ignore_errors=True)
     stops = "" if rate is None else f", stop rate {rate:.0%}"
     note(
         f"{loaded.name}: held-out loss {metrics['base_loss']:.3f} -> {metrics['held_out_loss']:.3f}{stops},"
@@ -182,25 +239,55 @@ def _ended(run: Path) -> TrainedAdapter | None:
 
 def stop_rate(loaded: LoadedRecipe, data: Dataset, base: LoadedBase, folder: Path) -> float | None:
     """Share of validation briefs whose copy ends by itself within `eval.max_new_tokens`."""
+    return share_stopped(validation_copies(loaded, data, base, folder))
+
+
+def share_stopped(copies: Sequence[Copy]) -> float | None:
+    """Share of `copies` that ended by themselves; None of none."""
+    return sum(copy.stopped for copy in copies) / len(copies) if copies else None
+
+
+def validation_copies(loaded: LoadedRecipe, data: Dataset, base: LoadedBase, folder: Path) -> list[Copy]:
+    """What the adapter in `folder` writes for the first `eval.briefs` validation briefs.
+
+    Raises:
+        AdapterRefused: the load gate refuses the adapter.
+    """
+    return validation_copies_of_all(base, [(loaded, data, folder)])[0]
+
+
+def validation_copies_of_all(
+    base: LoadedBase, trained: Sequence[tuple[LoadedRecipe, Dataset, Path]]
+) -> list[list[Copy]]:
+    """`validation_copies` of several adapters on one base, which write in one batch.
+
+    Raises:
+        AdapterRefused: the load gate refuses an adapter.
+    """
     from lora_marketing.writing.copywriter import Order, Voice, write_copy
     from lora_marketing.writing.sampling import Sampling
     from lora_marketing.writing.writer import Writer
 
-    settings = loaded.recipe.eval
-    briefs = [row.brief() for row in data.validation[: settings.briefs]]
-    if not briefs:
-        return None
+    orders: dict[Sampling, list[tuple[int, Order]]] = {}
     writer = Writer(base)
     try:
-        writer.load_folder("trained", folder)
-        voice = Voice(loaded.brand, loaded.recipe.brand.line, loaded.name, "trained")
-        sampling = Sampling(
-            loaded.recipe.train.seed, settings.temperature, settings.top_p, settings.max_new_tokens
-        )
-        copies = write_copy(writer, [Order(voice, brief) for brief in briefs], sampling)
+        for place, (loaded, data, folder) in enumerate(trained):
+            key, settings = f"trained {place}", loaded.recipe.eval
+            writer.load_folder(key, folder)
+            voice = Voice(loaded.brand, loaded.recipe.brand.line, loaded.name, key)
+            sampling = Sampling(
+                loaded.recipe.train.seed, settings.temperature, settings.top_p, settings.max_new_tokens
+            )
+            briefs = [row.brief() for row in data.validation[: settings.briefs]]
+            orders.setdefault(sampling, []).extend((place, Order(voice, brief)) for brief in briefs)
+        found: list[list[Copy]] = [[] for _ in trained]
+        for sampling, placed in orders.items():
+            copies = write_copy(writer, [order for _, order in placed], sampling)
+            for (place, _), copy in zip(placed, copies, strict=True):
+                found[place].append(copy)
     finally:
         writer.close()
-    return sum(copy.stopped for copy in copies) / len(copies)
+    return found
 
 
 def package_versions() -> dict[str, str]:

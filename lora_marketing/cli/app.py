@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lora_marketing.cli import adapters, doctor, evaluate, generate, recipes, train
+from lora_marketing.cli import adapters, doctor, evaluate, generate, plan, recipes, train, tune
 
 app = typer.Typer(
     help="One LoRA adapter per brand on a 4-bit base: train, keep, switch and write.",
@@ -15,7 +15,9 @@ app = typer.Typer(
 )
 app.command()(recipes.check)
 app.command()(recipes.explain)
+app.command()(plan.plan)
 app.command()(train.train)
+app.command()(tune.tune)
 app.command()(generate.generate)
 app.command()(evaluate.evaluate)
 app.command()(doctor.doctor)

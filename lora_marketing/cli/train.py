@@ -11,11 +11,12 @@ import typer
 from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.cli.recipes import Overrides
 from lora_marketing.console import note, result
-from lora_marketing.errors import LoraMarketingError, Problem
+from lora_marketing.errors import LoraMarketingError, Problem, RecipeError
 
 if TYPE_CHECKING:
     from lora_marketing.data import Dataset
     from lora_marketing.recipe import LoadedRecipe
+    from lora_marketing.registry.version import Version
 
 
 def train(
@@ -26,42 +27,58 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Run the whole recipe with a tiny random model of its kind.")
     ] = False,
+    together: Annotated[
+        int, typer.Option(min=1, help="At most so many brands in one forward; 1: one after the other.")
+    ] = 8,
     adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
     runs: Annotated[Path, typer.Option(help="Where unfinished runs keep their checkpoints.")] = Path("runs"),
 ) -> None:
     """Train one adapter per recipe and publish it as @candidate.
 
     All recipes and their data are checked before the first one trains. The base is loaded once
-    for recipes that share it. A recipe whose very run is already published is left alone, and one
-    that fails does not stop the others.
+    for recipes that share it, and their rows go through it together. A recipe whose very run is
+    already published is left alone, and one that fails does not stop the others.
     """
     from lora_marketing.data import prepare
     from lora_marketing.recipe import load_recipe
 
+    _refuse_twice(recipes)
     jobs = [(loaded, prepare(loaded)) for loaded in (load_recipe(path, overrides or []) for path in recipes)]
     if smoke:
         _smoke(jobs)
         return
+    from lora_marketing.fleet import Fleet, Job, show_summary
     from lora_marketing.registry.store import Registry
-    from lora_marketing.runs import BaseHolder, published_run, train_and_publish
+    from lora_marketing.runs import BaseHolder, published_run
 
-    registry, holder = Registry(adapters), BaseHolder()
-    problems: list[Problem] = []
-    for loaded, data in jobs:
-        version = None if force else published_run(loaded, data, registry)
+    registry = Registry(adapters)
+    published = [None if force else published_run(*job, registry) for job in jobs]
+    missing = [Job(*job) for job, version in zip(jobs, published, strict=True) if version is None]
+    for version in published:
         if version:
-            note(f"{loaded.name}: this run is already published")
-        else:
-            quiet_upstream()
-            try:
-                version = train_and_publish(loaded, data, holder, registry, runs, resume=resume)
-            except LoraMarketingError as error:
-                note(f"{loaded.name}: failed")
-                problems.extend(error.problems)
-                continue
-        result(f"{version.name}:{version.digest[:16]}")
+            note(f"{version.name}: this run is already published")
+    outcomes: list[Version | LoraMarketingError] = []
+    if missing:
+        quiet_upstream()
+        outcomes = Fleet(registry, runs, BaseHolder(), together, resume).train(missing)
+    if len(missing) > 1:
+        show_summary(missing, outcomes)
+    new = iter(outcomes)
+    ended = [version or next(new) for version in published]
+    for outcome in ended:
+        if not isinstance(outcome, LoraMarketingError):
+            result(f"{outcome.name}:{outcome.digest[:16]}")
+    problems = [problem for end in ended if isinstance(end, LoraMarketingError) for problem in end.problems]
     if problems:
         raise LoraMarketingError(problems)
+
+
+def _refuse_twice(recipes: Sequence[Path]) -> None:
+    """The same run twice would write its checkpoints into one folder."""
+    paths = [path.resolve() for path in recipes]
+    twice = [given for place, given in enumerate(recipes) if paths[place] in paths[:place]]
+    if twice:
+        raise RecipeError([Problem("this recipe is given twice", str(path)) for path in twice])
 
 
 def _smoke(jobs: Sequence[tuple[LoadedRecipe, Dataset]]) -> None:

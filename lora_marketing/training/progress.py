@@ -1,14 +1,14 @@
-"""Live progress of a run on stderr: loss, tokens per second, time left, memory."""
+"""Live progress of runs on stderr: loss, tokens per second, time left, memory."""
 
 from __future__ import annotations
 
 import resource
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lora_marketing.console import note, rich_stderr
@@ -23,32 +23,62 @@ class LogPoint:
     eval_loss: float | None
 
 
+class Board:
+    """A live table with a line per run on a terminal; elsewhere runs say a line per evaluation."""
+
+    def __init__(self) -> None:
+        console = rich_stderr()
+        self._open: set[TaskID] = set()
+        self._table: Progress | None = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[line]}"))
+            self._table = Progress(*columns, console=console)
+
+    def open(self, title: str, state: TrainerState) -> TaskID | None:
+        """Begin a run's line; None where there is no terminal."""
+        if self._table is None:
+            return None
+        task = self._table.add_task(
+            title, total=state.max_steps, completed=state.global_step, line="starting"
+        )
+        self._open.add(task)
+        self._table.start()
+        return task
+
+    def show(self, task: TaskID, step: int, line: str) -> None:
+        """Bring a run's line up to date."""
+        if self._table is not None:
+            self._table.update(task, completed=step, line=line)
+
+    def close(self, task: TaskID) -> None:
+        """End a run's line; the table stays on the screen when the last one has ended."""
+        self._open.discard(task)
+        if self._table is not None and not self._open:
+            self._table.stop()
+
+
 @dataclass
 class ProgressCallback(TrainerCallback):
-    """Shows a bar on a terminal, one line per evaluation elsewhere.
+    """Shows one run on a board.
 
     Tokens per second count the rows' own tokens, without padding and before prefixes are merged.
     """
 
     title: str
+    board: Board = field(default_factory=Board)
     tokens_per_second: float = 0.0
     _started: float = 0.0
     _first_step: int = 0
     _loss: float = float("nan")
     _eval_loss: float | None = None
-    _bar: Progress | None = None
+    _task: TaskID | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Start the clock and, on a terminal, the bar."""
+        """Start the clock and the line."""
         self._started, self._first_step = time.monotonic(), state.global_step
-        console = rich_stderr()
-        if console.is_terminal:
-            columns = (TextColumn(self.title), BarColumn(), TextColumn("{task.description}"))
-            self._bar = Progress(*columns, console=console)
-            self._bar.add_task("starting", total=state.max_steps, completed=state.global_step)
-            self._bar.start()
+        self._task = self.board.open(self.title, state)
 
     def on_log(
         self,
@@ -66,24 +96,22 @@ class ProgressCallback(TrainerCallback):
             self._eval_loss = float(logs["eval_loss"])
         if "num_tokens" in logs:
             self.tokens_per_second = float(logs["num_tokens"]) / self._elapsed()
-        if self._bar:
-            self._bar.update(
-                self._bar.task_ids[0], completed=state.global_step, description=self._line(state)
-            )
+        if self._task is not None:
+            self.board.show(self._task, state.global_step, self._line(state))
         elif "eval_loss" in logs and self._started:
             note(f"{self.title}  {self._line(state)}")
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Leave the last state of the bar on the screen."""
+        """Leave the last state of the line on the screen."""
         self.close()
 
     def close(self) -> None:
-        """Stop the bar, also after an error."""
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+        """End the line, also after an error."""
+        if self._task is not None:
+            self.board.close(self._task)
+            self._task = None
 
     def _elapsed(self) -> float:
         return max(time.monotonic() - self._started, 1e-9)

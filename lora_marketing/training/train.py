@@ -34,8 +34,10 @@ from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
 from lora_marketing.training.loftq import start_from_rounding_error
-from lora_marketing.training.progress import LogPoint, ProgressCallback, peak_memory_gib
-from lora_marketing.training.trainer import BrandTrainer, load_weights
+from lora_marketing.training.progress import Board, LogPoint, ProgressCallback, peak_memory_gib
+from lora_marketing.training.settle import settle
+from lora_marketing.training.trackers import LOGS, PROJECT, opened_trackers
+from lora_marketing.training.trainer import BrandTrainer, Lane, load_weights
 
 
 @dataclass(frozen=True)
@@ -97,25 +99,31 @@ def train(
     *,
     resume: bool,
     callbacks: Sequence[TrainerCallback] = (),
+    lane: Lane | None = None,
+    board: Board | None = None,
 ) -> TrainedAdapter:
     """Train the recipe's adapter in the folder `run` and leave the base as it was found.
 
     With `resume`, training goes on from the newest valid checkpoint and ends with the same
     weights as an uninterrupted run (bit for bit on the CPU). `callbacks` watch the run as Trainer's
-    own do.
+    own do; a `lane` computes its micro-batches together with those of other runs, which share a
+    `board`.
 
     Raises:
-        TrainingError: NaN loss, or the best checkpoint was lost.
+        TrainingError: the run does not fit in memory, NaN loss, a tracker that is not installed,
+            or the best checkpoint was lost.
     """
     base = base.with_modules_of_its_own()
+    settled = settle(loaded.recipe, data.train, data.validation, base)
     vault = CheckpointVault(run / "checkpoints")
     if not resume:
         vault.clear()
     start = vault.newest_valid() if resume else None
-    progress = ProgressCallback(loaded.name)
-    with closing(progress):
-        trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
-        for callback in callbacks:
+    progress = ProgressCallback(loaded.name, board or Board())
+    trackers = opened_trackers(loaded.recipe.train.report_to, run.parent / LOGS / run.name)
+    with closing(progress), trackers as opened:
+        trainer = _build_trainer(settled.recipe, data, base, vault, run, progress, lane)
+        for callback in (*callbacks, *opened):
             trainer.add_callback(callback)
         base_loss = _base_loss(trainer, run)
         set_seed(loaded.recipe.train.seed)
@@ -132,6 +140,8 @@ def train(
             "steps": float(trainer.state.global_step),
             "best_step": float(best),
             "tokens_per_second": round(progress.tokens_per_second, 1),
+            "micro_batch_size": float(settled.choice.micro_batch_size),
+            "predicted_memory_gib": round(settled.predicted_gib, 2),
             "peak_memory_gib": round(peak_memory_gib(), 2),
             "overlong_dropped": float(data.overlong_dropped),
         }
@@ -145,6 +155,7 @@ def _build_trainer(
     vault: CheckpointVault,
     run: Path,
     progress: ProgressCallback,
+    lane: Lane | None = None,
 ) -> BrandTrainer:
     refusal = tree_refusal(base.model.config) if recipe.train.packing == "prefix_tree" else "the recipe asks"
     if refusal and recipe.train.packing == "prefix_tree":
@@ -154,6 +165,7 @@ def _build_trainer(
         vault=vault,
         variant=VARIANTS[recipe.lora.variant],
         b_ratio=recipe.lora.b_learning_rate_ratio,
+        lane=lane,
         model=base.model,
         args=sft_config(recipe, len(data.train), run),
         train_dataset=_hf_dataset(data.train),
@@ -174,8 +186,12 @@ def _build_trainer(
 
 
 def sft_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig:
-    """TRL's arguments for a recipe with `rows` training rows."""
-    settings, micro = recipe.train, min(recipe.train.micro_batch_size, recipe.train.batch_size)
+    """TRL's arguments for a settled recipe with `rows` training rows.
+
+    A recipe that is not settled has its whole batch computed at once.
+    """
+    settings = recipe.train
+    micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
     per_epoch = math.ceil(rows / settings.batch_size)
     every = max(1, per_epoch // recipe.eval.per_epoch)
     on_gpu = torch.cuda.is_available()
@@ -211,7 +227,9 @@ def sft_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig:
             logging_steps=1,
             logging_nan_inf_filter=False,
             disable_tqdm=True,
-            report_to=list(settings.report_to) or "none",
+            report_to="none",  # `opened_trackers` are callbacks of their own
+            run_name=run.name,
+            project=PROJECT,
             **settings.extra,
         )
     except (TypeError, ValueError) as error:

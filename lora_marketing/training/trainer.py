@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from peft import set_peft_model_state_dict
@@ -23,20 +23,36 @@ TREE_INPUTS = ("input_ids", "position_ids", "attention_mask", "trunk", "bins", "
 """What a TreeCollator makes for the model; the rest is for the loss."""
 
 
+class Lane(Protocol):
+    """Computes a trainer's micro-batches together with those of other trainers."""
+
+    def backward(self, trainer: BrandTrainer, inputs: dict[str, Any], count: Tensor | int | None) -> Tensor:
+        """Add the gradients of one micro-batch to the trainer's LoRA weights and return its loss."""
+
+
 class BrandTrainer(SFTTrainer):  # type: ignore[misc]
     """One brand's training run.
 
-    Differs from SFTTrainer in five places: the loss on a prefix tree, an evaluation loss that is
+    Differs from SFTTrainer in six places: the loss on a prefix tree, an evaluation loss that is
     the mean over tokens, checkpoints that are whole or absent, LoRA weights that keep their dtype
-    on resume, and LoRA+'s optimizer.
+    on resume, LoRA+'s optimizer, and micro-batches that a fleet computes with those of other brands.
     """
 
     args: SFTConfig
     optimizer: torch.optim.Optimizer | None
 
-    def __init__(self, *, vault: CheckpointVault, variant: Variant, b_ratio: float, **arguments: Any) -> None:
+    def __init__(
+        self,
+        *,
+        vault: CheckpointVault,
+        variant: Variant,
+        b_ratio: float,
+        lane: Lane | None = None,
+        **arguments: Any,
+    ) -> None:
         self._vault = vault
         self._variant = variant
+        self._lane = lane
         self._b_ratio = b_ratio
         self._staging: Path | None = None
         self._eval_loss_sum = 0.0
@@ -74,32 +90,43 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
         """Mean negative log-likelihood per completion token of the whole optimizer step."""
         if "loss_sources" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        sources, where = inputs["loss_sources"].unique(return_inverse=True)
-        targets = inputs["shift_labels"]
         outputs = model(
-            logits_to_keep=sources,
+            logits_to_keep=inputs["loss_sources"].unique(),
             use_cache=False,
             **{name: inputs[name] for name in TREE_INPUTS},
         )
-        logits = outputs.logits[0].float()
-        total = (logits.logsumexp(dim=-1)[where] - logits[where, targets]).sum()
-        mode = "train" if model.training else "eval"
-        correct = (logits.detach().argmax(dim=-1)[where] == targets).float().mean().item()
-        self._metrics[mode]["mean_token_accuracy"].append(correct)
-        if model.training:
-            self._total_train_tokens += int(inputs["row_tokens"])
-        self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
-        count = targets.numel() if num_items_in_batch is None else num_items_in_batch
-        loss = total / count
+        loss = self.tree_loss(outputs.logits[0], inputs, num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:
+    def tree_loss(self, logits: Tensor, inputs: Mapping[str, Any], count: Tensor | int | None) -> Tensor:
+        """Loss of one tree from `logits` (sources, vocabulary), one row per distinct loss source.
+
+        The sum over completion tokens is divided by `count`, or by their number if it is None.
+        """
+        where, targets = inputs["loss_sources"].unique(return_inverse=True)[1], inputs["shift_labels"]
+        logits = logits.float()
+        total = (logits.logsumexp(dim=-1)[where] - logits[where, targets]).sum()
+        mode = "train" if self.model.training else "eval"
+        correct = (logits.detach().argmax(dim=-1)[where] == targets).float().mean().item()
+        self._metrics[mode]["mean_token_accuracy"].append(correct)
+        if mode == "train":
+            self._total_train_tokens += int(inputs["row_tokens"])
+        self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
+        return total / (targets.numel() if count is None else count)
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
         """One micro-batch forward and backward.
 
         Raises:
             TrainingError: the loss is NaN or infinite.
         """
-        loss: Tensor = super().training_step(model, inputs, *rest)
+        if self._lane is None:
+            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        else:
+            model.train()
+            loss = self._lane.backward(self, self._prepare_inputs(inputs), num_items_in_batch)
         if not torch.isfinite(loss):
             raise TrainingError(
                 Problem(

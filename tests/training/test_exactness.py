@@ -73,7 +73,7 @@ def assert_same(found: tuple[float, dict[str, Any]], wanted: tuple[float, dict[s
     assert max(worst.values()) < 1e-5, max(worst.items(), key=lambda item: item[1])
 
 
-def sliding_on_half_the_layers(folder: Path) -> None:
+def slide_on_half_the_layers(folder: Path) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())
     config |= {
@@ -96,7 +96,7 @@ def test_tree_equals_padded_batch(model_type: str, window: bool, tmp_path: Path)
     """
     folder = make_base(tmp_path / "base", model_type, TEMPLATES[model_type])
     if window:
-        sliding_on_half_the_layers(folder)
+        slide_on_half_the_layers(folder)
     loaded = recipe(folder, train={"batch_size": 6, "micro_batch_size": 6})
     base, data = open_run(loaded)
     text = base.model.config.get_text_config()
