@@ -1,11 +1,11 @@
 """Train on the same rows three ways, side by side: plain TRL, TRL packed, and prefix trees.
 
-    python benchmarks/training.py --guides 0 64 256 1024 --rounds 3
+    python benchmarks/training.py --guides 0 64 256 1024 brand --rounds 3
 
 Same base, same rows, same LoRA, same global batch, same steps. The ways take turns round by round
 in one process each, the first step of every measurement is not counted, and medians are reported.
 A step is 16 rows; TRL, which has to compute every row's guide, splits it where memory asks for it.
-Figures: completion tokens per second and peak memory.
+Figures: completion tokens per second and peak memory. A report keeps what it holds of other guides.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = {"trl": "TRL, padded (its defaults)", "bfd": "TRL, packing=bfd", "tree": "prefix trees"}
+GUIDES = ["0", "64", "256", "1024", "brand"]
 MICRO_TOKENS = 5500
 """What TRL can compute at once in 24 GB here: longer steps are split, and their gradients added."""
 
@@ -50,7 +51,8 @@ class Measured:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--guides", nargs="+", default=["0", "64", "256", "1024", "brand"])
+    parser.add_argument("--guides", nargs="+", choices=GUIDES, default=GUIDES)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rows", type=int, default=16)
@@ -61,12 +63,13 @@ def main() -> None:
     if options.one:
         print(json.dumps(asdict(_measure(*options.one, options))))
         return
-    found = [
+    new = [
         _in_own_process(way, guide, options)
         for guide in options.guides
         for _ in range(options.rounds)
-        for way in WAYS
+        for way in options.ways
     ]
+    found = [*_kept(options.out, new), *new]
     report = {
         "date": str(date.today()),
         "machine": platform.machine(),
@@ -75,8 +78,18 @@ def main() -> None:
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n")
-    _print(found, options.guides)
-    _plot(found, options.guides, options.out.with_suffix(".png"))
+    guides = [guide for guide in GUIDES if any(one.guide == guide for one in found)]
+    _print(found, guides)
+    _plot(found, guides, options.out.with_suffix(".png"))
+
+
+def _kept(path: Path, new: Sequence[Measured]) -> list[Measured]:
+    """What the report holds of guides that were not measured anew."""
+    if not path.is_file():
+        return []
+    guides = {(one.way, one.guide) for one in new}
+    old = [Measured(**one) for one in json.loads(path.read_text())["measured"]]
+    return [one for one in old if (one.way, one.guide) not in guides]
 
 
 def _in_own_process(way: str, guide: str, options: argparse.Namespace) -> Measured:
@@ -215,6 +228,8 @@ def _print(found: Sequence[Measured], guides: Sequence[str]) -> None:
     for guide in guides:
         plain = _median_rate(found, "trl", guide)
         for way, title in WAYS.items():
+            if not any((one.way, one.guide) == (way, guide) for one in found):
+                continue
             rate = _median_rate(found, way, guide)
             peak = _peak(found, way, guide)
             print(f"| {guide} | {title} | {rate:.1f} | {rate / plain:.1f} | {peak:.2f} |")
@@ -230,11 +245,13 @@ def _plot(found: Sequence[Measured], guides: Sequence[str], path: Path) -> None:
     colors = {"trl": "#9aa0a6", "bfd": "#e0a458", "tree": "#2a6f97"}
     at = range(len(guides))
     for place, (way, title) in enumerate(WAYS.items()):
-        shifted = [x + (place - 1) * 0.27 for x in at]
-        rates = [_median_rate(found, way, guide) for guide in guides]
+        own = [one for one in found if one.way == way]
+        there = [x for x in at if any(one.guide == guides[x] for one in own)]
+        shifted = [x + (place - 1) * 0.27 for x in there]
+        rates = [_median_rate(found, way, guides[x]) for x in there]
         bars = speed.bar(shifted, rates, 0.25, color=colors[way], label=title)
         speed.bar_label(bars, [f"{rate:.0f}" for rate in rates], fontsize=7)
-        memory.bar(shifted, [_peak(found, way, guide) for guide in guides], 0.25, color=colors[way])
+        memory.bar(shifted, [_peak(found, way, guides[x]) for x in there], 0.25, color=colors[way])
     speed.set_yscale("log")
     speed.yaxis.set_major_formatter(ScalarFormatter())
     speed.set_ylabel("completion tokens / s")

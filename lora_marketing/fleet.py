@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from lora_marketing.runs import (
 )
 
 if TYPE_CHECKING:
+    from lora_marketing.bases.load import LoadedBase
     from lora_marketing.training.progress import Board
     from lora_marketing.training.settle import Settled
     from lora_marketing.training.train import TrainedAdapter
@@ -39,6 +41,7 @@ class Job:
     data: Dataset
 
 
+ON_GPU = PUBLISHED_TOGETHER = 8
 Outcome = Version | LoraMarketingError
 
 
@@ -46,15 +49,17 @@ Outcome = Version | LoraMarketingError
 class Fleet:
     """Trains and publishes many jobs.
 
-    Jobs with the same base are computed `together` at a time: a micro-batch of each goes through
-    one forward and backward (see `training.fused`). What cannot be fused takes turns on the loaded
-    base. A job that fails does not stop the others.
+    Jobs with the same base share it. At most `together` of them are computed at a time: a
+    micro-batch of each goes through one forward and backward (see `training.fused`); None means
+    ON_GPU there and 1 on the CPU, which gains nothing by it. What cannot be fused takes turns.
+    PUBLISHED_TOGETHER adapters write their validation briefs in one batch. A job that fails does
+    not stop the others.
     """
 
     registry: Registry
     runs: Path
     holder: BaseHolder
-    together: int = 8
+    together: int | None = None
     resume: bool = False
 
     def train(self, jobs: Sequence[Job]) -> list[Outcome]:
@@ -71,13 +76,16 @@ class Fleet:
                     opened[place] = open_run(jobs[place].loaded, jobs[place].data, self.holder, self.runs)
                 except LoraMarketingError as error:
                     outcomes[place] = _failed(jobs[place].loaded, error)
-            for batch in self._batches(opened):
-                ended = dict(zip(batch, self._train(list(batch.values())), strict=True))
-                outcomes |= self._publish(batch, ended)
+            waiting = iter(opened.items())
+            while runs := dict(islice(waiting, PUBLISHED_TOGETHER)):
+                ended: dict[int, TrainedAdapter | LoraMarketingError] = {}
+                for batch in self._batches(runs):
+                    ended |= zip(batch, self._train(list(batch.values())), strict=True)
+                outcomes |= self._publish(runs, ended)
         return [outcomes[place] for place in range(len(jobs))]
 
     def _batches(self, opened: Mapping[int, OpenRun]) -> Iterator[dict[int, OpenRun]]:
-        """Runs that are computed together: at most `together`, and no more than memory holds."""
+        """Runs that are computed together: no more than memory holds."""
         from lora_marketing.planning.choose import limit
         from lora_marketing.planning.together import groups_that_fit
         from lora_marketing.training.settle import settle
@@ -92,8 +100,11 @@ class Fleet:
         free = min((limit(one.setting) for one in settled.values()), default=0)
         needs = [one.choice.bound for one in settled.values()]
         places = list(settled)
-        for group in groups_that_fit(needs, free, self.together):
+        for group in groups_that_fit(needs, free, self._most(next(iter(opened.values())).base)):
             yield {places[member]: opened[places[member]] for member in group}
+
+    def _most(self, base: LoadedBase) -> int:
+        return self.together or (ON_GPU if base.device.type == "cuda" else 1)
 
     def _train(self, runs: Sequence[OpenRun]) -> list[TrainedAdapter | LoraMarketingError]:
         """Train runs on one base, fused where that is possible."""

@@ -28,15 +28,16 @@ def train(
         bool, typer.Option("--smoke", help="Run the whole recipe with a tiny random model of its kind.")
     ] = False,
     together: Annotated[
-        int, typer.Option(min=1, help="At most so many brands in one forward; 1: one after the other.")
-    ] = 8,
+        int | None,
+        typer.Option(min=1, help="At most so many brands in one forward; else 8 on a GPU, 1 on a CPU."),
+    ] = None,
     adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
     runs: Annotated[Path, typer.Option(help="Where unfinished runs keep their checkpoints.")] = Path("runs"),
 ) -> None:
     """Train one adapter per recipe and publish it as @candidate.
 
     All recipes and their data are checked before the first one trains. The base is loaded once
-    for recipes that share it, and their rows go through it together. A recipe whose very run is
+    for recipes that share it. A recipe whose very run is
     already published is left alone, and one that fails does not stop the others.
     """
     from lora_marketing.data import prepare
