@@ -103,7 +103,8 @@ def _print(plan: Plan, measured: Calibration | None) -> None:
     table.add_column()
     table.add_column(justify="right")
     for name, title in PARTS:
-        table.add_row(title, _gib(getattr(bound, name)))
+        by_layer = f", {plan.layers} layers of {bound.activations / plan.layers / 2**20:.0f} MiB"
+        table.add_row(title + by_layer * (name == "activations"), _gib(getattr(bound, name)))
     table.add_row("evaluation peak", _gib(bound.evaluation))
     table.add_row("writing peak", _gib(bound.generation))
     console.print(table)
@@ -131,7 +132,7 @@ def _print_work(plan: Plan) -> None:
     if plan.overlong:
         console.print(f"[yellow]{plan.overlong} rows are longer than data.max_length[/yellow]")
     if plan.seconds is not None:
-        cost = f", about ${plan.usd:.2f} at {plan.device.price_date} prices" if plan.usd is not None else ""
+        cost = "" if plan.usd is None else f", {_cost(plan.usd)} at {plan.device.price_date} prices"
         console.print(f"about {_duration(plan.seconds)} at the table's speed{cost}")
 
 
@@ -142,6 +143,10 @@ def _print_measured(plan: Plan, measured: Calibration) -> None:
         f" {measured.tokens_per_second:.0f} tokens/s;"
         f" {_duration(plan.computed_tokens / measured.computed_per_second)} at this speed"
     )
+
+
+def _cost(usd: float) -> str:
+    return f"about ${usd:.2f}" if usd >= 0.01 else "less than $0.01"
 
 
 def _gib(size: int) -> str:

@@ -29,6 +29,7 @@ class Plan:
 
     name: str
     base: str
+    layers: int
     device: Device
     choice: Choice
     free: int
@@ -65,6 +66,7 @@ class Plan:
         return {
             "name": self.name,
             "base": self.base,
+            "layers": self.layers,
             "device": asdict(self.device),
             "fits": self.choice.fits,
             "free": self.free,
@@ -113,6 +115,7 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
     return Plan(
         name=loaded.name,
         base=recipe.base.id,
+        layers=shape.layers,
         device=device,
         choice=choice,
         free=limit(setting),

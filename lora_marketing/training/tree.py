@@ -115,20 +115,24 @@ class Layout:
 
 
 def lay_out(tree: PrefixTree) -> Layout:
-    """Pack the branches that grow from the trunk into bins as long as the longest branch."""
+    """Pack the branches that grow from the trunk into bins.
+
+    Every bin holds its own copy of the trunk's keys and values, and branches that share a bin make
+    pairs that are masked: a quarter of the trunk is the length where the two costs meet.
+    """
     one_root = tree.parents.count(-1) == 1
     trunk = tree.nodes.count(0) if one_root else 0
     top = 0 if one_root else -1
     starts = [i for i in range(trunk, len(tree.tokens)) if _starts_branch(tree, i, top)]
     branches = [range(start, end) for start, end in pairwise([*starts, len(tree.tokens)])]
-    length = max((len(branch) for branch in branches), default=0)
+    length = max([trunk // 4, *map(len, branches)])
     packed: list[list[int]] = []
     for branch in sorted(branches, key=len, reverse=True):
         home = next((one for one in packed if len(one) + len(branch) <= length), None)
         if home is None:
             packed.append(home := [])
         home.extend(branch)
-    return Layout(trunk, tuple(map(tuple, packed)), length)
+    return Layout(trunk, tuple(map(tuple, packed)), max(map(len, packed), default=0))
 
 
 def _starts_branch(tree: PrefixTree, token: int, top: int) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import property_test
 
-from lora_marketing.planning.memory import Memory
+from lora_marketing.planning.memory import HEAP, Memory
 from lora_marketing.planning.together import groups_that_fit, own_bytes
 
 BASE = 100
@@ -16,6 +16,8 @@ sizes = st.integers(0, 60)
 
 
 def need(lora: int, activations: int, logits: int) -> Memory:
+    """Of a run that needs BASE + 10 and its own bytes."""
+    held = 4 * lora + activations + max(logits, 5)
     return Memory(
         nf4=BASE,
         unquantized=0,
@@ -27,7 +29,7 @@ def need(lora: int, activations: int, logits: int) -> Memory:
         workspace=5,
         evaluation=0,
         generation=0,
-        overhead=10,
+        overhead=10 + round(held * (1 + HEAP)) - held,
         kind="cpu",
     )
 
