@@ -26,7 +26,7 @@ def job(world: World, recipe: str, *overrides: str) -> Job:
     path = world.recipe.parent / f"{recipe}.yaml"
     loaded = load_recipe(path, [*SMALL, *TINY, f"base.id={world.base}", *overrides])
     data = prepare(loaded)
-    return Job(loaded, Dataset(data.train[:16], data.validation[:2], 0))
+    return Job(loaded, Dataset(data.train[:8], data.validation[:2], 0))
 
 
 def fleet(world: World, *, together: int = 8) -> Fleet:
@@ -45,8 +45,8 @@ def test_together_as_one_by_one(world: World, capsys: pytest.CaptureFixture[str]
     assert "Training ember/espresso, ember/filter, lumen/serum together" in said
     assert "Training lumen/serum by itself: lora.dropout" in said
     assert isinstance(together[3], TrainingError)
-    one_by_one = fleet(world, together=1).train(jobs[:3])
-    for mine, other, wanted in zip(together[:3], one_by_one, jobs, strict=False):
+    one_by_one = fleet(world, together=1).train(jobs[:2])
+    for mine, other, wanted in zip(together, one_by_one, jobs, strict=False):
         assert isinstance(mine, Version)
         assert isinstance(other, Version)
         assert str(mine.name) == wanted.loaded.name

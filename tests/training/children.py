@@ -12,7 +12,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,11 +20,6 @@ from lora_marketing.recipe import LoadedRecipe
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["lora_marketing.training.train", "hypothesis", "pytest"])
-
-
-def start_server() -> None:
-    """Start the server that children are forked from, if it does not run yet."""
-    forkserver.ensure_running()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from .children import start_server
 from .making import make_base
 
 
@@ -23,12 +22,6 @@ def _one_thread(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let the server that children are forked from import its libraries while other tests run."""
-    if any(item.path.name == "test_resume.py" for item in session.items):
-        start_server()
 
 
 @pytest.fixture(scope="session")
