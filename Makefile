@@ -6,10 +6,10 @@ demo: $(VENV)/.ready  ## train two brands, write in both voices, measure that th
 	VENV=$(VENV) scripts/demo
 
 test: lint fast  ## everything: style, types, all tests
-	$(VENV)/bin/python -m pytest -m real
+	$(VENV)/bin/python -m pytest -m "real or thorough"
 
-fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not real" -n 2 --dist loadfile
+fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time; under 90 s on two cores
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not real and not thorough" -n 2 --dist loadfile
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

@@ -26,13 +26,14 @@ def job(world: World, recipe: str, *overrides: str) -> Job:
     path = world.recipe.parent / f"{recipe}.yaml"
     loaded = load_recipe(path, [*SMALL, *TINY, f"base.id={world.base}", *overrides])
     data = prepare(loaded)
-    return Job(loaded, Dataset(data.train[:8], data.validation[:2], 0))
+    return Job(loaded, Dataset(data.train[:16], data.validation[:2], 0))
 
 
 def fleet(world: World, *, together: int = 8) -> Fleet:
     return Fleet(world.registry, world.runs, world.holder, together)
 
 
+@pytest.mark.thorough
 def test_together_as_one_by_one(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = [
         job(world, "ember-espresso"),

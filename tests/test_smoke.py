@@ -47,6 +47,7 @@ def test_the_pairs_below_leave_no_architecture_and_no_variant_out() -> None:
     assert len(ALL) >= 12
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("path", "variant"), PAIRS.items())
 def test_a_recipe_of_each_architecture_and_variant_runs(path: str, variant: str) -> None:
     said = smoked(RECIPES / path, f"lora.variant={variant}")

@@ -130,7 +130,7 @@ def train(
         _run(trainer, start)
         best = trainer.state.best_global_step
         if best is None:
-            raise TrainingError(Problem("training ended without an evaluation", fix="raise train.epochs"))
+            raise TrainingError(_no_best(trainer.state))
         load_weights(trainer.model, vault.require(best))
         folder = _save_adapter(trainer.model, base, run / "adapter")
         metrics = {
@@ -304,6 +304,14 @@ def _run(trainer: BrandTrainer, start: Path | None) -> None:
             trainer.state = state
             return
     trainer.train(resume_from_checkpoint=str(start) if start else None)
+
+
+def _no_best(state: TrainerState) -> Problem:
+    """Why no checkpoint is the best one: no evaluation, or none that is a number."""
+    found = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry and entry["step"]]
+    if not found:
+        return Problem("training ended without an evaluation", fix="raise train.epochs")
+    return Problem(f"the held-out loss became {found[-1]}", fix="lower train.learning_rate")
 
 
 def _mean_train_loss(state: TrainerState) -> float:

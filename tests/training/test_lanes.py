@@ -110,6 +110,7 @@ def test_a_run_that_fails_stops_no_other(runs: tuple[LoadedBase, Runs], tmp_path
     assert_same_result(found["long"], alone)
 
 
+@pytest.mark.thorough
 def test_a_stopped_fleet_goes_on_where_each_run_was(
     runs: tuple[LoadedBase, Runs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

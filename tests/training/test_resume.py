@@ -90,7 +90,12 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+FAST = ("in the second micro-batch of a step", "writing COMPLETE", "before a checkpoint appears")
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param(place, marks=() if place in FAST else pytest.mark.thorough) for place in PLACES]
+)
 def test_killed_and_resumed_is_bit_for_bit_the_same(
     place: str, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:

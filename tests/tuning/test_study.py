@@ -13,6 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from training.test_train import assert_untouched, state_of
 
+from lora_marketing.documents import shown
 from lora_marketing.errors import Problem, TrainingError
 from lora_marketing.recipe import load_recipe
 from lora_marketing.tuning import study as tuning
@@ -64,6 +65,7 @@ def test_the_base_is_untouched(world: World) -> None:
     assert_untouched(base, before)
 
 
+@pytest.mark.thorough
 def test_a_killed_study_goes_on_as_if_nothing_had_happened(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +218,7 @@ def test_the_overlay_is_the_best_trial_and_nothing_else(world: World) -> None:
     assert written.recipe == with_settings(loaded, rows[1].settings).recipe
     text = path.read_text()
     assert text.splitlines()[0] == (
-        f"# Best of 2 trials of the study {world.folder}: stop_rate 75% (trial 1; the recipe had 50%)."
+        f"# Best of 2 trials of the study {shown(world.folder)}: stop_rate 75% (trial 1; the recipe had 50%)."
     )
     assert 'extends: "../brands/recipe.yaml"' in text
     assert "alpha" not in text, "it is the recipe's own"
