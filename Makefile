@@ -9,7 +9,7 @@ test: lint fast  ## everything: style, types, all tests
 	$(VENV)/bin/python -m pytest -m "real or thorough"
 
 fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time; under 90 s on two cores
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not real and not thorough" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not real and not thorough" -n 2 --dist worksteal
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

@@ -104,6 +104,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(
     assert_same_run(tmp_path, whole("fp32"))
 
 
+@pytest.mark.thorough
 def test_nf4_killed_twice_at_random_with_a_damaged_checkpoint(
     recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -139,6 +140,7 @@ def test_every_checkpoint_damaged_starts_over(
     assert_same_run(tmp_path, whole("fp32"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("counted", [1, 2, 3])
 def test_early_stopping_goes_on_counting(
     counted: int, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
