@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -58,3 +58,8 @@ def read_copies(path: Path) -> list[Copy]:
     if problems or not copies:
         raise DataError(problems or [Problem("no copies", shown(path))])
     return copies
+
+
+def share_stopped(copies: Sequence[Copy]) -> float | None:
+    """Share of `copies` that ended by themselves; None of none."""
+    return sum(copy.stopped for copy in copies) / len(copies) if copies else None

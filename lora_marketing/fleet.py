@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lora_marketing.console import note, rich_stderr
+from lora_marketing.copies import share_stopped
 from lora_marketing.data import Dataset
 from lora_marketing.errors import LoraMarketingError, TrainingError
 from lora_marketing.recipe import LoadedRecipe
@@ -20,7 +21,6 @@ from lora_marketing.runs import (
     OpenRun,
     open_run,
     publish_run,
-    share_stopped,
     train_run,
     validation_copies_of_all,
 )
@@ -90,6 +90,10 @@ class Fleet:
         from lora_marketing.planning.together import groups_that_fit
         from lora_marketing.training.settle import settle
 
+        most = self._most(next(iter(opened.values())).base)
+        if most == 1:  # each run is settled when it begins
+            yield from ({place: run} for place, run in opened.items())
+            return
         settled: dict[int, Settled] = {}
         for place, run in opened.items():
             try:
@@ -100,7 +104,7 @@ class Fleet:
         free = min((limit(one.setting) for one in settled.values()), default=0)
         needs = [one.choice.bound for one in settled.values()]
         places = list(settled)
-        for group in groups_that_fit(needs, free, self._most(next(iter(opened.values())).base)):
+        for group in groups_that_fit(needs, free, most):
             yield {places[member]: opened[places[member]] for member in group}
 
     def _most(self, base: LoadedBase) -> int:

@@ -16,7 +16,7 @@ from lora_marketing import __version__
 from lora_marketing.bases.fingerprint import weights_hash
 from lora_marketing.brand import Brand
 from lora_marketing.console import note
-from lora_marketing.copies import Copy
+from lora_marketing.copies import Copy, share_stopped
 from lora_marketing.data import Dataset
 from lora_marketing.folders import file_sha256, flush, flush_folder
 from lora_marketing.recipe import LoadedRecipe
@@ -240,11 +240,6 @@ def _ended(run: Path) -> TrainedAdapter | None:
 def stop_rate(loaded: LoadedRecipe, data: Dataset, base: LoadedBase, folder: Path) -> float | None:
     """Share of validation briefs whose copy ends by itself within `eval.max_new_tokens`."""
     return share_stopped(validation_copies(loaded, data, base, folder))
-
-
-def share_stopped(copies: Sequence[Copy]) -> float | None:
-    """Share of `copies` that ended by themselves; None of none."""
-    return sum(copy.stopped for copy in copies) / len(copies) if copies else None
 
 
 def validation_copies(loaded: LoadedRecipe, data: Dataset, base: LoadedBase, folder: Path) -> list[Copy]:

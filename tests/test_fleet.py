@@ -34,7 +34,10 @@ def fleet(world: World, *, together: int = 8) -> Fleet:
 
 
 @pytest.mark.thorough
-def test_together_as_one_by_one(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_together_as_one_by_one(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # a narrow terminal's width would wrap the summary
     jobs = [
         job(world, "ember-espresso"),
         job(world, "ember-filter", "lora.rank=4", "eval.max_new_tokens=5"),

@@ -37,8 +37,8 @@ def train(
     """Train one adapter per recipe and publish it as @candidate.
 
     All recipes and their data are checked before the first one trains. The base is loaded once
-    for recipes that share it. A recipe whose very run is
-    already published is left alone, and one that fails does not stop the others.
+    for recipes that share it. A recipe whose very run is already published is left alone, and one
+    that fails does not stop the others.
     """
     from lora_marketing.data import prepare
     from lora_marketing.recipe import load_recipe

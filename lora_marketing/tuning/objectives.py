@@ -47,9 +47,9 @@ def _held_out_loss(evidence: Evidence) -> float | None:
 
 
 def _stop_rate(evidence: Evidence) -> float | None:
-    if not evidence.copies:
-        return None
-    return sum(copy.stopped for copy in evidence.copies) / len(evidence.copies)
+    from lora_marketing.copies import share_stopped
+
+    return share_stopped(evidence.copies)
 
 
 def _voice(evidence: Evidence) -> float | None:
