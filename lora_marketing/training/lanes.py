@@ -32,15 +32,21 @@ def run_together(
 ) -> list[T | LoraMarketingError]:
     """Run all `works` to their ends; `compute` is given a micro-batch of every run that goes on.
 
-    Returns each work's result, or the error that ended it; the others go on without it.
+    Returns each work's result, or the error that ended it; the others go on without it. Where
+    `compute` runs out of memory, every run that waits for it hears of that in its place.
     """
     lanes = [_GreenletLane(work) for work in works]
     for lane in lanes:
         lane.go(None)
     while waiting := [(lane, lane.wanted) for lane in lanes if lane.wanted is not None]:
-        losses = compute([wanted for _, wanted in waiting])
-        for (lane, _), loss in zip(waiting, losses, strict=True):
-            lane.go(loss)
+        try:
+            losses = compute([wanted for _, wanted in waiting])
+        except torch.OutOfMemoryError as error:
+            for lane, _ in waiting:
+                lane.fail(error)
+        else:
+            for (lane, _), loss in zip(waiting, losses, strict=True):
+                lane.go(loss)
     return [lane.outcome() for lane in lanes]
 
 
@@ -63,11 +69,18 @@ class _GreenletLane(Generic[T]):
 
     def go(self, loss: Tensor | None) -> None:
         """Let the run go on with `loss` until it wants the next micro-batch or ends."""
+        self._enter(lambda: self._greenlet.switch(loss))
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` where the run waits for its micro-batch."""
+        self._enter(lambda: self._greenlet.throw(error))
+
+    def _enter(self, switch: Callable[[], object]) -> None:
         self.wanted = None
         outside = _World.now()
         self._world.put()
         try:
-            self._greenlet.switch(loss)
+            switch()
         finally:
             self._world = _World.now()
             outside.put()

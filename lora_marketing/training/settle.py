@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.bases.render import Rendered
+from lora_marketing.errors import Problem, TrainingError
 from lora_marketing.planning.choose import Choice, Setting, choose
 from lora_marketing.planning.devices import free_memory
 from lora_marketing.planning.memory import CONTEXT, GIB, Kind
@@ -55,6 +57,17 @@ def settle(
     choice = choose(setting)
     section = recipe.train.model_copy(update={"micro_batch_size": choice.micro_batch_size})
     return Settled(recipe.model_copy(update={"train": section}), setting, choice)
+
+
+@contextmanager
+def memory_errors_told(name: str) -> Iterator[None]:
+    """Turn running out of memory in spite of the plan into an error of the run `name` alone."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        fix = "free memory, or lower train.micro_batch_size; --resume goes on from the last checkpoint"
+        got = str(error).splitlines()[0]
+        raise TrainingError(Problem(f"{name} ran out of memory", got=got, fix=fix)) from error
 
 
 def _allowance(on_gpu: bool) -> int:

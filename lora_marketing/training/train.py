@@ -35,7 +35,7 @@ from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
 from lora_marketing.training.loftq import start_from_rounding_error
 from lora_marketing.training.progress import Board, LogPoint, ProgressCallback, peak_memory_gib
-from lora_marketing.training.settle import settle
+from lora_marketing.training.settle import memory_errors_told, settle
 from lora_marketing.training.trackers import LOGS, PROJECT, opened_trackers
 from lora_marketing.training.trainer import BrandTrainer, Lane, load_weights
 
@@ -110,8 +110,8 @@ def train(
     `board`.
 
     Raises:
-        TrainingError: the run does not fit in memory, NaN loss, a tracker that is not installed,
-            or the best checkpoint was lost.
+        TrainingError: the run does not fit in memory or ran out of it, NaN loss, a tracker that is
+            not installed, or the best checkpoint was lost.
     """
     base = base.with_modules_of_its_own()
     settled = settle(loaded.recipe, data.train, data.validation, base)
@@ -121,7 +121,7 @@ def train(
     start = vault.newest_valid() if resume else None
     progress = ProgressCallback(loaded.name, board or Board())
     trackers = opened_trackers(loaded.recipe.train.report_to, run.parent / LOGS / run.name)
-    with closing(progress), trackers as opened:
+    with memory_errors_told(loaded.name), closing(progress), trackers as opened:
         trainer = _build_trainer(settled.recipe, data, base, vault, run, progress, lane)
         for callback in (*callbacks, *opened):
             trainer.add_callback(callback)

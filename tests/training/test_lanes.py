@@ -14,12 +14,12 @@ from accelerate.state import GradientState
 from safetensors.torch import load_file
 
 from lora_marketing.bases.load import LoadedBase
-from lora_marketing.errors import LoraMarketingError
+from lora_marketing.errors import LoraMarketingError, TrainingError
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.fused import FusedStep
 from lora_marketing.training.lanes import run_together
 from lora_marketing.training.train import RenderedData, TrainedAdapter, train
-from lora_marketing.training.trainer import Lane
+from lora_marketing.training.trainer import BrandTrainer, Lane
 
 from .making import dataset, open_run, recipe
 from .test_exactness import assert_same_curve
@@ -108,6 +108,41 @@ def test_a_run_that_fails_stops_no_other(runs: tuple[LoadedBase, Runs], tmp_path
     assert isinstance(found["short"], LoraMarketingError)
     assert "the loss became" in str(found["short"])
     assert_same_result(found["long"], alone)
+
+
+def test_running_out_of_memory_is_an_error_of_the_runs_that_did(
+    runs: tuple[LoadedBase, Runs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fourth forward of both does not fit: both hear of it, and the fleet goes on to its end."""
+    base, all_runs = runs
+    two = {name: all_runs[name] for name in ("long", "short")}
+    real, calls = FusedStep.__call__, 0
+
+    def full(step: FusedStep, batches: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
+        return real(step, batches)
+
+    monkeypatch.setattr(FusedStep, "__call__", full)
+    for outcome in together(base, two, tmp_path / "together").values():
+        assert isinstance(outcome, TrainingError)
+        assert "ran out of memory" in str(outcome)
+        assert "2.00 GiB" in str(outcome)
+
+
+def test_a_run_alone_that_runs_out_of_memory_says_so(
+    runs: tuple[LoadedBase, Runs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, all_runs = runs
+    monkeypatch.setattr(BrandTrainer, "training_step", _full)
+    with pytest.raises(TrainingError, match="ran out of memory"):
+        train(*all_runs["short"], base, tmp_path / "alone", resume=False)
+
+
+def _full(*_: Any, **__: Any) -> torch.Tensor:
+    raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
 
 
 @pytest.mark.thorough
