@@ -10,7 +10,9 @@ from typing import Any
 from unicodedata import east_asian_width
 
 import pytest
-from making import BRAND, BRANDS
+from hypothesis import given
+from hypothesis import strategies as st
+from making import BRAND, BRANDS, property_test
 from pydantic import ValidationError
 
 from lora_marketing.brand import Brand, Brief, Example, load_brand
@@ -47,6 +49,14 @@ def banning(*terms: str) -> Brand:
         ("カフェ", "カフェラテ"),
         ("한국", "한국에서"),
         ("𠮷野家", "去𠮷野家吃"),
+        ("miracle", "a mi\u200bracle"),
+        ("miracle", "mira\u00adcle\ufe0f!"),
+        ("mi\u200bracle", "miracle"),
+        ("perfect skin", "perfect\u3000\u200b skin"),
+        ("a a", "xa a a"),
+        ("が", "か\u3099ら"),
+        ("한국", "\u1112\u1161\u11ab국에서"),
+        ("ệ", "e\u0302\u0323"),
     ],
 )
 def test_a_forbidden_term_is_found(term: str, text: str) -> None:
@@ -67,6 +77,10 @@ def test_a_forbidden_term_is_found(term: str, text: str) -> None:
         ("App最佳", "WhatsApp最佳的"),
         ("a.c", "abc"),
         ("cure", ""),
+        ("cure", "curé"),
+        ("cure", "cure\u0301"),
+        ("か", "がら"),
+        ("하", "한국"),
     ],
 )
 def test_a_term_within_another_word_is_not(term: str, text: str) -> None:
@@ -76,6 +90,43 @@ def test_a_term_within_another_word_is_not(term: str, text: str) -> None:
 def test_competitors_are_forbidden_too_and_all_terms_are_named() -> None:
     brand = banning("miracle", "cure").model_copy(update={"competitors": ["Fjordsuds"]})
     assert brand.forbidden_in("A FJORDSUDS cure? Insecure fjordsuds.") == ["cure", "Fjordsuds"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ended", "start"),
+    [
+        ("a cure", True, 2),
+        ("a cure", False, None),
+        ("a cure.", False, 2),
+        ("a cured", True, None),
+        ("a cured cure", True, 8),
+        ("ＡＢ\u200b \n ｃure!", False, 6),
+        ("这最佳", False, 1),
+        ("in C++", False, 3),
+    ],
+)
+def test_the_first_forbidden_term_has_a_place(text: str, ended: bool, start: int | None) -> None:
+    assert banning("cure", "最佳", "C++").first_forbidden(text, ended) == start
+
+
+def test_an_accent_may_still_slip_under_another() -> None:
+    assert banning("ệ").harmless("b ê") == 2
+    assert banning("ệ").forbidden_in("e\u0302\u0323") == ["ệ"]
+
+
+LETTERS = st.text(
+    st.sampled_from("cureCaf \n.é\u0301\u0323e\u200bが\u3099か最佳한하\u11abs-+’'pot new"), max_size=14
+)
+
+
+@property_test
+@given(LETTERS, LETTERS)
+def test_what_is_harmless_stays_so_whatever_comes(text: str, more: str) -> None:
+    brand = banning("cure", "café", "ce new", "new pot", "e e", "最佳", "한", "が", "C++", "pot's")
+    assert bool(brand.forbidden_in(text)) == (brand.first_forbidden(text, ended=True) is not None)
+    if brand.first_forbidden(text, ended=False) is None:
+        found = brand.first_forbidden(text + more, ended=True)
+        assert found is None or found >= brand.harmless(text)
 
 
 @pytest.mark.parametrize("letter", ["\0", "\x07", "\x0b", "\x0c", "\r", "\x1b", "\x7f", "\x85"])

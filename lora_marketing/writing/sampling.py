@@ -13,12 +13,16 @@ FEW = 512
 
 @dataclass(frozen=True)
 class Sampling:
-    """How one row is written. `temperature` 0 takes the likeliest token each time."""
+    """How one row is written. `temperature` 0 takes the likeliest token each time.
+
+    A row ends before the first of the `stop` strings; an empty one stops nothing.
+    """
 
     seed: int = 13
     temperature: float = 0.7
     top_p: float = 0.9
     max_new_tokens: int = 120
+    stop: tuple[str, ...] = ()
 
 
 class RowSampler:
