@@ -6,7 +6,7 @@ import copy
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from lora_marketing.registry import files as registry_files
 from lora_marketing.registry import store as registry_store
 from lora_marketing.runs import BaseHolder, published_run, train_and_publish
 from lora_marketing.training import train as training
+from lora_marketing.writing.memory import Feed, SharedMemory
+from lora_marketing.writing.request import Request
 from lora_marketing.writing.sampling import Sampling
 
 BRANDS = Path(__file__).parents[1] / "recipes" / "brands"
@@ -151,19 +153,31 @@ def test_two_bases_at_one_desk_are_refused(world: World, version: Version) -> No
         world.desk(recipe=world.recipe)
 
 
-def test_peft_reads_the_published_folder_as_it_is_and_says_the_same(world: World, version: Version) -> None:
+def test_peft_reads_the_published_folder_as_it_is_and_says_the_same(
+    world: World, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = world.holder.get(world.loaded.recipe.base)
-    ids = torch.tensor([[40, 50, 60, 70, 80]])
+    prompt = [40, 50, 60, 70, 80]
     with torch.inference_mode():
-        bare = base.model(input_ids=ids).logits
-        theirs = PeftModel.from_pretrained(copy.deepcopy(base.model), version.folder)(input_ids=ids).logits
-        desk = world.desk()
-        assert torch.equal(desk.writer.base.model(input_ids=ids).logits, bare)
-        desk.writer._rows.slots = torch.tensor([1])
-        ours = desk.writer.base.model(input_ids=ids).logits
+        ids = torch.tensor([prompt])
+        bare = base.model(input_ids=ids).logits[:, -1]
+        model = PeftModel.from_pretrained(copy.deepcopy(base.model), version.folder)
+        theirs = model(input_ids=ids).logits[:, -1]
+    computed: list[torch.Tensor] = []
+    compute = SharedMemory.compute
+
+    def noted(memory: SharedMemory, first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+        computed.append(compute(memory, first, feeds))
+        return computed[-1]
+
+    monkeypatch.setattr(SharedMemory, "compute", noted)
+    one = Sampling(max_new_tokens=1)
+    world.desk().writer.write([Request(prompt, version.digest, one), Request(prompt, None, one)])
+    ((beside, ours),) = computed  # rows of one adapter next to each other, the base first
     assert (theirs - bare).abs().max() > 1e-4
     assert (ours - bare).abs().max() > 1e-4
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours[None], theirs, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(beside[None], bare, rtol=1e-5, atol=1e-6)
 
 
 def test_a_version_holds_no_path_of_this_machine(world: World, version: Version) -> None:

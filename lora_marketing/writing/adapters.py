@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lora_marketing.bases.load import LoadedBase
+from lora_marketing.errors import AdapterRefused, Problem
 from lora_marketing.registry.gate import AdapterSpec, check_adapter, check_values
+from lora_marketing.registry.version import Version
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,36 @@ class LayerLora:
     magnitude: Tensor | None
 
 
+def require_same_base(version: Version, base: LoadedBase) -> None:
+    """Prove that a version was trained on this very base.
+
+    Raises:
+        AdapterRefused: it was not, with what differs.
+    """
+    wanted, here = version.manifest.base, base.pin
+    if wanted.fingerprint == here.fingerprint:
+        return
+    parts = ("weights", "quantization", "tokenizer", "chat_template")
+    differ = [part for part in parts if getattr(wanted, part) != getattr(here, part)]
+    raise AdapterRefused(
+        Problem(
+            f"{version.name} was trained on another base",
+            got=f"{wanted.id} {wanted.fingerprint[:12]} instead of {here.id} {here.fingerprint[:12]};"
+            f" they differ in {', '.join(differ)}",
+            fix="load the base that its manifest names, or train the brand on this one with --force",
+        )
+    )
+
+
 def read_adapter(folder: Path, base: LoadedBase) -> Mapping[str, LayerLora]:
-    """Read an adapter's layers, by module name, in the base's compute dtype.
+    """Read an adapter's layers into host memory, by module name, in the base's compute dtype.
 
     Raises:
         AdapterRefused: the load gate found anything this base does not expect.
     """
     spec = check_adapter(folder, base.linear_shapes)
     check_values(folder)
-    tensors = load_file(folder / "adapter_model.safetensors", device=str(base.device))
+    tensors = load_file(folder / "adapter_model.safetensors", device="cpu")
     modules = dict(base.model.named_modules())
     return {name: _layer(name, modules[name], tensors, spec, base.compute_dtype) for name in spec.modules}
 
@@ -50,8 +73,9 @@ def _layer(
     magnitude = None
     if spec.use_dora:
         wanted = tensors[f"base_model.model.{name}.lora_magnitude_vector"].float()
-        norm = (dense_weight(module) + b @ a).norm(dim=1)
-        magnitude = (wanted / norm).to(dtype)
+        weight = dense_weight(module)
+        norm = (weight + b.to(weight.device) @ a.to(weight.device)).norm(dim=1)
+        magnitude = (wanted / norm.cpu()).to(dtype)
     return LayerLora(a.to(dtype), b.to(dtype), magnitude)
 
 

@@ -10,7 +10,7 @@ from lora_marketing.bases.render import render_prompt
 from lora_marketing.brand import Brand, Brief
 from lora_marketing.copies import Copy
 from lora_marketing.tasks import messages
-from lora_marketing.writing.batch import Request
+from lora_marketing.writing.request import Request
 from lora_marketing.writing.sampling import Sampling, row_seed
 from lora_marketing.writing.writer import Writer
 

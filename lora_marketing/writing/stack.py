@@ -1,72 +1,162 @@
-"""Stacked LoRA: one linear layer with an adapter per slot, chosen per row of the batch."""
+"""Stacked LoRA: one linear layer with an adapter per slot, chosen per row of the batch.
+
+Rows are grouped by adapter, so a layer costs two batched products whatever the number of adapters,
+and each adapter's weights are read once per forward however many rows it writes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from lora_marketing.writing.adapters import LayerLora
 
+BARE = 0
+"""The slot of the bare base: zeros in every layer."""
 
-class Rows:
-    """Which slot each row of the running forward uses. Shared by all layers of one Writer.
 
-    Slot 0 is the bare base.
+@dataclass(frozen=True)
+class Groups:
+    """The rows of one forward, grouped by slot.
+
+    `slots` are the slots in use, in rising order, and `rank` the largest rank among their adapters.
+    `members` (slots, most rows of one slot) are row numbers, a slot's first row where it has no more;
+    `places` (rows,) says where in the flattened members each row is. Both are None where the rows
+    already lie as the groups need them.
     """
 
+    slots: tuple[int, ...]
+    rank: int
+    members: Tensor | None
+    places: Tensor | None
+
+    @classmethod
+    def of(cls, rows: Sequence[int], ranks: Mapping[int, int], device: torch.device) -> Groups | None:
+        """Group rows by their slots; None if all rows are the bare base's."""
+        slots = tuple(sorted(set(rows)))
+        if slots in ((), (BARE,)):
+            return None
+        found = [[row for row, slot in enumerate(rows) if slot == wanted] for wanted in slots]
+        most = max(map(len, found))
+        padded = [group + group[:1] * (most - len(group)) for group in found]
+        rank = max(ranks.get(slot, 0) for slot in slots)
+        if [row for group in padded for row in group] == list(range(len(rows))):
+            return cls(slots, rank, None, None)
+        places = {row: at * most + place for at, group in enumerate(found) for place, row in enumerate(group)}
+        order = [places[row] for row in range(len(rows))]
+        return cls(slots, rank, torch.tensor(padded, device=device), torch.tensor(order, device=device))
+
+    def gather(self, x: Tensor) -> Tensor:
+        """(rows, tokens, in) to (slots, rows of a slot x tokens, in)."""
+        grouped = x if self.members is None else x[self.members]
+        return grouped.reshape(len(self.slots), -1, x.shape[-1])
+
+    def scatter(self, y: Tensor, tokens: int) -> Tensor:
+        """(slots, rows of a slot x tokens, out) to (rows, tokens, out)."""
+        rows = y.reshape(-1, tokens, y.shape[-1])
+        return rows if self.places is None else rows[self.places]
+
+    def row_slots(self, per_slot: Tensor, rows: int) -> Tensor:
+        """(slots, out) of `slots` to (rows, 1, out)."""
+        each = rows // len(self.slots) if self.members is None else self.members.shape[1]
+        return self.scatter(per_slot.repeat_interleave(each, dim=0)[:, None], 1)
+
+
+class Seating:
+    """The groups of the running forward. Shared by all layers of one engine; None: only the base."""
+
     def __init__(self) -> None:
-        self.slots: Tensor | None = None
+        self.groups: Groups | None = None
 
 
 class StackedLora(nn.Module):
-    """A base linear layer and the low-rank updates of all loaded adapters.
+    """A base linear layer and the low-rank updates of all adapters that have a slot.
 
-    `a` (slots, rank, in) and `b` (slots, out, rank) are zero in slot 0 and padded with zeros to
-    the largest rank, which changes nothing: a zero column of B times anything is zero.
+    `a` (slots, rank, in) and `b` (slots, out, rank) hold what was put into a slot, with zeros up to
+    the largest rank, which change nothing: a zero column of B times anything is zero. A slot that was
+    never filled is uninitialised memory, and never read.
     """
 
-    def __init__(self, linear: nn.Linear, rows: Rows) -> None:
+    def __init__(self, linear: nn.Linear, seating: Seating, slots: int) -> None:
         super().__init__()
         self.linear = linear
-        self.rows = rows
+        self.seating = seating
+        self.slots = slots
         self.a: Tensor | None = None
         self.b: Tensor | None = None
         self.magnitude: Tensor | None = None
+        self._chosen: tuple[Groups, Tensor, Tensor] | None = None
 
-    def fill(self, layers: Sequence[LayerLora | None]) -> None:
-        """Stack `layers` into slots 1, 2, ...; None leaves a slot as the bare base."""
-        present = [layer for layer in layers if layer is not None]
-        if not present:
-            self.a = self.b = self.magnitude = None
+    def fill(self, slot: int, layer: LayerLora | None, filled: Sequence[int]) -> None:
+        """Put one adapter's layer into a slot; None leaves it as the bare base.
+
+        `filled` are the other slots in use, which grow along when this adapter has a larger rank.
+        """
+        self._chosen = None
+        if layer is None and self.a is None:
             return
-        rank = max(layer.a.shape[0] for layer in present)
-        like = present[0].a
-        out = self.linear.out_features
-        self.a = like.new_zeros(len(layers) + 1, rank, self.linear.in_features)
-        self.b = like.new_zeros(len(layers) + 1, out, rank)
-        scaled = any(layer.magnitude is not None for layer in present)
-        self.magnitude = like.new_ones(len(layers) + 1, out) if scaled else None
-        for slot, layer in enumerate(layers, start=1):
-            if layer is None:
-                continue
-            self.a[slot, : layer.a.shape[0]] = layer.a
-            self.b[slot, :, : layer.b.shape[1]] = layer.b
-            if self.magnitude is not None and layer.magnitude is not None:
-                self.magnitude[slot] = layer.magnitude
+        if layer is not None:
+            self._reserve(layer, filled)
+        assert self.a is not None
+        assert self.b is not None
+        rank = layer.a.shape[0] if layer else 0
+        self.a[slot, rank:] = 0
+        self.b[slot, :, rank:] = 0
+        if layer is not None:
+            self.a[slot, :rank] = layer.a
+            self.b[slot, :, :rank] = layer.b
+        if self.magnitude is not None:
+            self.magnitude[slot] = 1 if layer is None or layer.magnitude is None else layer.magnitude
+
+    def _reserve(self, layer: LayerLora, filled: Sequence[int]) -> None:
+        """Make room for the layer's rank and magnitude; slots that are filled keep what they hold."""
+        rank, out = layer.a.shape[0], self.linear.out_features
+        old_a, old_b = self.a, self.b
+        held = 0 if old_a is None else old_a.shape[1]
+        if old_a is None or old_b is None or rank > held:
+            self.a = layer.a.new_empty(self.slots, rank, self.linear.in_features)
+            self.b = layer.b.new_empty(self.slots, out, rank)
+            for slot in {BARE, *filled}:
+                self.a[slot] = 0
+                self.b[slot] = 0
+                if held and old_a is not None and old_b is not None:
+                    self.a[slot, :held] = old_a[slot]
+                    self.b[slot, :, :held] = old_b[slot]
+        if self.magnitude is None and layer.magnitude is not None:
+            self.magnitude = layer.magnitude.new_ones(self.slots, out)
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, in) to (rows, tokens, out), each row with its slot's adapter."""
         y: Tensor = self.linear(x)
-        slots = self.rows.slots
-        if slots is None or self.a is None or self.b is None:
+        groups = self.seating.groups
+        if groups is None or self.a is None or self.b is None:
             return y
-        down = torch.bmm(x.to(self.a.dtype), self.a[slots].mT)
-        update = torch.bmm(down, self.b[slots].mT).to(y.dtype)
+        a, b = self._weights(groups, self.a, self.b)
+        down = torch.bmm(groups.gather(x).to(a.dtype), a.mT)
+        update = groups.scatter(torch.bmm(down, b.mT), x.shape[1]).to(y.dtype)
         if self.magnitude is None:
             return y + update
-        return self._rescaled(y, update, self.magnitude[slots][:, None].to(y.dtype))
+        magnitude = self.magnitude[list(groups.slots)]
+        return self._rescaled(y, update, groups.row_slots(magnitude, len(x)).to(y.dtype))
+
+    def _weights(self, groups: Groups, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """A (groups, rank, in) and B (groups, out, rank): views of neighbouring slots, else a copy
+        that is kept until other slots are in use."""
+        if self._chosen is None or self._chosen[0] is not groups:
+            first, last = groups.slots[0], groups.slots[-1]
+            rank = min(groups.rank, a.shape[1])
+            if last - first == len(groups.slots) - 1:
+                chosen_a, chosen_b = a[first : last + 1, :rank], b[first : last + 1, :, :rank]
+            elif self._chosen is not None and self._chosen[0].slots == groups.slots:
+                chosen_a, chosen_b = self._chosen[1:]
+            else:
+                index = torch.tensor(groups.slots, device=a.device)
+                chosen_a, chosen_b = a[:, :rank][index], b[:, :, :rank][index]
+            self._chosen = groups, chosen_a, chosen_b
+        return self._chosen[1:]
 
     def _rescaled(self, y: Tensor, update: Tensor, magnitude: Tensor) -> Tensor:
         """DoRA's `m / ||W'|| * (W x + B A x)`; the bias is not rescaled.
@@ -79,26 +169,12 @@ class StackedLora(nn.Module):
         return y + update + (magnitude - 1) * (y - bias + update)
 
 
-def install(model: nn.Module, names: Sequence[str], rows: Rows) -> dict[str, StackedLora]:
-    """Put a StackedLora in the place of every named linear layer.
-
-    Raises:
-        RuntimeError: stacks with other rows are in the model; nothing was changed.
-    """
-    if any(isinstance(module, StackedLora) and module.rows is not rows for module in model.modules()):
-        raise RuntimeError("another Writer works on this base: close it first")
+def install(model: nn.Module, names: Sequence[str], seating: Seating, slots: int) -> dict[str, StackedLora]:
+    """Put a StackedLora in the place of every named linear layer."""
     stacks = {}
     for name in names:
-        parent_name, _, child = name.rpartition(".")
-        parent = model.get_submodule(parent_name)
-        linear = getattr(parent, child)
-        stacks[name] = linear if isinstance(linear, StackedLora) else StackedLora(linear, rows)
-        setattr(parent, child, stacks[name])
+        linear = model.get_submodule(name)
+        assert isinstance(linear, nn.Linear)
+        stacks[name] = StackedLora(linear, seating, slots)
+        model.set_submodule(name, stacks[name])
     return stacks
-
-
-def remove(model: nn.Module, stacks: Mapping[str, StackedLora]) -> None:
-    """Undo `install`: the model is the bare base again."""
-    for name, stack in stacks.items():
-        parent_name, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent_name), child, stack.linear)

@@ -1,47 +1,42 @@
-"""The Writer: one base, many adapters, mixed batches."""
+"""The Writer: one base, many adapters, and a list of requests that is answered as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
-
-import torch
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused, Problem
 from lora_marketing.registry.version import Version
-from lora_marketing.writing.adapters import LayerLora, read_adapter
-from lora_marketing.writing.batch import Batch, Request, Written
-from lora_marketing.writing.stack import Rows, StackedLora, install, remove
+from lora_marketing.writing.adapters import require_same_base
+from lora_marketing.writing.engine import Engine
+from lora_marketing.writing.request import Progress, Request, Written
 
 
 class Writer:
     """Writes with many adapters over one base. The adapter travels with the request.
 
-    Threads may share a Writer: their calls wait for each other. A base has one Writer at a time.
+    Threads may share a Writer: their calls wait for each other. The base is not changed.
 
     Args:
-        base: a loaded base; the Writer puts its stacks into the model until `close`.
-        max_rows: rows in one batch; more requests are written in turns.
+        base: a loaded base.
+        max_rows: rows that are written together; as one ends, the next begins.
     """
 
     def __init__(self, base: LoadedBase, max_rows: int = 32) -> None:
         self.base = base
-        self.max_rows = max_rows
         self._lock = Lock()
-        self._rows = Rows()
-        self._stacks: dict[str, StackedLora] = {}
-        self._adapters: dict[str, dict[str, LayerLora]] = {}
-        self._slots: dict[str | None, int] = {None: 0}
+        self._new: Callable[[], Engine] = partial(Engine, base, max_rows=max_rows, adapter_slots=max_rows)
+        self._engine = self._new()
+        self._loaded: set[str | None] = {None}
 
     def close(self) -> None:
-        """Take the stacks out: the model is the bare base again, and no adapter is loaded."""
+        """Forget all adapters and everything that was computed."""
         with self._lock:
-            remove(self.base.model, self._stacks)
-            self._stacks.clear()
-            self._adapters.clear()
-            self._slots = {None: 0}
+            self._engine = self._new()
+            self._loaded = {None}
 
     def load(self, version: Version) -> str:
         """Load a published version and return the key that requests name it by (its digest).
@@ -49,21 +44,7 @@ class Writer:
         Raises:
             AdapterRefused: the version was trained on another base, or the load gate refuses it.
         """
-        wanted, here = version.manifest.base, self.base.pin
-        if wanted.fingerprint != here.fingerprint:
-            differ = [
-                part
-                for part in ("weights", "quantization", "tokenizer", "chat_template")
-                if getattr(wanted, part) != getattr(here, part)
-            ]
-            raise AdapterRefused(
-                Problem(
-                    f"{version.name} was trained on another base",
-                    got=f"{wanted.id} {wanted.fingerprint[:12]} instead of {here.id} {here.fingerprint[:12]};"
-                    f" they differ in {', '.join(differ)}",
-                    fix="load the base that its manifest names, or train the brand on this one with --force",
-                )
-            )
+        require_same_base(version, self.base)
         self.load_folder(version.digest, version.folder)
         return version.digest
 
@@ -74,45 +55,43 @@ class Writer:
             AdapterRefused: the load gate refuses it; nothing that was loaded changes.
         """
         with self._lock:
-            layers = dict(read_adapter(folder, self.base))
-            self._stacks |= install(self.base.model, sorted(layers), self._rows)
-            self._adapters[key] = layers
-            self._slots = {None: 0, **{name: slot for slot, name in enumerate(self._adapters, start=1)}}
-            for name, stack in self._stacks.items():
-                stack.fill([adapter.get(name) for adapter in self._adapters.values()])
+            self._engine.load(key, folder)
+            self._loaded.add(key)
 
     def write(self, requests: Sequence[Request]) -> list[Written]:
-        """Write all requests, in batches of at most `max_rows`, in the order they were given.
+        """Write all requests and return them in the order they were given.
 
-        A row's text depends on its prompt, adapter and sampling only: in float32 it is the same
-        alone and in any batch; in bfloat16 up to rounding, which can tip a close choice.
+        A row's text depends on its prompt, adapter, sampling and constraints only: in float32 it is
+        the same alone and in any batch; in bfloat16 up to rounding, which can tip a close choice.
+
+        Raises:
+            AdapterRefused: an adapter is not loaded, or what it computes is not finite.
         """
-        unknown = {request.adapter for request in requests} - set(self._slots)
+        unknown = {request.adapter for request in requests} - self._loaded
         if unknown:
             raise AdapterRefused(Problem("adapter is not loaded", got=", ".join(map(str, unknown))))
-        order = sorted(range(len(requests)), key=lambda index: _kinship(requests[index]))
-        results: dict[int, Written] = {}
-        for start in range(0, len(order), self.max_rows):
-            chosen = order[start : start + self.max_rows]
-            with self._lock:
-                written = self._write_batch([requests[index] for index in chosen])
-            results.update(zip(chosen, written, strict=True))
-        return [results[index] for index in range(len(requests))]
+        told: dict[int, Progress] = {}
+        # rows of one adapter next to each other: the fewer adapters in a forward, the less it costs
+        order = sorted(range(len(requests)), key=lambda index: requests[index].adapter or "")
+        with self._lock:
+            for index in order:
+                self._engine.submit(requests[index], partial(told.__setitem__, index))
+            self._run()
+        return [_written(told[index]) for index in range(len(requests))]
 
-    @torch.inference_mode()
-    def _write_batch(self, requests: Sequence[Request]) -> list[Written]:
-        batch = Batch(self.base, requests, [self._slots[request.adapter] for request in requests])
+    def _run(self) -> None:
+        done = False
         try:
-            if batch.rows:
-                batch.prefill(self._rows)
-            while batch.rows:
-                self._rows.slots = batch.slots
-                batch.advance()
+            while self._engine.step():
+                pass
+            done = True
         finally:
-            self._rows.slots = None
-        return batch.written()
+            if not done:
+                self._engine.abandon()
 
 
-def _kinship(request: Request) -> tuple[str, Sequence[int]]:
-    """Sorts requests so that those that share a prefix fall into the same batch."""
-    return request.adapter or "", list(request.prompt)
+def _written(last: Progress) -> Written:
+    if last.error:
+        raise last.error
+    assert last.written is not None
+    return last.written

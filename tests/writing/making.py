@@ -18,7 +18,6 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from lora_marketing.bases.load import LoadedBase, load_base
 from lora_marketing.bases.tiny import SIZES, make_tiny_base
 from lora_marketing.recipe.schema import BaseSection
-from lora_marketing.writing.stack import StackedLora
 
 TEXTS = (
     "Dark roast. Cocoa, then molasses. 250 grams of it. The bus won't wait.",
@@ -124,13 +123,11 @@ def prompts(base: LoadedBase, lengths: Sequence[int], seed: int = 0) -> list[lis
 
 
 def state(base: LoadedBase) -> str:
-    """A hash of everything that decides what a model says: its modules, its weights and its adapters."""
+    """A hash of everything that decides what a model says: its modules and its weights."""
     total = hashlib.sha256()
     for name, module in base.model.named_modules():
         total.update(f"{name}:{type(module).__name__}:{module.training};".encode())
         own: dict[str, Tensor | None] = dict(module._parameters) | dict(module._buffers)
-        if isinstance(module, StackedLora):
-            own |= {"a": module.a, "b": module.b, "magnitude": module.magnitude}
         for key, tensor in own.items():
             if tensor is not None:
                 total.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}{tensor.requires_grad}".encode())

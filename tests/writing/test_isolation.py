@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused
-from lora_marketing.writing.batch import Request
+from lora_marketing.writing.request import Request
 from lora_marketing.writing.sampling import Sampling
 from lora_marketing.writing.writer import Writer
 

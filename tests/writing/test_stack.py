@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lora_marketing.bases.load import LoadedBase, load_base
 from lora_marketing.writing.adapters import LayerLora, read_adapter
-from lora_marketing.writing.stack import Rows, StackedLora, install, remove
+from lora_marketing.writing.stack import Groups, Seating, StackedLora, install
 
-from .making import KINDS, base_folder, peft_model, prompts, save_adapters, section, state
+from .making import base_folder, peft_model, prompts, save_adapters, section, state
 
 
 @torch.inference_mode()
@@ -22,14 +25,21 @@ def logits(model: nn.Module, ids: Tensor) -> Tensor:
     return result
 
 
-def stacked(base: LoadedBase, folders: dict[str, Path]) -> tuple[Rows, dict[str, StackedLora]]:
-    """Every adapter in its slot: 1, 2, 3 in the order of `folders`."""
-    rows, adapters = Rows(), [read_adapter(folder, base) for folder in folders.values()]
-    names = sorted({name for adapter in adapters for name in adapter})
-    stacks = install(base.model, names, rows)
-    for name, stack in stacks.items():
-        stack.fill([adapter.get(name) for adapter in adapters])
-    return rows, stacks
+def seat(seating: Seating, slots: Sequence[int], rank: int = 99) -> None:
+    seating.groups = Groups.of(slots, dict.fromkeys(slots, rank), torch.device("cpu"))
+
+
+def stacked(base: LoadedBase, folders: dict[str, Path]) -> tuple[nn.Module, Seating]:
+    """A model with every adapter in its slot: 1, 2, 3 in the order of `folders`."""
+    seating, model = Seating(), base.with_modules_of_its_own().model
+    stacks = install(model, list(base.linear_shapes), seating, 4)
+    filled: list[int] = []
+    for slot, folder in enumerate(folders.values(), start=1):
+        adapter = read_adapter(folder, base)
+        for name, stack in stacks.items():
+            stack.fill(slot, adapter.get(name), filled)
+        filled.append(slot)
+    return model, seating
 
 
 @pytest.mark.parametrize("model_type", ["llama", "qwen2", "gemma3"])
@@ -44,18 +54,26 @@ def test_a_mixed_batch_has_the_logits_of_peft(tmp_path: Path, model_type: str) -
     for slot, folder in enumerate(folders.values(), start=1):
         expected[slots == slot] = logits(peft_model(base, folder), ids[slots == slot])
 
-    rows, stacks = stacked(base, folders)
-    rows.slots = slots
-    mixed = logits(base.model, ids)
+    model, seating = stacked(base, folders)
+    seat(seating, slots.tolist())
+    mixed = logits(model, ids)
     torch.testing.assert_close(mixed, expected, rtol=1e-4, atol=1e-5)
     for row in (0, 2, 3):  # these adapters say something
         assert (expected[row] - bare[row]).abs().max() > 0.5
     # not one bit of a base row moves because others have adapters, DoRA on a layer with a bias included
     assert torch.equal(mixed[slots == 0], bare[slots == 0])
-    rows.slots = None
-    assert torch.equal(logits(base.model, ids), bare)
-
-    remove(base.model, stacks)
+    for chosen in ([1, 3, 3, 1, 1, 1], [2] * 6, [0, 1, 1, 2, 2, 3], [3, 0, 0, 0, 0, 0]):
+        seat(seating, chosen)
+        some = logits(model, ids)
+        for row, slot in enumerate(chosen):
+            one = (
+                bare[row]
+                if slot == 0
+                else logits(peft_model(base, [*folders.values()][slot - 1]), ids[row, None])[0]
+            )
+            torch.testing.assert_close(some[row], one, rtol=1e-4, atol=1e-5)
+    seating.groups = None
+    assert torch.equal(logits(model, ids), bare)
     assert [id(module) for module in base.model.modules()] == modules
     assert state(base) == before
 
@@ -72,10 +90,11 @@ def test_on_nf4_in_bfloat16_no_farther_from_the_truth_than_peft(tmp_path: Path) 
         truth[slot] = logits(peft_model(exact, adapter), ids[slot, None])[0]
         peft[slot] = logits(peft_model(base, adapter), ids[slot, None])[0]
 
-    rows, stacks = stacked(base, folders)
-    assert {stack.a.dtype for stack in stacks.values() if stack.a is not None} == {torch.bfloat16}
-    rows.slots = torch.arange(4)
-    mixed = logits(base.model, ids)
+    model, seating = stacked(base, folders)
+    stacks = [module for module in model.modules() if isinstance(module, StackedLora)]
+    assert {stack.a.dtype for stack in stacks if stack.a is not None} == {torch.bfloat16}
+    seat(seating, range(4))
+    mixed = logits(model, ids)
     for row in range(1, 4):
         ours, theirs = ((near[row] - truth[row]).norm() / truth[row].norm() for near in (mixed, peft))
         assert ours < 1.2 * theirs
@@ -83,43 +102,55 @@ def test_on_nf4_in_bfloat16_no_farther_from_the_truth_than_peft(tmp_path: Path) 
     assert torch.equal(mixed[0], bare[0])
 
 
-def test_padding_to_the_largest_rank_changes_no_bit_of_an_update() -> None:
-    random = torch.Generator().manual_seed(0)
-
-    def layer(rank: int) -> LayerLora:
-        return LayerLora(torch.randn(rank, 8, generator=random), torch.randn(6, rank, generator=random), None)
-
-    small, large, x = layer(2), layer(16), torch.randn(1, 5, 8, generator=random)
-    rows = Rows()
-    stack = StackedLora(nn.Linear(8, 6), rows)
-    rows.slots = torch.tensor([1])
-    stack.fill([small])
-    alone = stack(x)
-    stack.fill([small, None, large])
-    torch.testing.assert_close(stack(x), alone, rtol=1e-6, atol=1e-6)
-    rows.slots = torch.tensor([2])
-    assert torch.equal(stack(x), stack.linear(x))
-    stack.fill([None, None])
-    assert stack.a is None
-    assert torch.equal(stack(x), stack.linear(x))
+def some_layer(rank: int, seed: int, magnitude: bool = False) -> LayerLora:
+    random = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(rank, 8, generator=random), torch.randn(6, rank, generator=random)
+    return LayerLora(a, b, torch.rand(6, generator=random) + 0.5 if magnitude else None)
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("name", KINDS)
-def test_one_layer_is_the_formula(name: str, bias: bool) -> None:
+def dense(linear: nn.Linear, layer: LayerLora | None, x: Tensor) -> Tensor:
     """y = m/||W + BA|| * (W + BA) x + bias, written out with dense matrices in float64."""
+    weight = linear.weight.detach().double()
+    if layer is not None:
+        weight = weight + layer.b.double() @ layer.a.double()
+        if layer.magnitude is not None:
+            weight = layer.magnitude.double()[:, None] * weight
+    bias = 0 if linear.bias is None else linear.bias.detach().double()
+    return x.double() @ weight.mT + bias
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), bias=st.booleans())
+def test_every_row_is_the_formula_whatever_was_put_into_the_slots(data: st.DataObject, bias: bool) -> None:
+    """Slots are filled and filled again, ranks grow and shrink; the memory a slot begins with is NaN."""
     torch.manual_seed(4)
-    linear, x = nn.Linear(8, 6, bias=bias), torch.randn(3, 5, 8)
-    a, b = torch.randn(4, 8), torch.randn(6, 4)
-    magnitude = torch.rand(6) + 0.5 if name == "dora" else None
-    rows = Rows()
-    stack = StackedLora(linear, rows)
-    stack.fill([LayerLora(torch.randn(2, 8), torch.randn(6, 2), torch.rand(6)), LayerLora(a, b, magnitude)])
-    rows.slots = torch.tensor([2, 0, 2])
-    weight: Any = linear.weight.double() + b.double() @ a.double()
-    if magnitude is not None:
-        weight = magnitude.double()[:, None] * weight
-    expected = x.double() @ weight.mT + (linear.bias.double() if bias else 0)
-    got = stack(x)
-    torch.testing.assert_close(got[[0, 2]].double(), expected[[0, 2]], rtol=1e-5, atol=1e-5)
-    assert torch.equal(got[1], linear(x)[1])
+    linear, seating = nn.Linear(8, 6, bias=bias), Seating()
+    stack = StackedLora(linear, seating, slots=5)
+    held: dict[int, LayerLora | None] = {}
+    for step in range(data.draw(st.integers(1, 8))):
+        slot = data.draw(st.integers(1, 4))
+        held.pop(slot, None)
+        layer = data.draw(st.none() | st.builds(some_layer, st.integers(1, 5), st.just(step), st.booleans()))
+        with torch.inference_mode(), fill_with_nan():
+            stack.fill(slot, layer, list(held))
+        held[slot] = layer
+        rows = data.draw(st.lists(st.sampled_from([0, *held]), min_size=1, max_size=7))
+        ranks = {at: 0 if one is None else len(one.a) for at, one in held.items()}
+        x = torch.randn(len(rows), data.draw(st.integers(1, 3)), 8)
+        seating.groups = Groups.of(rows, ranks, torch.device("cpu"))
+        with torch.inference_mode():
+            got, bare = stack(x), linear(x)
+        for row, at in enumerate(rows):
+            expected = dense(linear, held.get(at), x[row])
+            torch.testing.assert_close(got[row].double(), expected, rtol=1e-4, atol=1e-4)
+            if at == 0:
+                assert torch.equal(got[row], bare[row])
+
+
+@contextmanager
+def fill_with_nan() -> Iterator[None]:
+    """What torch.empty gives is NaN, as it may be."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(before)

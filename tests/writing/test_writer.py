@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from lora_marketing.bases.load import LoadedBase, load_base
 from lora_marketing.errors import AdapterRefused
-from lora_marketing.writing.batch import Request, Written
+from lora_marketing.writing.memory import Feed, SharedMemory
+from lora_marketing.writing.request import Request, Written
 from lora_marketing.writing.sampling import RowSampler, Sampling
 from lora_marketing.writing.writer import Writer
 
@@ -139,14 +140,9 @@ def test_an_exception_in_mid_generation_leaves_no_trace(
         patched.setattr(RowSampler, "choose", failing)
         with pytest.raises(KeyboardInterrupt):
             writer.write(requests)
+    assert calls == 14
     assert state(writer.base) == before
-    ids = torch.tensor([requests[0].prompt])
-    with torch.inference_mode():  # the model itself is the bare base between calls
-        bare = writer.base.model(input_ids=ids).logits
-        writer.close()
-        assert torch.equal(writer.base.model(input_ids=ids).logits, bare)
-    reopened = Writer(writer.base)
-    assert reopened.write([requests[3]]) == [texts[3]]
+    assert writer.write(requests[::-1]) == texts[::-1]
 
 
 def test_after_an_exception_the_same_writer_writes_the_same(
@@ -161,86 +157,103 @@ def test_after_an_exception_the_same_writer_writes_the_same(
     assert writer.write(requests) == texts
 
 
+@pytest.fixture
+def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[Feed]]:
+    """What every forward was given, row by row."""
+    seen: list[list[Feed]] = []
+    compute = SharedMemory.compute
+
+    def noted(self: SharedMemory, first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+        seen.append(list(feeds))
+        return compute(self, first, feeds)
+
+    monkeypatch.setattr(SharedMemory, "compute", noted)
+    return seen
+
+
 def test_a_batch_never_holds_more_rows_than_allowed_and_answers_in_order(
-    llama: LoadedBase, folders: dict[str, Path]
+    llama: LoadedBase, folders: dict[str, Path], forwards: list[list[Feed]]
 ) -> None:
     lengths = [30, 2, 17, 9, 25, 4, 11]
-    seen: list[int] = []
     writer = Writer(llama, max_rows=3)
-    hook = llama.model.register_forward_hook(
-        lambda _module, _inputs, outputs: seen.append(outputs.logits.shape[0])
-    )
-    try:
-        writer.load_folder("plain", folders["plain"])
-        requests = [
-            Request(prompt, "plain" if at % 2 else None, Sampling(at, 0, 1, 4))
-            for at, prompt in enumerate(prompts(llama, lengths))
-        ]
-        written = writer.write(requests)
-        assert max(seen) <= 3
-        assert len({row.tokens for row in written}) == len(lengths)
-        assert written == [writer.write([request])[0] for request in requests]
-        assert writer.write([]) == []
-    finally:
-        hook.remove()
-        writer.close()
+    writer.load_folder("plain", folders["plain"])
+    requests = [
+        Request(prompt, "plain" if at % 2 else None, Sampling(at, 0, 1, 4 + 3 * at))
+        for at, prompt in enumerate(prompts(llama, lengths))
+    ]
+    written = writer.write(requests)
+    assert max(map(len, forwards)) == 3
+    # as one row ends, the next begins: no more forwards than three rows at a time need
+    assert sum(len(feeds) for feeds in forwards) == sum(len(row.tokens) for row in written)
+    assert len({row.tokens for row in written}) == len(lengths)
+    assert written == [writer.write([request])[0] for request in requests]
+    assert writer.write([]) == []
 
 
-def test_no_forward_for_no_tokens_and_none_after_the_last_one(writer: Writer) -> None:
+def test_no_forward_for_no_tokens_and_none_after_the_last_one(
+    writer: Writer, forwards: list[list[Feed]]
+) -> None:
     prompt = prompts(writer.base, [8])[0]
-    count = 0
-
-    def counted(*_: object) -> None:
-        nonlocal count
-        count += 1
-
-    hook = writer.base.model.register_forward_hook(counted)
-    try:
-        assert writer.write([Request(prompt, "dora", Sampling(max_new_tokens=0))]) == [Written((), False)]
-        assert count == 0
-        (row,) = writer.write([Request(prompt, "dora", Sampling(max_new_tokens=1))])
-    finally:
-        hook.remove()
-    assert (len(row.tokens), row.stopped) == (1, False)
-    assert count <= 2  # what rows share, and what is their own
+    assert writer.write([Request(prompt, "dora", Sampling(max_new_tokens=0))]) == [Written((), "", "length")]
+    assert forwards == []
+    (row,) = writer.write([Request(prompt, "dora", Sampling(max_new_tokens=1))])
+    assert (len(row.tokens), row.finish) == (1, "length")
+    assert forwards == [[Feed(prompt, 0)]]
 
 
-def test_stop_at_the_first_token_is_an_empty_text_that_stopped(writer: Writer) -> None:
+def test_what_rows_share_is_computed_once_also_in_later_calls(
+    writer: Writer, forwards: list[list[Feed]]
+) -> None:
+    guide, *briefs = prompts(writer.base, [60, 5, 7, 9])
+    requests = [Request(guide + brief, "plain", Sampling(at, 0, 1, 2)) for at, brief in enumerate(briefs)]
+    first = writer.write([*requests, requests[0]])  # and two variants of one brief
+    computed = [len(feed.tokens) for feeds in forwards for feed in feeds if len(feed.tokens) > 1]
+    assert sorted(computed) == [7, 9, 65]
+    assert first[3] == first[0]
+    forwards.clear()
+    assert writer.write(requests) == first[:3]
+    assert all(len(feed.tokens) == 1 for feeds in forwards for feed in feeds)
+    other = replace(requests[0], adapter="rslora")
+    forwards.clear()
+    writer.write([other])
+    assert forwards[0] == [Feed(other.prompt, 0)], "another adapter shares nothing"
+
+
+def test_stop_at_the_first_token_is_an_empty_text_that_stopped(
+    writer: Writer, folders: dict[str, Path]
+) -> None:
     prompt = prompts(writer.base, [8])[0]
     greedy = Sampling(0, 0, 1, 5)
     (row,) = writer.write([Request(prompt, "plain", greedy)])
     stops = replace(writer.base, stop_ids=frozenset({row.tokens[0]}))
-    writer.base = stops
-    assert writer.write([Request(prompt, "plain", greedy)]) == [Written((), True)]
+    stopping = Writer(stops)
+    stopping.load_folder("plain", folders["plain"])
+    assert stopping.write([Request(prompt, "plain", greedy)]) == [Written((), "", "stop")]
 
 
-def test_close_gives_the_very_base_back_and_forgets_the_adapters(
+def test_the_base_is_not_touched_and_close_forgets_the_adapters(
     llama: LoadedBase, folders: dict[str, Path]
 ) -> None:
     modules, before = [id(module) for module in llama.model.modules()], state(llama)
     writer = Writer(llama)
     writer.load_folder("dora", folders["dora"])
     writer.load_folder("plain", folders["plain"])
-    assert state(llama) != before
-    writer.close()
-    writer.close()
+    writer.write([Request([30, 31], name, Sampling()) for name in ("dora", "plain", None)])
     assert [id(module) for module in llama.model.modules()] == modules
     assert state(llama) == before
+    writer.close()
+    writer.close()
     # the bare base must not answer in a brand's name
     with pytest.raises(AdapterRefused, match="adapter is not loaded"):
         writer.write([Request([30, 31], "dora", Sampling())])
 
 
-def test_a_second_writer_on_the_same_base_is_refused(writer: Writer, folders: dict[str, Path]) -> None:
+def test_two_writers_on_one_base_know_nothing_of_each_other(writer: Writer, folders: dict[str, Path]) -> None:
     request = Request(prompts(writer.base, [8])[0], "rslora", Sampling(0, 0, 1, 6))
-    before, texts = state(writer.base), writer.write([request])
+    texts = writer.write([request])
     other = Writer(writer.base)
-    with pytest.raises(RuntimeError, match="close it first"):
-        other.load_folder("rslora", folders["plain"])
-    with pytest.raises(AdapterRefused, match="adapter is not loaded"):
-        other.write([request])
-    other.close()
-    assert state(writer.base) == before
+    other.load_folder("rslora", folders["plain"])
+    assert other.write([request]) == writer.write([replace(request, adapter="plain")]) != texts
     assert writer.write([request]) == texts
 
 
