@@ -25,6 +25,7 @@ ORDER = (
     ("shelf",),
     ("documents",),
     ("brand", "channels", "copies"),
+    ("guards",),
     ("recipe",),
     ("tasks",),
     ("metrics",),
@@ -52,6 +53,7 @@ ORDER = (
     ("desk",),
     ("smoke",),
     ("tuning",),
+    ("serving",),
     ("cli",),
 )
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}

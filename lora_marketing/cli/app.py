@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lora_marketing.cli import adapters, doctor, evaluate, generate, plan, recipes, train, tune
+from lora_marketing.cli import adapters, doctor, evaluate, generate, plan, recipes, serve, train, tune
 
 app = typer.Typer(
     help="One LoRA adapter per brand on a 4-bit base: train, keep, switch and write.",
@@ -20,5 +20,7 @@ app.command()(train.train)
 app.command()(tune.tune)
 app.command()(generate.generate)
 app.command()(evaluate.evaluate)
+app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(serve.keys, name="keys")

@@ -1,0 +1,160 @@
+"""`serve` and `keys ...`: brands over HTTP, and who may ask for which."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lora_marketing.console import note, result
+from lora_marketing.errors import LoraMarketingError, Problem
+
+if TYPE_CHECKING:
+    from lora_marketing.serving.keys import KeyRing
+    from lora_marketing.serving.start import Offer
+
+PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
+KEYS = Path("keys.json")
+
+keys = typer.Typer(help="Make, list and revoke the API keys of `serve`.", no_args_is_help=True)
+KeysFile = Annotated[Path, typer.Option("--keys", help="The file of keys. It holds hashes only.")]
+
+
+def serve(
+    adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="BRAND/LINE", help="Serve this one; repeat for more."),
+    ] = None,
+    base_id: Annotated[
+        str | None, typer.Option(help="Where the base lies, if not where the recipe says.")
+    ] = None,
+    keys: KeysFile = KEYS,
+    no_keys: Annotated[bool, typer.Option("--no-keys", help="Let everybody on this machine ask.")] = False,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    max_rows: Annotated[int, typer.Option(min=1, help="Rows written at once.")] = 32,
+    queue: Annotated[int, typer.Option(min=0, help="Rows that may wait; then 503.")] = 256,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds running requests have at the end.")] = 30,
+    metrics_brands: Annotated[
+        bool, typer.Option("--metrics-brands", help="Name brands on /metrics, which needs no key.")
+    ] = False,
+    docs: Annotated[bool, typer.Option("--docs", help="Offer /docs.")] = False,
+) -> None:
+    """Write for many brands over HTTP, from one loaded base. OpenAI's clients can talk to it.
+
+    Aliases are looked up for every request, so what is promoted or rolled back holds at once. SIGTERM
+    lets running requests end.
+    """
+    _require_packages()
+    from lora_marketing.registry.names import AdapterName
+    from lora_marketing.registry.store import Registry
+    from lora_marketing.serving.start import offer
+
+    ring = _ring(keys, host, no_keys=no_keys)
+    names = [AdapterName.parse(name) for name in only or []]
+    registry = Registry(adapters)
+    found = offer(registry, names, base_id)
+    from lora_marketing.cli.quiet import quiet_upstream
+    from lora_marketing.serving.server import bound, server
+
+    address = bound(host, port)
+    quiet_upstream()
+    from lora_marketing.serving.limits import Limits
+    from lora_marketing.serving.models import Models
+    from lora_marketing.serving.service import Service
+    from lora_marketing.serving.start import engine
+
+    writer = engine(found.section, max_rows)
+    models = Models(registry, writer, names or None)
+    limits = Limits(queue=queue, seconds=timeout)
+    service = Service(writer, models, ring, limits, metrics_by_adapter=metrics_brands)
+    running = server(service, grace=grace, docs=docs)
+    _say(found, host, address.getsockname()[1], with_key=ring is not None)
+    running.run(sockets=[address])
+    if service.engine_failed or not running.started:
+        raise typer.Exit(1)
+
+
+@keys.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    brands: Annotated[str, typer.Option(help="Brands that it opens, separated by commas.")],
+    per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute; else any.")] = None,
+    file: KeysFile = KEYS,
+) -> None:
+    """Make a key and print it, this once."""
+    from lora_marketing.serving.keys import add_key
+
+    secret = add_key(file, name, [brand.strip() for brand in brands.split(",")], per_minute)
+    note(f"The key of {name}, for {brands}. It is not kept and cannot be shown again:")
+    result(secret)
+
+
+@keys.command("list")
+def list_(file: KeysFile = KEYS) -> None:
+    """List the keys: whose, which brands, how often."""
+    from rich.table import Table
+
+    from lora_marketing.console import rich_stdout
+    from lora_marketing.serving.keys import read_keys
+
+    table = Table("name", "id in logs", "brands", "a minute", "created", box=None)
+    for key in read_keys(file):
+        rate = "any" if key.per_minute is None else str(key.per_minute)
+        table.add_row(key.name, key.id, ", ".join(key.brands), rate, key.created)
+    rich_stdout().print(table)
+
+
+@keys.command()
+def revoke(name: Annotated[str, typer.Argument(help="Whose key.")], file: KeysFile = KEYS) -> None:
+    """Take a key back. Running servers refuse it from now on."""
+    from lora_marketing.serving.keys import revoke_key
+
+    revoke_key(file, name)
+    result(f"the key of {name} is revoked")
+
+
+def _ring(keys: Path, host: str, *, no_keys: bool) -> KeyRing | None:
+    from lora_marketing.serving.keys import KeyRing, KeysError
+
+    if not no_keys:
+        return KeyRing(keys)
+    if host != "localhost" and not _is_loopback(host):
+        fix = "--host 127.0.0.1, or keys: lora-marketing keys add NAME --brands BRAND"
+        raise KeysError(Problem("--no-keys would let the whole network ask", got=host, fix=fix))
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _say(found: Offer, host: str, port: int, *, with_key: bool) -> None:
+    for version in found.served:
+        note(f"serving {version.name}, now {version.digest[:16]}")
+    for reason in found.left_out:
+        note(f"not served: {reason}")
+    key = " -H 'Authorization: Bearer KEY'" if with_key else ""
+    turn = {"role": "user", "content": "..."}
+    body = json.dumps({"model": str(found.served[0].name), "messages": [turn]})
+    place = f"[{host}]" if ":" in host else host
+    note(
+        f"curl http://{place}:{port}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'"
+    )
+
+
+def _require_packages() -> None:
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        fix = 'pip install "lora_marketing[serve]"'
+        what = "serving needs packages that are not installed"
+        raise LoraMarketingError(Problem(what, got=", ".join(missing), fix=fix))

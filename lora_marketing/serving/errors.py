@@ -1,0 +1,135 @@
+"""Errors as OpenAI's clients read them: `{"error": {message, type, param, code}}`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+from lora_marketing.documents import Frozen, dotted
+from lora_marketing.errors import LoraMarketingError
+from lora_marketing.serving.schema import NEUTRAL
+
+INVALID, OVERLOADED, INTERNAL = "invalid_request_error", "overloaded_error", "server_error"
+
+
+class ErrorDetail(Frozen):
+    """What went wrong; `param` names the part of the request that did it."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(Frozen):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class ApiError(Exception):
+    """An answer that is not a success, raised wherever it is found."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        *,
+        param: str | None = None,
+        kind: str = INVALID,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.retry_after = retry_after
+        detail = ErrorDetail(message=readable(message, 1000), type=kind, param=param, code=code)
+        self.body = ErrorBody(error=detail)
+
+    def response(self) -> JSONResponse:
+        """The answer itself."""
+        headers = {} if self.retry_after is None else {"Retry-After": str(max(1, round(self.retry_after)))}
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(self.body.model_dump(), self.status, headers)
+
+
+def readable(text: str, most: int = 80) -> str:
+    """Text of a stranger that can be sent back: short, and always UTF-8."""
+    return text[:most].encode("utf-8", "replace").decode()
+
+
+def invalid(message: str, param: str | None = None, code: str = "invalid_value") -> ApiError:
+    """400: the request says something that cannot be done."""
+    return ApiError(400, message, code, param=param)
+
+
+def no_such_model() -> ApiError:
+    """404, the same for a model that is not there and for one that the key may not know of."""
+    text = "The model does not exist, or your key does not open it. GET /v1/models lists yours."
+    return ApiError(404, text, "model_not_found", param="model")
+
+
+def model_unusable() -> ApiError:
+    """503: the adapter's files are damaged. The log has the reason; a client cannot mend it."""
+    text = "The model's files cannot be used at present. Other models are not affected."
+    return ApiError(503, text, "model_unavailable", param="model", kind=INTERNAL, retry_after=60)
+
+
+def timed_out() -> ApiError:
+    """504: the request's time is over and its rows were given up."""
+    text = "The text was not finished in time. Ask for fewer tokens or variants, or try again later."
+    return ApiError(504, text, "timeout", kind=INTERNAL)
+
+
+def busy(retry_after: float) -> ApiError:
+    """503: the queue is full."""
+    return ApiError(503, "Too many rows wait. Try again.", "busy", kind=OVERLOADED, retry_after=retry_after)
+
+
+def draining(retry_after: float) -> ApiError:
+    """503: the server is stopping."""
+    text = "The server is stopping. Try again."
+    return ApiError(503, text, "stopping", kind=OVERLOADED, retry_after=retry_after)
+
+
+def internal() -> ApiError:
+    """500: a fault of the server. The log has it under the request's id."""
+    return ApiError(500, "The server failed to answer this request.", "internal_error", kind=INTERNAL)
+
+
+def told(error: LoraMarketingError) -> str:
+    """All problems of an error in one line."""
+    return "; ".join(" ".join(str(problem).split()) for problem in error.problems)
+
+
+def from_validation(errors: Sequence[Any], body: Any) -> ApiError:
+    """400 from what pydantic found: the first problem is told, as clients expect one."""
+    first = errors[0]
+    path = _written(tuple(first["loc"][1:]), body) if first["loc"] else ()
+    param = readable(dotted(path)) or None
+    if first["type"] == "json_invalid":
+        return invalid("The body is not JSON.", code="invalid_json")
+    if first["type"] == "extra_forbidden":
+        return invalid(f"{param}: this parameter is not supported here.", param, "unsupported_parameter")
+    if path and path[0] in NEUTRAL:
+        text = f"{path[0]}: only the value that changes nothing is supported here; leave it out."
+        return invalid(text, str(path[0]), "unsupported_value")
+    if first["type"] == "missing":
+        name = readable(dotted(tuple(first["loc"][1:]))) or "body"
+        return invalid(f"{name}: a value is needed.", name, "missing_required_parameter")
+    same = [item for item in errors if _written(tuple(item["loc"][1:]), body) == path]
+    said = dict.fromkeys(item["msg"].removeprefix("Value error, ") for item in same)
+    return invalid(f"{param or 'body'}: {', or '.join(said)}.", param)
+
+
+def _written(path: tuple[str | int, ...], body: Any) -> tuple[str | int, ...]:
+    """`path` without the names of union branches, which nobody wrote."""
+    for length, part in enumerate(path):
+        inside = isinstance(body, dict) and part in body
+        if not inside and not (isinstance(body, list) and isinstance(part, int) and part < len(body)):
+            return path[:length]
+        body = body[part]
+    return path

@@ -1,0 +1,48 @@
+"""How much a caller may ask for: requests a minute, the size of a body, the time of a request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server allows.
+
+    `queue` is how many rows may wait besides those running, `seconds` how long a request may take
+    from its acceptance, `body_bytes` and `body_seconds` how large and slow a body may be.
+    """
+
+    queue: int = 256
+    seconds: float = 120.0
+    body_bytes: int = 1 << 20
+    body_seconds: float = 30.0
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    at: float
+
+
+class RateLimits:
+    """A token bucket per key: as many requests at once as it may send in a minute, refilled evenly."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._buckets: dict[str, _Bucket] = {}
+
+    def take(self, key: str, per_minute: int | None) -> float:
+        """Count one request: 0 if it may pass, else the seconds until one may."""
+        if per_minute is None:
+            return 0.0
+        now, rate = self._clock(), per_minute / 60
+        bucket = self._buckets.setdefault(key, _Bucket(per_minute, now))
+        bucket.tokens = min(per_minute, bucket.tokens + (now - bucket.at) * rate)
+        bucket.at = now
+        if bucket.tokens < 1:
+            return (1 - bucket.tokens) / rate
+        bucket.tokens -= 1
+        return 0.0

@@ -1,0 +1,43 @@
+"""What is noted of one request while it is answered, for its log line and the figures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from lora_marketing.serving.keys import Caller
+
+
+@dataclass
+class Record:
+    """One request. Holds nothing that the client wrote."""
+
+    id: str
+    endpoint: str
+    begun: float = field(default_factory=time.monotonic)
+    caller: Caller | None = None
+    status: int = 0
+    tokens: int = 0
+    finish: list[str] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self.begun
+
+    def seconds_left(self, most: float) -> float:
+        """What is left of the time a request may take."""
+        return max(0.0, most - self.seconds)
+
+    def fields(self) -> dict[str, Any]:
+        """The log line."""
+        return {
+            "request_id": self.id,
+            "endpoint": self.endpoint,
+            "status": self.status,
+            "ms": round(self.seconds * 1000, 1),
+            "key": self.caller.id if self.caller else None,
+            "tokens": self.tokens,
+            "finish": self.finish,
+        }

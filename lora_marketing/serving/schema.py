@@ -1,0 +1,244 @@
+"""What OpenAI's clients send and read, as far as it is served here."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
+
+from lora_marketing.documents import Frozen
+
+
+def _is_bool(value: object) -> object:
+    if not isinstance(value, bool):
+        raise ValueError("a boolean is needed")  # 0 equals False, so a Literal alone lets it pass
+    return value
+
+
+No = Annotated[Literal[False], BeforeValidator(_is_bool)]
+Zero = Annotated[float, Field(ge=0, le=0)]
+Nothing = Annotated[list[JsonValue], Field(max_length=0)]
+"""Parameters that would change the result may be sent only with the value that changes nothing."""
+NEUTRAL = frozenset(
+    {
+        "frequency_penalty",
+        "presence_penalty",
+        "logit_bias",
+        "logprobs",
+        "tools",
+        "store",
+        "echo",
+        "best_of",
+        "suffix",
+    }
+)
+"""Their names."""
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+StopString = Annotated[str, Field(min_length=1, max_length=200)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+FinishReason = Literal["stop", "length"]
+
+
+class Asked(Frozen):
+    """The body of a request. JSON can spell half a surrogate pair, which no tokenizer can read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_unicode(cls, value: Any) -> Any:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half a surrogate pair") from None
+        return value
+
+
+class TextPart(Frozen):
+    """A piece of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(Frozen):
+    """One turn; `developer` is another word for `system`."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    @property
+    def text(self) -> str:
+        """The content in one piece."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class StreamOptions(Frozen):
+    """Whether a last chunk tells the usage."""
+
+    include_usage: bool = False
+
+
+class TextFormat(Frozen):
+    """Free text."""
+
+    type: Literal["text"]
+
+
+class JsonObjectFormat(Frozen):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class NamedSchema(Frozen):
+    """A JSON schema and what the client calls it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: str | None = None
+    schema_: Annotated[dict[str, JsonValue], Field(alias="schema")] = {}
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(Frozen):
+    """JSON that follows a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
+
+
+class Settings(Asked):
+    """What both kinds of completion have in common."""
+
+    model: str
+    n: Annotated[int, Field(ge=1, le=64)] | None = 1
+    stop: StopString | Annotated[list[StopString], Field(max_length=4)] | None = None
+    seed: Seed | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Positive | None = None
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    frequency_penalty: Zero | None = None
+    presence_penalty: Zero | None = None
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+
+    @property
+    def most_tokens(self) -> int | None:
+        """Tokens asked for at most, if the client said so."""
+        return self.max_tokens
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Stop strings, however they were written."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+
+class ChatRequest(Settings):
+    """`POST /v1/chat/completions`."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1000)]
+    max_completion_tokens: Positive | None = None
+    response_format: ResponseFormat | None = None
+    logprobs: No | None = None
+    tools: Nothing | None = None
+    store: No | None = None
+    metadata: dict[str, str] | None = None
+
+    @property
+    def most_tokens(self) -> int | None:
+        """`max_completion_tokens`, or by its older name."""
+        return self.max_completion_tokens or self.max_tokens
+
+
+class CompletionRequest(Settings):
+    """`POST /v1/completions`: text, several texts, or the token ids of one."""
+
+    prompt: (
+        str
+        | Annotated[list[str], Field(min_length=1, max_length=64)]
+        | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    )
+    echo: No | None = None
+    logprobs: None = None
+    suffix: None = None
+    best_of: Annotated[int, Field(ge=1, le=1)] | None = None
+
+
+class Usage(Frozen):
+    """Tokens read and written."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AnswerMessage(Frozen):
+    """What the model said."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+
+
+class ChatChoice(Frozen):
+    """One of `n` answers."""
+
+    index: int
+    message: AnswerMessage
+    logprobs: None = None
+    finish_reason: FinishReason
+
+
+class ChatCompletion(Frozen):
+    """The answer to a chat."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[ChatChoice]
+    usage: Usage
+
+
+class TextChoice(Frozen):
+    """One continuation of one prompt."""
+
+    index: int
+    text: str
+    logprobs: None = None
+    finish_reason: FinishReason
+
+
+class Completion(Frozen):
+    """The answer to `POST /v1/completions`."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[TextChoice]
+    usage: Usage
+
+
+class ModelCard(Frozen):
+    """One adapter that this server writes with; `digest` is the version it means now."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    digest: str
+
+
+class ModelList(Frozen):
+    """`GET /v1/models`."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelCard]

@@ -1,0 +1,94 @@
+"""The process: uvicorn around the application, and an end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from types import FrameType
+
+import uvicorn
+
+from lora_marketing.errors import LoraMarketingError, Problem
+from lora_marketing.serving.api import application
+from lora_marketing.serving.logs import logging_settings
+from lora_marketing.serving.service import Service
+
+
+class Server(uvicorn.Server):
+    """A server that ends in good order.
+
+    The first SIGTERM or SIGINT: not ready, no new requests, the running ones end. The second: now.
+
+    Args:
+        config: uvicorn's.
+        service: what is served.
+        grace: seconds that running requests have to end.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, grace: float) -> None:
+        super().__init__(config)
+        self._service = service
+        self._grace = grace
+        self._ending: asyncio.Task[None] | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to end, or until the engine fails."""
+        self._loop = asyncio.get_running_loop()
+        self._service.on_failure = self.end
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Uvicorn calls this from its signal handler."""
+        if self._service.draining:
+            self.force_exit = self.should_exit = True
+        else:
+            self._service.draining = True
+            self._loop.call_soon_threadsafe(self.end)
+
+    def end(self) -> None:
+        """Begin to end. Call it in the server's event loop."""
+        self._ending = self._ending or self._loop.create_task(self._end())
+
+    async def _end(self) -> None:
+        await self._service.drain(self._grace)
+        self.should_exit = True
+
+
+class AddressTaken(LoraMarketingError):
+    """The server cannot listen where it was told to."""
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Take an address. Done first: a base is loaded for minutes, and for nothing if this fails.
+
+    Raises:
+        AddressTaken: another process has it, or this machine does not.
+    """
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        fix = "end the other process, or choose another --port"
+        raise AddressTaken(Problem(f"cannot listen on {host}:{port}", got=error.strerror, fix=fix)) from error
+    return found
+
+
+def server(service: Service, *, grace: float, docs: bool = False) -> Server:
+    """A server for one process: `run(sockets=[bound(...)])` starts it."""
+    config = uvicorn.Config(
+        application(service, docs=docs),
+        log_config=logging_settings(),
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+    )
+    return Server(config, service, grace)
+
+
+def listening(found: Server) -> Sequence[tuple[str, int]]:
+    """The (host, port) that a started server listens on."""
+    return [item.getsockname()[:2] for part in found.servers for item in part.sockets]

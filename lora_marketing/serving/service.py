@@ -1,0 +1,130 @@
+"""What the parts of one server share: engine, models, keys, limits, figures, and whether it is ending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
+
+from lora_marketing.errors import Problem
+from lora_marketing.serving.errors import busy, invalid
+from lora_marketing.serving.figures import Metrics
+from lora_marketing.serving.keys import Caller, KeyRing
+from lora_marketing.serving.limits import Limits, RateLimits
+from lora_marketing.serving.models import Models
+from lora_marketing.serving.worker import EngineStopped, Worker, WritingEngine
+
+Result = TypeVar("Result")
+
+
+class Service:
+    """One server's state.
+
+    Args:
+        engine: who writes.
+        models: which adapters there are.
+        keys: who may ask; None lets everybody, as on a developer's own machine.
+        limits: how much.
+        metrics_by_adapter: name brands and lines on the metrics page.
+    """
+
+    def __init__(
+        self,
+        engine: WritingEngine,
+        models: Models,
+        keys: KeyRing | None,
+        limits: Limits | None = None,
+        *,
+        metrics_by_adapter: bool = False,
+    ) -> None:
+        self.engine = engine
+        self.models = models
+        self.keys = keys
+        self.limits = limits or Limits()
+        self.rates = RateLimits()
+        self._most_rows = engine.figures().max_rows + self.limits.queue
+        self.metrics = Metrics(engine, by_adapter=metrics_by_adapter)
+        self.worker = Worker(engine, self._engine_died)
+        self.draining = False
+        self.engine_failed = False
+        self.on_failure: Callable[[], None] = lambda: None
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        # one thread: tokenizers are not made for several that set them up differently
+        self._desk = ThreadPoolExecutor(1, "desk")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Write while the block runs; afterwards the engine's thread has ended."""
+        self._loop = asyncio.get_running_loop()
+        self.worker.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.worker.stop)
+            self._desk.shutdown(cancel_futures=True)
+
+    async def aside(self, work: Callable[[], Result]) -> Result:
+        """Do something that reads files or counts tokens without holding up everybody's stream."""
+        return await asyncio.get_running_loop().run_in_executor(self._desk, work)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Count a request, so that the server can wait for it when it ends."""
+        self._active += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new requests and wait for those that run; give them up after `seconds`."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            self.worker.abandon()
+            await asyncio.wait({asyncio.ensure_future(self._idle.wait())}, timeout=1)
+
+    def caller(self, secret: str | None) -> Caller | None:
+        """Who asks; None if the key is missing or not known."""
+        if self.keys is None:
+            return Caller("anonymous")
+        return self.keys.caller(secret) if secret else None
+
+    def require_room(self, rows: int) -> None:
+        """Refuse rows that the queue has no room for.
+
+        Raises:
+            ApiError: 503, or 400 if even an empty queue had none. EngineStopped: nothing is written any more.
+        """
+        if not self.worker.alive:
+            raise EngineStopped(Problem("the engine has stopped"))
+        if rows > self._most_rows:
+            raise invalid(
+                f"{rows} texts in one request; {self._most_rows} are the most.", code="too_many_rows"
+            )
+        if self.worker.open_rows + rows > self._most_rows:
+            raise busy(retry_after=1)
+
+    def not_ready(self) -> list[str]:
+        """Why this server should get no requests now; empty if it should."""
+        if self.keys:
+            self.keys.refresh()
+        reasons = {
+            "stopping": self.draining,
+            "the engine does not run": not self.worker.alive,
+            "the file of keys is damaged": bool(self.keys and self.keys.problem),
+        }
+        return [reason for reason, holds in reasons.items() if holds]
+
+    def _engine_died(self) -> None:
+        self.engine_failed = True
+        self._loop.call_soon_threadsafe(self.on_failure)

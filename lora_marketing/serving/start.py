@@ -1,0 +1,91 @@
+"""From a registry on the disk to a service: which adapters share a base, and the engine on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lora_marketing.errors import AdapterRefused, BaseModelError, Problem, RegistryError
+from lora_marketing.recipe.schema import BaseSection
+from lora_marketing.registry.names import AdapterName, AdapterRef
+from lora_marketing.registry.store import Registry
+from lora_marketing.registry.version import Version
+from lora_marketing.runs import recipe_of
+
+if TYPE_CHECKING:
+    from lora_marketing.serving.worker import WritingEngine
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What can be served together: adapters that share a base, and those left out with the reason."""
+
+    section: BaseSection
+    served: Sequence[Version]
+    left_out: Sequence[str]
+
+
+def offer(registry: Registry, only: Sequence[AdapterName] = (), base_id: str | None = None) -> Offer:
+    """Find the base that most adapters share.
+
+    Args:
+        registry: where they are published.
+        only: serve these and no others; they must share a base.
+        base_id: where the base lies on this machine, if not where the recipes say.
+
+    Raises:
+        RegistryError: nothing to serve, or an adapter of `only` is not there.
+        AdapterRefused: those of `only` need different bases.
+        BaseModelError: the base is a local folder, and `base_id` does not say where it lies.
+    """
+    versions, damaged = _versions(registry, only)
+    by_base: dict[str, list[Version]] = {}
+    for version in versions:
+        by_base.setdefault(version.manifest.base.fingerprint, []).append(version)
+    if not by_base:
+        fix = "train and publish one: lora-marketing train RECIPE"
+        raise RegistryError(Problem("no adapter to serve", str(registry.root), fix=fix))
+    if only and len(by_base) > 1:
+        got = "; ".join(f"{group[0].name}: {group[0].manifest.base.id}" for group in by_base.values())
+        fix = "serve them from separate processes"
+        raise AdapterRefused(Problem("these adapters need different bases", got=got, fix=fix))
+    served = max(by_base.values(), key=len)
+    others = [
+        f"{version.name}: needs the base {version.manifest.base.id}"
+        for version in versions
+        if version not in served
+    ]
+    section = recipe_of(served[0].manifest)[0]
+    if base_id:
+        section = section.model_copy(update={"id": base_id})
+    elif section.id.startswith("."):
+        # a manifest names local folders from where the recipe lay, wherever that was
+        fix = "say where it lies here with --base-id"
+        raise BaseModelError(Problem("the base is a local folder or file", got=section.id, fix=fix))
+    return Offer(section, served, [*others, *damaged])
+
+
+def _versions(registry: Registry, only: Sequence[AdapterName]) -> tuple[list[Version], list[str]]:
+    """The usual version of every adapter, and those that have none or a damaged one."""
+    if only:
+        return [registry.resolve(AdapterRef(name)) for name in only], []
+    versions, damaged = [], []
+    for name in registry.names():
+        try:
+            versions.append(registry.resolve(AdapterRef(name)))
+        except RegistryError as error:
+            damaged.append(f"{name}: {error.problems[0].what}")
+    return versions, damaged
+
+
+def engine(section: BaseSection, max_rows: int) -> WritingEngine:
+    """Load the base and put an engine on it. Seconds to minutes.
+
+    Raises:
+        BaseModelError: the base cannot be loaded.
+    """
+    from lora_marketing.bases.load import load_base
+    from lora_marketing.writing.engine import Engine
+
+    return Engine(load_base(section), max_rows=max_rows)

@@ -1,0 +1,161 @@
+"""The one thread that steps the engine, and the promise that every row it took hears how it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from lora_marketing.errors import LoraMarketingError, Problem
+
+if TYPE_CHECKING:
+    from lora_marketing.bases.load import LoadedBase
+    from lora_marketing.registry.version import Version
+    from lora_marketing.writing.figures import Figures
+    from lora_marketing.writing.request import Progress, Request
+
+    Listen = Callable[[Progress], None]
+
+LOG = logging.getLogger(__name__)
+PAUSE = 0.25
+"""Seconds an idle engine waits at a time: how soon its thread sees that it should stop."""
+STUCK = 30.0
+"""Seconds a last step may take; a process does not wait for a device that hangs."""
+
+
+class EngineStopped(LoraMarketingError):
+    """The engine ended, by a fault or because the server stops, before a row was written."""
+
+    exit_code = 1
+
+
+class Ticket(Protocol):
+    """A row that was handed in."""
+
+    def cancel(self) -> None:
+        """Give the row up, from any thread. It ends with finish `cancelled`."""
+
+
+class WritingEngine(Protocol):
+    """What serving needs of an engine. Only one thread calls `step` and `wait`; the rest is free."""
+
+    @property
+    def base(self) -> LoadedBase:
+        """The base that all rows are written on."""
+
+    @property
+    def context(self) -> int:
+        """Most tokens of prompt and text together."""
+
+    def register(self, version: Version) -> str:
+        """Make a version known and return the key that requests name it by. Cheap.
+
+        Raises:
+            AdapterRefused: it was trained on another base.
+        """
+
+    def submit(self, request: Request, listen: Listen) -> Ticket:
+        """Hand in a row and return at once; `listen` is called from the thread that steps."""
+
+    def step(self) -> bool:
+        """Compute one forward for all rows; False if there was nothing to do."""
+
+    def wait(self, timeout: float) -> None:
+        """Block until a row came or was given up, or `timeout` seconds passed."""
+
+    def figures(self) -> Figures:
+        """Counters and the present state."""
+
+
+class Worker:
+    """Steps an engine in a thread of its own.
+
+    Whatever happens to that thread, every row it took is told of its end exactly once, so nobody
+    waits for a dead engine.
+
+    Args:
+        engine: what to step.
+        died: called from the thread if a step raised.
+    """
+
+    def __init__(self, engine: WritingEngine, died: Callable[[], None]) -> None:
+        self.engine = engine
+        self._died = died
+        self._open: dict[object, Listen] = {}
+        self._lock = Lock()
+        self._stopping = Event()
+        self._over = False
+        self._thread = Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin to step."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the step it is in; rows still open are told. Blocks until then."""
+        self._stopping.set()
+        self._thread.join(STUCK)
+
+    @property
+    def alive(self) -> bool:
+        """Whether rows handed in now will be written."""
+        return self._thread.is_alive() and not self._over
+
+    @property
+    def open_rows(self) -> int:
+        """Rows handed in and not yet ended, running or waiting."""
+        return len(self._open)
+
+    def submit(self, request: Request, listen: Listen) -> Ticket:
+        """Hand in a row. `listen` hears of it from the engine's thread until `written` stands in it.
+
+        Raises:
+            EngineStopped: nothing is written any more.
+        """
+        place = object()
+        with self._lock:
+            if self._over:
+                raise EngineStopped(Problem("the engine has stopped"))
+            self._open[place] = listen
+        # not under the lock: the engine may hold its own while it calls back
+        return self.engine.submit(request, lambda progress: self._tell(place, progress))
+
+    def abandon(self) -> None:
+        """Tell every open row that it failed. The engine may go on; nobody listens."""
+        from lora_marketing.writing.request import Progress, Written
+
+        with self._lock:
+            left, self._open = self._open, {}
+        error = EngineStopped(Problem("the engine stopped before the text was written"))
+        for listen in left.values():
+            listen(Progress("", 0, Written((), "", "failed"), error))
+
+    def _tell(self, place: object, progress: Progress) -> None:
+        with self._lock:
+            listen = self._open.get(place)
+            if progress.written:
+                self._open.pop(place, None)
+        if listen:
+            listen(progress)
+
+    def _run(self) -> None:
+        with ExitStack() as stack:
+            stack.push(self._ended)
+            while not self._stopping.is_set():
+                if not self.engine.step():
+                    self.engine.wait(PAUSE)
+
+    def _ended(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Runs however the loop ended. A fault is logged here and does not leave the thread."""
+        with self._lock:
+            self._over = True
+        if error is not None:
+            LOG.critical("the engine failed", exc_info=error)
+            self._died()  # first, so that those who wait are told of a fault and not of an end
+        self.abandon()
+        return True

@@ -1,0 +1,20 @@
+"""A server process with an engine of words: `python child.py REGISTRY KEYS PORT`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lora_marketing.serving.server import bound, server
+from serving.making import FakeEngine, service_of
+
+
+def main() -> int:
+    root, keys, port = sys.argv[1:]
+    service = service_of(Path(root), FakeEngine(pace=0.02), Path(keys))
+    server(service, grace=10).run(sockets=[bound("127.0.0.1", int(port))])
+    return int(service.engine_failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

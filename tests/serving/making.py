@@ -1,0 +1,260 @@
+"""An engine of words, a registry of small adapters, and a server that runs in a thread."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import httpx
+import uvicorn
+from registry.making import manifest, write_adapter
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import PreTrainedTokenizerFast
+
+from lora_marketing.errors import AdapterRefused, Problem
+from lora_marketing.registry.names import AdapterName
+from lora_marketing.registry.store import Registry
+from lora_marketing.registry.version import Version
+from lora_marketing.serving.api import application
+from lora_marketing.serving.keys import KeyRing
+from lora_marketing.serving.limits import Limits
+from lora_marketing.serving.models import Models
+from lora_marketing.serving.server import Server, listening
+from lora_marketing.serving.service import Service
+from lora_marketing.serving.worker import WritingEngine
+from lora_marketing.writing.figures import Figures
+from lora_marketing.writing.request import Finish, Progress, Request, Written
+
+EMBER, LUMEN, TIDAL = "ember/soap", "lumen/serum", "tidal/candle"
+NAMES = (EMBER, LUMEN, TIDAL)
+WORDS = ("amber", "basil", "cedar", "dune", "elder", "fern", "glow", "hazel")
+BRIEF = {"product": "Bar", "channel": "meta_feed", "field": "headline"}
+
+
+class FakeBase:
+    """A token is a byte."""
+
+    def __init__(self) -> None:
+        letters = sorted(ByteLevel.alphabet())
+        model = BPE({letter: id for id, letter in enumerate([*letters, "<end>"])}, [])
+        tokenizer = Tokenizer(model)
+        tokenizer.pre_tokenizer, tokenizer.decoder = ByteLevel(add_prefix_space=False), ByteDecoder()
+        self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
+        self.stop_ids = frozenset({len(letters)})
+        self.pin = manifest().base
+
+    def encode(self, chat: Sequence[Any], *, header: bool) -> list[int]:
+        text = "".join(f"<{turn['role']}>{turn['content']}" for turn in chat)
+        return list(self.tokenizer(text + "<assistant>" * header)["input_ids"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids)))
+
+
+@dataclass
+class FakeTicket:
+    request: Request
+    listen: Callable[[Progress], None]
+    words: list[str]
+    finish: Finish
+    wake: Event
+    told: int = 0
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.wake.set()
+
+
+@dataclass
+class FakeEngine:
+    """Writes a word a step. A text begins with its adapter's canary and follows from prompt and seed."""
+
+    pace: float = 0.0
+    context: int = 2000
+    max_rows: int = 8
+    base: Any = field(default_factory=FakeBase)
+    damaged: set[str] = field(default_factory=set)
+    broken: bool = False
+    cancelled: int = 0
+    tickets: list[FakeTicket] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._inbox: deque[FakeTicket] = deque()
+        self._running: list[FakeTicket] = []
+        self._wake = Event()
+        self._words = self._finished = 0
+
+    def register(self, version: Version) -> str:
+        if f"{version.name} at register" in self.damaged:
+            raise AdapterRefused(Problem("is damaged", str(version.folder)))
+        self._names[version.digest] = str(version.name)
+        return version.digest
+
+    def submit(self, request: Request, listen: Callable[[Progress], None]) -> FakeTicket:
+        words, finish = self._written(request)
+        ticket = FakeTicket(request, listen, words, finish, self._wake)
+        self.tickets.append(ticket)
+        self._inbox.append(ticket)
+        self._wake.set()
+        return ticket
+
+    def wait(self, timeout: float) -> None:
+        self._wake.wait(timeout)
+        self._wake.clear()
+
+    def step(self) -> bool:
+        while self._inbox and len(self._running) < self.max_rows:
+            self._running.append(self._inbox.popleft())
+        if not self._running:
+            return False
+        if self.broken:
+            raise RuntimeError("CUDA error")
+        time.sleep(self.pace)
+        self._running = [ticket for ticket in self._running if self._goes_on(ticket)]
+        return True
+
+    def _goes_on(self, ticket: FakeTicket) -> bool:
+        key = str(ticket.request.adapter)
+        if self._names[key] in self.damaged:
+            error = AdapterRefused(Problem("was changed", f"/secret/{key}"))
+            return self._end(ticket, Progress("", 0, Written((), "", "failed"), error))
+        if ticket.cancelled:
+            self.cancelled += 1
+            return self._end(ticket, Progress("", ticket.told, Written((), "", "cancelled")))
+        text = ticket.words[ticket.told] if ticket.told < len(ticket.words) else ""
+        ticket.told += 1
+        if ticket.told < len(ticket.words):
+            ticket.listen(Progress(text, ticket.told))
+            return True
+        count = len(ticket.words)
+        return self._end(
+            ticket, Progress(text, count, Written(tuple(range(count)), "".join(ticket.words), ticket.finish))
+        )
+
+    def _end(self, ticket: FakeTicket, progress: Progress) -> bool:
+        self._words += ticket.told
+        self._finished += 1
+        ticket.listen(progress)
+        return False
+
+    def _written(self, request: Request) -> tuple[list[str], Finish]:
+        """Words with the space before them: 4 to 11, or endless after a prompt with `forever`."""
+        settings = request.sampling
+        seed = settings.seed if settings.temperature else 0
+        bits = sha256(f"{list(request.prompt)} {request.adapter} {seed}".encode()).digest()
+        endless = "forever" in self.base.decode(request.prompt)
+        count = settings.max_new_tokens if endless else 4 + bits[0] % 8
+        words = [canary(self._names[str(request.adapter)])]
+        words += [f" {WORDS[bits[place % 32] % 8]}" for place in range(1, count)]
+        finish: Finish = "length" if len(words) > settings.max_new_tokens or endless else "stop"
+        words = words[: settings.max_new_tokens]
+        for stop in settings.stop:
+            text = "".join(words)
+            if stop in text:
+                words, finish = [text[: text.index(stop)]], "stop_string"
+        return words, finish
+
+    def figures(self) -> Figures:
+        numbers = dict.fromkeys(Figures.__dataclass_fields__, 0)
+        numbers |= {"max_rows": self.max_rows, "rows_running": len(self._running)}
+        numbers |= {"rows_waiting": len(self._inbox), "tokens_written": self._words}
+        return Figures(**numbers)
+
+
+def canary(name: str) -> str:
+    return f"canary-{name.replace('/', '-')}"
+
+
+def profile(name: str) -> dict[str, Any]:
+    """What a manifest keeps of the recipe of `name`, as far as serving reads it."""
+    brand, line = name.split("/")
+    voice = {
+        "schema": 1,
+        "name": brand,
+        "display_name": brand.title(),
+        "locale": "en-GB",
+        "lines": {line: "Things."},
+        "guide": f"Secret guide of {brand}.",
+        "banned_terms": ["miracle", "cedar"],
+        "competitors": [],
+    }
+    return {"base": {"id": "tiny"}, "brand": {"line": line}, "brand_profile": voice}
+
+
+def publish(root: Path, name: str, made: str = "one", alias: str = "prod", **changes: Any) -> Version:
+    """A version of `name` in the registry; another `made` is another version."""
+    brand, line = name.split("/")
+    folder = write_adapter(root.parent / "made" / brand / made)
+    told = manifest(AdapterName(brand, line), recipe={**profile(name), "made": made}, **changes)
+    return Registry(root).publish(AdapterName(brand, line), folder, told, alias)
+
+
+@dataclass
+class Running:
+    """A server that answers at `url`."""
+
+    url: str
+    server: Server
+    service: Service
+    engine: Any
+    thread: Thread
+
+    def client(self, key: str | None = None, **more: Any) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20, **more)
+
+
+def service_of(
+    root: Path, engine: WritingEngine, keys: Path | None = None, limits: Limits | None = None, **more: Any
+) -> Service:
+    ring = KeyRing(keys) if keys else None
+    return Service(engine, Models(Registry(root), engine), ring, limits, **more)
+
+
+@contextmanager
+def serving(
+    root: Path,
+    engine: Any = None,
+    keys: Path | None = None,
+    limits: Limits | None = None,
+    grace: float = 5,
+    **more: Any,
+) -> Iterator[Running]:
+    engine = engine or FakeEngine()
+    service = service_of(root, engine, keys, limits, **more)
+    config = uvicorn.Config(application(service), port=0, log_config=None, lifespan="on", access_log=False)
+    server = Server(config, service, grace)
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    until(lambda: server.started)
+    (host, port), *_ = listening(server)
+    try:
+        yield Running(f"http://{host}:{port}", server, service, engine, thread)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def until(holds: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait until something holds, in another thread or after a while."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.005)
+
+
+def chat(model: str = EMBER, text: str = "Write about soap.", **more: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}

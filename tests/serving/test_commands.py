@@ -1,0 +1,98 @@
+"""`serve` and `keys` on the command line, up to where a base would be loaded."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from making import ROOT
+from typer.testing import CliRunner
+
+from lora_marketing.cli.app import app
+from lora_marketing.errors import AdapterRefused, LoraMarketingError, RegistryError
+from lora_marketing.registry import AdapterName, Registry
+from lora_marketing.serving.keys import KeysError, read_keys
+from lora_marketing.serving.server import AddressTaken
+from lora_marketing.serving.start import offer
+from serving.conftest import World
+from serving.making import EMBER, FakeEngine, publish
+
+SPY = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+sys.argv = ["lora-marketing", *sys.argv[1:]]
+from lora_marketing.cli import main; main()
+"""
+
+
+def call(*arguments: str) -> Any:
+    done = CliRunner().invoke(app, arguments)
+    if isinstance(done.exception, LoraMarketingError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_keys(tmp_path: Path) -> None:
+    file = str(tmp_path / "keys.json")
+    made = call("keys", "add", "shop", "--brands", "ember, lumen", "--per-minute", "60", "--keys", file)
+    secret = made.stdout.strip()
+    assert secret.startswith("lm-")
+    assert "cannot be shown again" in made.stderr
+    (key,) = read_keys(Path(file))
+    assert (key.name, key.brands, key.per_minute) == ("shop", ["ember", "lumen"], 60)
+    listed = call("keys", "list", "--keys", file).stdout
+    assert all(word in listed for word in ("shop", "ember, lumen", "60", key.id))
+    assert secret not in listed
+    call("keys", "revoke", "shop", "--keys", file)
+    assert read_keys(Path(file)) == ()
+
+
+def test_serve_says_what_it_lacks(world: World, tmp_path: Path) -> None:
+    root, keys = str(world.root), str(world.keys)
+    with pytest.raises(KeysError, match="whole network"):
+        call("serve", "--adapters", root, "--no-keys", "--host", "0.0.0.0")
+    with pytest.raises(KeysError, match="keys add NAME"):
+        call("serve", "--adapters", root, "--keys", str(tmp_path / "none.json"))
+    with pytest.raises(RegistryError, match="no adapter to serve"):
+        call("serve", "--adapters", str(tmp_path / "none"), "--keys", keys)
+    with pytest.raises(RegistryError, match="no adapter ember/none"):
+        call("serve", "--adapters", root, "--keys", keys, "--only", "ember/none")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        with pytest.raises(AddressTaken, match="another --port"):
+            call("serve", "--adapters", root, "--keys", keys, "--port", port)
+
+
+def test_adapters_of_other_bases_are_left_out(world: World) -> None:
+    pin = FakeEngine().base.pin.model_copy(update={"fingerprint": "other", "id": "big"})
+    publish(world.root, "ember/other", base=pin)
+    registry = Registry(world.root)
+    found = offer(registry)
+    assert [str(version.name) for version in found.served] == [EMBER, "lumen/serum", "tidal/candle"]
+    assert list(found.left_out) == ["ember/other: needs the base big"]
+    only = [AdapterName("ember", "soap"), AdapterName("ember", "other")]
+    with pytest.raises(AdapterRefused, match="different bases"):
+        offer(registry, only)
+    assert [str(version.name) for version in offer(registry, only[1:]).served] == ["ember/other"]
+    assert offer(registry, only[:1], "/elsewhere").section.id == "/elsewhere"
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--help"], ["keys", "--help"], ["--help"]], ids=" ".join)
+def test_help_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SPY, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert {"torch", "fastapi", "uvicorn", "transformers"} & set(done.stderr.split()) == set()

@@ -1,0 +1,90 @@
+"""The real engine behind the server, on a tiny random base: the two fit together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from registry.making import manifest
+from writing.making import base_folder, save_adapters, section
+
+from lora_marketing.bases.load import load_base
+from lora_marketing.registry import AdapterName, Registry
+from lora_marketing.writing.engine import Engine
+from serving.making import BRIEF, EMBER, LUMEN, Running, chat, profile, serving
+
+SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+JSON = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("real")
+    base = load_base(section(base_folder("llama", folder / "base")))
+    registry = Registry(folder / "adapters")
+    made = save_adapters(base, folder / "made")
+    for name, kind in ((EMBER, "plain"), (LUMEN, "dora")):
+        (made[kind] / "README.md").write_text("# made\n")
+        told = manifest(AdapterName(*name.split("/")), recipe=profile(name), base=base.pin)
+        registry.publish(AdapterName(*name.split("/")), publishable(made[kind], folder / kind), told, "prod")
+    with serving(registry.root, Engine(base, max_rows=4)) as running:
+        yield running
+
+
+def publishable(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
+        shutil.copy(folder / name, target / name)
+    return target
+
+
+def post(real: Running, path: str, body: Any) -> httpx.Response:
+    with real.client() as client:
+        return client.post(path, json=body)
+
+
+def test_chat(real: Running) -> None:
+    body = chat(seed=5, n=3, max_tokens=12)
+    whole = post(real, "/v1/chat/completions", body).json()
+    texts = [choice["message"]["content"] for choice in whole["choices"]]
+    assert len(set(texts)) == 3
+    streamed = ["", "", ""]
+    for line in post(real, "/v1/chat/completions", {**body, "stream": True}).text.split("\n\n"):
+        if line.startswith("data: {"):
+            for choice in json.loads(line.removeprefix("data: "))["choices"]:
+                streamed[choice["index"]] += choice["delta"].get("content", "")
+    assert streamed == texts
+    other = post(real, "/v1/chat/completions", {**body, "model": LUMEN}).json()
+    assert [choice["message"]["content"] for choice in other["choices"]] != texts
+
+
+def test_json_follows_its_schema(real: Running) -> None:
+    answer = post(real, "/v1/chat/completions", chat(response_format=JSON, max_tokens=60)).json()
+    assert answer["choices"][0]["finish_reason"] == "stop"
+    assert isinstance(json.loads(answer["choices"][0]["message"]["content"])["ok"], bool)
+    wrong = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "nothing"}}}
+    told = post(real, "/v1/chat/completions", chat(response_format=wrong))
+    assert (told.status_code, told.json()["error"]["param"]) == (400, "response_format")
+
+
+def test_copy_keeps_to_its_channel(real: Running) -> None:
+    body = {"model": EMBER, "brief": BRIEF, "variants": 4, "max_tokens": 100, "seed": 2}
+    done = post(real, "/v1/copy", body).json()
+    for variant in done["variants"]:
+        assert not {found["rule"] for found in variant["findings"]} & {"channel_limit", "forbidden_term"}
+    assert post(real, "/v1/copy", body).json() == done
+
+
+def test_completions_and_figures(real: Running) -> None:
+    body = {"model": EMBER, "prompt": ["Dark roast", "Cocoa"], "max_tokens": 5, "temperature": 0}
+    answer = post(real, "/v1/completions", body).json()
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1]
+    with real.client() as client:
+        page = client.get("/metrics").text
+    assert "lora_marketing_adapters_resident 0.0" not in page
+    assert "lora_marketing_steps_total 0.0" not in page

@@ -1,0 +1,145 @@
+"""What a caller may ask for, what happens when time is over, and when nobody waits any more."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from lora_marketing.serving.keys import add_key
+from lora_marketing.serving.limits import Limits, RateLimits
+from serving.conftest import World
+from serving.making import EMBER, FakeEngine, Running, chat, serving, until
+
+ENDLESS = chat(text="Go on forever.", max_tokens=1500)
+
+
+@pytest.fixture
+def slow(world: World) -> Iterator[Running]:
+    """Two rows at once, three may wait, half a second for a request, small bodies."""
+    limits = Limits(queue=3, seconds=0.5, body_bytes=2000, body_seconds=0.3)
+    with serving(world.root, FakeEngine(pace=0.01, max_rows=2), limits=limits) as running:
+        yield running
+
+
+def test_tokens_fill_up_evenly() -> None:
+    now = [100.0]
+    rates = RateLimits(clock=lambda: now[0])
+    assert [rates.take("a", 2) for _ in range(3)] == [0, 0, 30]
+    assert rates.take("b", 2) == 0
+    assert rates.take("c", None) == 0
+    now[0] += 31
+    assert rates.take("a", 2) == 0
+    assert 28 < rates.take("a", 2) < 30
+    now[0] += 10_000
+    assert [rates.take("a", 2) > 0 for _ in range(3)] == [False, False, True]
+
+
+def test_too_many_requests(world: World) -> None:
+    secret = add_key(world.keys, "few", ["ember"], per_minute=2)
+    with serving(world.root, keys=world.keys) as running:
+        with running.client(secret) as client:
+            answers = [client.get("/v1/models") for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [200, 200, 429]
+            assert 25 <= int(answers[2].headers["retry-after"]) <= 31
+            assert client.get("/healthz").status_code == 200
+        with running.client(world.ours) as client:
+            assert client.get("/v1/models").status_code == 200
+
+
+def test_the_queue_has_an_end(slow: Running) -> None:
+    with slow.client() as client, ThreadPoolExecutor(5) as threads:
+        asking = [threads.submit(client.post, "/v1/chat/completions", json=ENDLESS) for _ in range(5)]
+        until(lambda: slow.service.worker.open_rows == 5)
+        answer = client.post("/v1/chat/completions", json=chat())
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert {one.result().status_code for one in asking} == {504}
+        assert client.post("/v1/chat/completions", json=chat(n=6)).json()["error"]["code"] == "too_many_rows"
+
+
+def test_time_is_over(slow: Running) -> None:
+    with slow.client() as client:
+        begun = time.monotonic()
+        for path in ("/v1/chat/completions", "/v1/completions"):
+            body = ENDLESS if "chat" in path else {"model": EMBER, "prompt": "forever", "max_tokens": 1500}
+            answer = client.post(path, json={**body, "n": 2})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (504, "timeout")
+        assert time.monotonic() - begun < 3
+        until(lambda: slow.engine.cancelled == 4)
+        with client.stream("POST", "/v1/chat/completions", json={**ENDLESS, "stream": True}) as stream:
+            lines = [line for line in stream.iter_lines() if line]
+        assert stream.status_code == 200
+        assert json.loads(lines[-1].removeprefix("data: "))["error"]["code"] == "timeout"
+        until(lambda: slow.engine.cancelled == 5)
+    assert slow.service.worker.open_rows == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_is_not_written_for(world: World, stream: bool) -> None:
+    engine = FakeEngine(pace=0.005)
+    with serving(world.root, engine) as running:
+        body = {**ENDLESS, "stream": stream, "n": 2}
+        with (
+            running.client() as client,
+            suppress(httpx.ReadTimeout),
+            client.stream("POST", "/v1/chat/completions", json=body, timeout=0.2) as answer,
+        ):
+            next(answer.iter_lines())
+        until(lambda: engine.cancelled == 2, seconds=1)
+        until(lambda: running.service.worker.open_rows == 0)
+        with running.client() as client:
+            page = client.get("/metrics").text
+        assert 'request_seconds_count{endpoint="/v1/chat/completions",status="499"} 1.0' in page
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_bodies_are_not_read(slow: Running, chunked: bool) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 100
+
+    with slow.client() as client:
+        content = pieces() if chunked else b"".join(pieces())
+        answer = client.post("/v1/chat/completions", content=content)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+        assert client.post("/v1/chat/completions", json=chat()).status_code == 200
+
+
+def test_slow_bodies_are_not_waited_for(slow: Running) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(0.6)
+        yield b"}"
+
+    with slow.client() as client:
+        assert client.post("/v1/chat/completions", content=pieces()).status_code == 408
+
+
+def test_a_text_takes_what_is_left_of_the_context(world: World) -> None:
+    engine = FakeEngine(context=60)
+    with serving(world.root, engine) as running, running.client() as client:
+        answer = client.post("/v1/chat/completions", json=chat(text="forever"))
+        assert answer.json()["usage"]["total_tokens"] == 60
+        answer = client.post("/v1/completions", json={"model": EMBER, "prompt": ""})
+        assert answer.json()["error"]["code"] == "empty_prompt"
+        answer = client.post("/v1/completions", json={"model": EMBER, "prompt": [10**9]})
+        assert answer.json()["error"]["param"] == "prompt"
+
+
+def test_figures(world: World) -> None:
+    with serving(world.root) as running, running.client() as client:
+        used = client.post("/v1/chat/completions", json=chat(n=2)).json()["usage"]
+        client.get("/no/such/path")
+        page = client.get("/metrics").text
+    assert f"lora_marketing_tokens_written_total {used['completion_tokens']}.0" in page
+    assert "lora_marketing_first_token_seconds_count 1.0" in page
+    assert 'request_seconds_count{endpoint="/v1/chat/completions",status="200"} 1.0' in page
+    assert 'request_seconds_count{endpoint="other",status="404"} 1.0' in page
+    for name in ("rows_waiting", "rows_running", "batch_fill", "prefix_hit_rate", "adapters_resident"):
+        assert f"lora_marketing_{name} 0.0" in page

@@ -1,0 +1,80 @@
+"""The schema at /openapi.json is true: whatever is sent, answers conform to it and nothing breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import checks
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from serving.conftest import World
+from serving.making import EMBER, LUMEN, Running
+
+EXAMPLES, THOROUGH_EXAMPLES = 60, 1500
+"""For each of the operations."""
+OPERATIONS = [
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/completions"),
+    ("POST", "/v1/copy"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+]
+CHECKS = [
+    checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_headers_conformance,
+    openapi_checks.response_schema_conformance,
+    openapi_checks.negative_data_rejection,
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
+def test_the_schema_is_true(asked: tuple[World, Running], operation: tuple[str, str]) -> None:
+    conform(asked, operation, EXAMPLES)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
+def test_the_schema_is_true_for_thousands(asked: tuple[World, Running], operation: tuple[str, str]) -> None:
+    conform(asked, operation, THOROUGH_EXAMPLES)
+
+
+def conform(asked: tuple[World, Running], operation: tuple[str, str], examples: int) -> None:
+    world, running = asked
+    schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
+    method, path = operation
+    modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+    found = schema[path][method]
+    cases = st.one_of([found.as_strategy(generation_mode=mode) for mode in modes])
+    models = st.sampled_from([EMBER, f"{EMBER}@prod", LUMEN, None])
+
+    @given(case=cases, model=models)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=examples == EXAMPLES,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any, model: str | None) -> None:
+        if model and isinstance(case.body, dict) and isinstance(case.body.get("model"), str):
+            case.body["model"] = model
+        case.call_and_validate(headers={"Authorization": f"Bearer {world.ours}"}, checks=CHECKS)
+
+    check()
+
+
+def test_every_operation_is_tried(asked: tuple[World, Running]) -> None:
+    paths = httpx.get(f"{asked[1].url}/openapi.json").json()["paths"]
+    found = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert found == {*OPERATIONS, ("GET", "/healthz")}
+    assert httpx.get(f"{asked[1].url}/docs").status_code == 404
