@@ -52,8 +52,14 @@ def require_same_base(version: Version, base: LoadedBase) -> None:
     )
 
 
+def stack_dtype(base: LoadedBase) -> torch.dtype:
+    """What adapters are computed in: on the CPU float32, whose small batched products take a fifth of
+    the time of those in bfloat16; the base's compute dtype elsewhere."""
+    return torch.float32 if base.device.type == "cpu" else base.compute_dtype
+
+
 def read_adapter(folder: Path, base: LoadedBase) -> Mapping[str, LayerLora]:
-    """Read an adapter's layers into host memory, by module name, in the base's compute dtype.
+    """Read an adapter's layers into host memory, by module name.
 
     Raises:
         AdapterRefused: the load gate found anything this base does not expect.
@@ -62,7 +68,7 @@ def read_adapter(folder: Path, base: LoadedBase) -> Mapping[str, LayerLora]:
     check_values(folder)
     tensors = load_file(folder / "adapter_model.safetensors", device="cpu")
     modules = dict(base.model.named_modules())
-    return {name: _layer(name, modules[name], tensors, spec, base.compute_dtype) for name in spec.modules}
+    return {name: _layer(name, modules[name], tensors, spec, stack_dtype(base)) for name in spec.modules}
 
 
 def _layer(

@@ -75,8 +75,8 @@ class Seating:
 class StackedLora(nn.Module):
     """A base linear layer and the low-rank updates of all adapters that have a slot.
 
-    `a` (slots, rank, in) and `b` (slots, out, rank) hold what was put into a slot, with zeros up to
-    the largest rank, which change nothing: a zero column of B times anything is zero. A slot that was
+    `a` (slots, rank, in) and `b` (slots, rank, out) hold what was put into a slot, with zeros up to
+    the largest rank, which change nothing: a zero row of B times anything is zero. A slot that was
     never filled is uninitialised memory, and never read.
     """
 
@@ -104,10 +104,10 @@ class StackedLora(nn.Module):
         assert self.b is not None
         rank = layer.a.shape[0] if layer else 0
         self.a[slot, rank:] = 0
-        self.b[slot, :, rank:] = 0
+        self.b[slot, rank:] = 0
         if layer is not None:
             self.a[slot, :rank] = layer.a
-            self.b[slot, :, :rank] = layer.b
+            self.b[slot, :rank] = layer.b.mT
         if self.magnitude is not None:
             self.magnitude[slot] = 1 if layer is None or layer.magnitude is None else layer.magnitude
 
@@ -118,13 +118,13 @@ class StackedLora(nn.Module):
         held = 0 if old_a is None else old_a.shape[1]
         if old_a is None or old_b is None or rank > held:
             self.a = layer.a.new_empty(self.slots, rank, self.linear.in_features)
-            self.b = layer.b.new_empty(self.slots, out, rank)
+            self.b = layer.b.new_empty(self.slots, rank, out)
             for slot in {BARE, *filled}:
                 self.a[slot] = 0
                 self.b[slot] = 0
                 if held and old_a is not None and old_b is not None:
                     self.a[slot, :held] = old_a[slot]
-                    self.b[slot, :, :held] = old_b[slot]
+                    self.b[slot, :held] = old_b[slot]
         if self.magnitude is None and layer.magnitude is not None:
             self.magnitude = layer.magnitude.new_ones(self.slots, out)
 
@@ -135,26 +135,29 @@ class StackedLora(nn.Module):
         if groups is None or self.a is None or self.b is None:
             return y
         a, b = self._weights(groups, self.a, self.b)
-        down = torch.bmm(groups.gather(x).to(a.dtype), a.mT)
-        update = groups.scatter(torch.bmm(down, b.mT), x.shape[1]).to(y.dtype)
+        down = torch.bmm(groups.gather(x).to(a.dtype), a)
+        if groups.members is None and self.magnitude is None:
+            grouped = y.reshape(len(b), -1, y.shape[-1]).to(b.dtype)
+            return torch.baddbmm(grouped, down, b).reshape(y.shape).to(y.dtype)
+        update = groups.scatter(torch.bmm(down, b), x.shape[1]).to(y.dtype)
         if self.magnitude is None:
             return y + update
         magnitude = self.magnitude[list(groups.slots)]
         return self._rescaled(y, update, groups.row_slots(magnitude, len(x)).to(y.dtype))
 
     def _weights(self, groups: Groups, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """A (groups, rank, in) and B (groups, out, rank): views of neighbouring slots, else a copy
+        """A (groups, in, rank) and B (groups, rank, out): views of neighbouring slots, else a copy
         that is kept until other slots are in use."""
         if self._chosen is None or self._chosen[0] is not groups:
             first, last = groups.slots[0], groups.slots[-1]
             rank = min(groups.rank, a.shape[1])
             if last - first == len(groups.slots) - 1:
-                chosen_a, chosen_b = a[first : last + 1, :rank], b[first : last + 1, :, :rank]
+                chosen_a, chosen_b = a[first : last + 1, :rank].mT, b[first : last + 1, :rank]
             elif self._chosen is not None and self._chosen[0].slots == groups.slots:
                 chosen_a, chosen_b = self._chosen[1:]
             else:
                 index = torch.tensor(groups.slots, device=a.device)
-                chosen_a, chosen_b = a[:, :rank][index], b[:, :, :rank][index]
+                chosen_a, chosen_b = a[:, :rank][index].mT, b[:, :rank][index]
             self._chosen = groups, chosen_a, chosen_b
         return self._chosen[1:]
 

@@ -92,12 +92,12 @@ def test_on_nf4_in_bfloat16_no_farther_from_the_truth_than_peft(tmp_path: Path) 
 
     model, seating = stacked(base, folders)
     stacks = [module for module in model.modules() if isinstance(module, StackedLora)]
-    assert {stack.a.dtype for stack in stacks if stack.a is not None} == {torch.bfloat16}
+    assert {stack.a.dtype for stack in stacks if stack.a is not None} == {torch.float32}
     seat(seating, range(4))
     mixed = logits(model, ids)
     for row in range(1, 4):
         ours, theirs = ((near[row] - truth[row]).norm() / truth[row].norm() for near in (mixed, peft))
-        assert ours < 1.2 * theirs
+        assert ours < 1.1 * theirs
         assert ours < 0.15
     assert torch.equal(mixed[0], bare[0])
 
