@@ -121,7 +121,7 @@ def _voices(recipes: list[LoadedRecipe], folder: Path, briefs: int) -> VoiceRepo
     copies: list[Copy] = []
     for loaded in recipes:
         asked = [row.brief() for row in prepare(loaded).validation[:briefs]]
-        written = desk.write(asked, 1, Sampling(), with_base=True, with_adapters=True)
+        written = desk.write(asked, 1, Sampling(), with_base=True, with_adapters=True, raw=True)
         copies += [copy for copy in written if copy.brand == loaded.brand.name]
     return score_voices(copies, recipes, seed=13)
 

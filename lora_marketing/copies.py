@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -28,6 +29,11 @@ class Copy(Frozen):
     stopped: bool
     tokens: int
     brief: Brief
+
+
+def prompt_sha256(prompt: Sequence[int]) -> str:
+    """The hash that provenance keeps of a prompt's tokens."""
+    return sha256(str(list(prompt)).encode()).hexdigest()
 
 
 def write_copies(path: Path, copies: Iterable[Copy]) -> None:

@@ -74,8 +74,12 @@ class Desk:
         *,
         with_base: bool,
         with_adapters: bool,
+        raw: bool = False,
     ) -> list[Copy]:
-        """Every brief in every voice, with the adapter, with the bare base, or both."""
+        """Every brief in every voice, with the adapter, with the bare base, or both.
+
+        `raw` texts are not held to the brand's terms and the channel's limit.
+        """
         voices = [voice for voice in self.voices if with_adapters and voice.adapter]
         if with_base:
             voices += list({(v.brand.name, v.line): Voice(v.brand, v.line) for v in self.voices}.values())
@@ -85,7 +89,7 @@ class Desk:
             for variant in range(variants)
             for voice in voices
         ]
-        return write_copy(self.writer, orders, sampling)
+        return write_copy(self.writer, orders, sampling, raw=raw)
 
 
 def _shared(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:

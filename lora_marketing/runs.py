@@ -277,7 +277,7 @@ def validation_copies_of_all(
             orders.setdefault(sampling, []).extend((place, Order(voice, brief)) for brief in briefs)
         found: list[list[Copy]] = [[] for _ in trained]
         for sampling, placed in orders.items():
-            copies = write_copy(writer, [order for _, order in placed], sampling)
+            copies = write_copy(writer, [order for _, order in placed], sampling, raw=True)
             for (place, _), copy in zip(placed, copies, strict=True):
                 found[place].append(copy)
     finally:

@@ -38,6 +38,9 @@ def generate(
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 120,
     base: Annotated[bool, typer.Option("--base", help="Write with the bare base, without adapters.")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="Base and adapters side by side.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Let the text break the brand's terms and the channel's limit.")
+    ] = False,
     base_id: Annotated[
         str | None, typer.Option(help="Where the base lies, if not where the recipe says.")
     ] = None,
@@ -67,6 +70,7 @@ def generate(
         Sampling(seed, temperature, top_p, max_new_tokens),
         with_base=base or compare or not adapter,
         with_adapters=not base or compare,
+        raw=raw,
     )
     if out:
         write_copies(out, copies)

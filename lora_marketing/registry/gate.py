@@ -7,14 +7,18 @@ gate expects, and each expected key must be there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lora_marketing.errors import AdapterRefused, Problem
 from lora_marketing.registry.files import CONFIG, WEIGHTS, open_regular
-from lora_marketing.registry.header import TensorInfo, quoted, read_header
+from lora_marketing.registry.header import TensorInfo, header_of, quoted, read_header
 from lora_marketing.registry.lora_config import config_problems, read_config, scaling_of, valid
 
 PREFIX = "base_model.model."
@@ -24,6 +28,9 @@ PART_MAGNITUDE = ".lora_magnitude_vector"
 
 EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
 """Word and exponent bits of each dtype: all set is NaN or infinity. numpy knows no bfloat16."""
+
+PIECE = 1 << 18
+"""Numbers that are looked at together: their bits stay in the processor's cache."""
 
 Shape = tuple[int, ...]
 Key = tuple[str, str]
@@ -44,6 +51,45 @@ class AdapterSpec:
     modules: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """An adapter that passed the gate: what it is, and the very bytes that were checked."""
+
+    spec: AdapterSpec
+    tensors: Mapping[str, TensorInfo]
+    raw: bytearray
+
+
+def read_adapter_file(
+    folder: Path, linear_shapes: Mapping[str, tuple[int, int]], digest: str | None = None
+) -> Accepted:
+    """Read an adapter once and check it whole: names, shapes, values and, if given, its SHA-256.
+
+    What is returned is what was checked, whatever happens to the file: a mapped file could change
+    afterwards, and one that is cut short would end the process.
+
+    Raises:
+        AdapterRefused: everything that `check_adapter` or `check_values` refuses, or another file than
+            the one that was published.
+    """
+    path = folder / WEIGHTS
+    with open_regular(path) as file:
+        raw = bytearray(os.fstat(file.fileno()).st_size)
+        del raw[file.readinto(raw) :]
+    if digest is not None and sha256(raw).hexdigest() != digest:
+        fix = "lora-marketing adapters verify; then publish it again"
+        raise AdapterRefused(Problem("is not the file that was published", str(path), fix=fix))
+    tensors: dict[str, TensorInfo] = {}
+
+    def header(where: Path) -> dict[str, TensorInfo]:
+        tensors.update(header_of(BytesIO(raw), len(raw), where))
+        return tensors
+
+    spec = _checked(folder, linear_shapes, header)
+    _require_finite(raw, tensors, path)
+    return Accepted(spec, tensors, raw)
+
+
 def check_adapter(folder: Path, linear_shapes: Mapping[str, tuple[int, int]]) -> AdapterSpec:
     """Check the configuration and the tensor names and shapes of an adapter; reads no values.
 
@@ -54,9 +100,17 @@ def check_adapter(folder: Path, linear_shapes: Mapping[str, tuple[int, int]]) ->
     Raises:
         AdapterRefused: everything that is wrong, at once.
     """
+    return _checked(folder, linear_shapes, read_header)
+
+
+def _checked(
+    folder: Path,
+    linear_shapes: Mapping[str, tuple[int, int]],
+    header: Callable[[Path], dict[str, TensorInfo]],
+) -> AdapterSpec:
     problems: list[Problem] = []
     config = _attempt(read_config, folder / CONFIG, problems)
-    tensors = _attempt(read_header, folder / WEIGHTS, problems)
+    tensors = _attempt(header, folder / WEIGHTS, problems)
     if config is not None:
         problems += config_problems(config, str(folder / CONFIG))
         problems += _target_problems(config, linear_shapes, str(folder / CONFIG))
@@ -79,10 +133,17 @@ def check_values(folder: Path) -> None:
     tensors = read_header(path)
     with open_regular(path) as file:
         raw = np.memmap(file, mode="r", dtype=np.uint8)
-    bad = [name for name, tensor in tensors.items() if _has_non_finite(raw, tensor)]
-    if bad:
-        fix = "train again with a lower learning rate"
-        raise AdapterRefused(Problem("holds NaN or infinity", str(path), _listed(bad), "finite numbers", fix))
+    _require_finite(raw, tensors, path)
+
+
+def _require_finite(raw: Any, tensors: Mapping[str, TensorInfo], path: Path) -> None:
+    """Look at neighbours of one dtype together: that is three times as fast, and nearly always enough."""
+    runs = [list(run) for _, run in groupby(tensors.values(), key=lambda tensor: tensor.dtype)]
+    if not any(_has_non_finite(raw, run[0].dtype, run[0].start, run[-1].end) for run in runs):
+        return
+    bad = [name for name, one in tensors.items() if _has_non_finite(raw, one.dtype, one.start, one.end)]
+    fix = "train again with a lower learning rate"
+    raise AdapterRefused(Problem("holds NaN or infinity", str(path), _listed(bad), "finite numbers", fix))
 
 
 def targeted(modules: Iterable[str], targets: Iterable[str]) -> dict[str, set[str]]:
@@ -189,7 +250,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(quoted(name) for name in names[:3]) + more
 
 
-def _has_non_finite(raw: Any, tensor: TensorInfo) -> bool:
-    word, exponent = EXPONENTS[tensor.dtype]
-    bits = raw[tensor.start : tensor.end].view(word)
-    return bool(((bits & exponent) == exponent).any())
+def _has_non_finite(raw: Any, dtype: str, start: int, end: int) -> bool:
+    import numpy as np
+
+    word, exponent = EXPONENTS[dtype]
+    bits = np.frombuffer(raw, np.uint8)[start:end].view(word)
+    pieces = (bits[at : at + PIECE] for at in range(0, len(bits), PIECE))
+    return any(bool(((piece & exponent) == exponent).any()) for piece in pieces)

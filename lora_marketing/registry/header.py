@@ -49,8 +49,12 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
             another dtype, or tensors that do not cover the file exactly once.
     """
     with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        raw = _raw_header(file, size, path)
+        return header_of(file, os.fstat(file.fileno()).st_size, path)
+
+
+def header_of(file: BinaryIO, size: int, path: Path) -> dict[str, TensorInfo]:
+    """`read_header` of an open file of `size` bytes, or of bytes in memory; `path` is for messages."""
+    raw = _raw_header(file, size, path)
     entries = _entries(raw, path)
     data_start = _LENGTH_BYTES + len(raw)
     tensors, problems = {}, []

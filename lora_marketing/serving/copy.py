@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from lora_marketing.brand import Brief
+from lora_marketing.copies import prompt_sha256
 from lora_marketing.documents import Frozen
 from lora_marketing.guards import Finding, findings
 from lora_marketing.serving.asked import TheCaller, TheRecord, TheService
 from lora_marketing.serving.errors import invalid, told
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.leaving import unless_left
-from lora_marketing.serving.orders import Order, Wish, order, prompt_sha256
-from lora_marketing.serving.rules import constraints_of_brief
+from lora_marketing.serving.orders import Order, Wish, order
 from lora_marketing.serving.schema import Asked, Positive, Seed, Usage
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.writing import usage, written
@@ -109,12 +109,13 @@ async def copy(
 
 def _order(service: Service, asked: CopyRequest, caller: Caller) -> Order:
     from lora_marketing.bases.render import render_prompt
+    from lora_marketing.writing.rules import rules_of
 
     model = service.models.resolve(asked.model, caller)
     base = service.engine.base
     try:
         prompt = render_prompt(messages(asked.brief, model.brand), base)
-        rules = constraints_of_brief(asked.brief, model.brand)
+        rules = rules_of(asked.brief, model.brand)
     except UnknownName as error:
         raise invalid(told(error), "brief") from error
     wish = Wish(asked.variants, asked.seed, asked.temperature, asked.top_p, asked.max_tokens)

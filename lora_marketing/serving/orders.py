@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from lora_marketing.copies import prompt_sha256
 from lora_marketing.serving.errors import invalid
 from lora_marketing.serving.models import Model
 from lora_marketing.serving.schema import Settings
@@ -89,11 +89,6 @@ def order(
             )
             requests.append(Request(prompt, model.key, sampling, constraints))
     return Order(model, seed, wish.variants, prompts, requests)
-
-
-def prompt_sha256(prompt: Sequence[int]) -> str:
-    """The hash that provenance keeps of a prompt."""
-    return sha256(str(list(prompt)).encode()).hexdigest()
 
 
 def _room(prompt: int, wish: Wish, default: int, context: int) -> int:

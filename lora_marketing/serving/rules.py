@@ -1,11 +1,9 @@
-"""What a request says about the text, as constraints that the engine keeps to. The one place for it."""
+"""What `response_format` says about a text, as a constraint that the engine keeps to."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lora_marketing.brand import Brand, Brief
-from lora_marketing.channels import load_limit
 from lora_marketing.serving.schema import JsonSchemaFormat, ResponseFormat, TextFormat
 
 if TYPE_CHECKING:
@@ -25,17 +23,3 @@ def constraints_of_format(wanted: ResponseFormat | None, base: LoadedBase) -> tu
 
     schema = wanted.json_schema.schema_ if isinstance(wanted, JsonSchemaFormat) else {"type": "object"}
     return (JsonGrammar(schema, base),)
-
-
-def constraints_of_brief(brief: Brief, brand: Brand) -> tuple[Constraint, ...]:
-    """What a brand's forbidden terms and a channel's limit ask of a copy.
-
-    Raises:
-        UnknownName: the brief's channel or field is not on the shelf.
-    """
-    from lora_marketing.writing.constraints.banned import BannedTerms
-    from lora_marketing.writing.constraints.budget import LengthBudget
-
-    limit = load_limit(brief.channel, brief.field)
-    banned: tuple[Constraint, ...] = (BannedTerms(brand),)
-    return banned if limit.max is None else (*banned, LengthBudget(limit.max, limit.unit, limit.min))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,26 +10,35 @@ from pathlib import Path
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused, Problem
-from lora_marketing.registry.gate import AdapterSpec, check_adapter, check_values
+from lora_marketing.registry.gate import (
+    PART_A,
+    PART_B,
+    PART_MAGNITUDE,
+    PREFIX,
+    Accepted,
+    read_adapter_file,
+)
 from lora_marketing.registry.version import Version
+
+DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class LayerLora:
-    """One layer's low-rank update: `y = magnitude * (W x + B A x)`.
+    """One layer's low-rank update: `y = magnitude * (W x + scaling * B A x)`.
 
-    `a` (rank, in) and `b` (out, rank), the scaling folded into `b`; `magnitude` (out,) is None
-    unless the adapter is DoRA (arXiv:2402.09353, equation 5: m / ||W + B A|| per output).
+    `a` (rank, in) and `b` (out, rank) as they were published; `magnitude` (out,) in float32 is None
+    unless the adapter is DoRA (arXiv:2402.09353, equation 5: m / ||W + scaling * B A|| per output).
     """
 
     a: Tensor
     b: Tensor
-    magnitude: Tensor | None
+    scaling: float = 1.0
+    magnitude: Tensor | None = None
 
 
 def require_same_base(version: Version, base: LoadedBase) -> None:
@@ -58,31 +68,39 @@ def stack_dtype(base: LoadedBase) -> torch.dtype:
     return torch.float32 if base.device.type == "cpu" else base.compute_dtype
 
 
-def read_adapter(folder: Path, base: LoadedBase) -> Mapping[str, LayerLora]:
+def read_adapter(folder: Path, base: LoadedBase, digest: str | None = None) -> Mapping[str, LayerLora]:
     """Read an adapter's layers into host memory, by module name.
 
+    Args:
+        folder: with PEFT's two files.
+        base: that it must fit.
+        digest: the SHA-256 that its weights must have, as the manifest tells it.
+
     Raises:
-        AdapterRefused: the load gate found anything this base does not expect.
+        AdapterRefused: the load gate found anything that this base or the manifest does not expect.
     """
-    spec = check_adapter(folder, base.linear_shapes)
-    check_values(folder)
-    tensors = load_file(folder / "adapter_model.safetensors", device="cpu")
-    modules = dict(base.model.named_modules())
-    return {name: _layer(name, modules[name], tensors, spec, stack_dtype(base)) for name in spec.modules}
+    accepted = read_adapter_file(folder, base.linear_shapes, digest)
+    return {name: _layer(name, accepted, base) for name in accepted.spec.modules}
 
 
-def _layer(
-    name: str, module: nn.Module, tensors: Mapping[str, Tensor], spec: AdapterSpec, dtype: torch.dtype
-) -> LayerLora:
-    a = tensors[f"base_model.model.{name}.lora_A.weight"].float()
-    b = tensors[f"base_model.model.{name}.lora_B.weight"].float() * spec.scaling
-    magnitude = None
-    if spec.use_dora:
-        wanted = tensors[f"base_model.model.{name}.lora_magnitude_vector"].float()
-        weight = dense_weight(module)
-        norm = (weight + b.to(weight.device) @ a.to(weight.device)).norm(dim=1)
-        magnitude = (wanted / norm.cpu()).to(dtype)
-    return LayerLora(a.to(dtype), b.to(dtype), magnitude)
+def _layer(name: str, accepted: Accepted, base: LoadedBase) -> LayerLora:
+    a, b = (_tensor(accepted, f"{PREFIX}{name}{part}") for part in (PART_A, PART_B))
+    scaling, magnitude = accepted.spec.scaling, None
+    if accepted.spec.use_dora:
+        wanted = _tensor(accepted, f"{PREFIX}{name}{PART_MAGNITUDE}").float()
+        weight = dense_weight(base.model.get_submodule(name))
+        update = b.float().to(weight.device) @ a.float().to(weight.device)
+        magnitude = wanted / (weight + scaling * update).norm(dim=1).cpu()
+    return LayerLora(a, b, scaling, magnitude)
+
+
+def _tensor(accepted: Accepted, name: str) -> Tensor:
+    """One tensor of the bytes that were checked, without a copy."""
+    info = accepted.tensors[name]
+    count = math.prod(info.shape)
+    return torch.frombuffer(accepted.raw, dtype=DTYPES[info.dtype], count=count, offset=info.start).reshape(
+        info.shape
+    )
 
 
 def dense_weight(module: nn.Module) -> Tensor:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused, LoraMarketingError
+from lora_marketing.registry.files import WEIGHTS
 from lora_marketing.registry.version import Version
-from lora_marketing.writing.adapters import require_same_base
+from lora_marketing.writing.adapters import require_same_base, stack_dtype
 from lora_marketing.writing.figures import Figures
 from lora_marketing.writing.memory import Feed, memory_for
 from lora_marketing.writing.prefixes import Identity, agreeing
@@ -101,7 +102,7 @@ class Engine:
         self.context = int(base.model.config.get_text_config().max_position_embeddings)
         model = base.with_modules_of_its_own().model
         self._seating = Seating()
-        stacks = install(model, list(base.linear_shapes), self._seating, adapter_slots + 1)
+        stacks = install(model, list(base.linear_shapes), self._seating, adapter_slots + 1, stack_dtype(base))
         self._slots = AdapterSlots(base, stacks, adapter_slots, host_bytes)
         self._memory = memory_for(model, base.tokenizer.pad_token_id, prefix_bytes)
         self._waiting: deque[Ticket] = deque()
@@ -118,17 +119,19 @@ class Engine:
             AdapterRefused: it was trained on another base.
         """
         require_same_base(version, self.base)
-        self._slots.register(version.digest, version.folder)
+        self._slots.register(version.digest, version.folder, version.manifest.files[WEIGHTS])
         return version.digest
 
-    def load(self, key: str, folder: Path) -> None:
+    def load(self, key: str, folder: Path, digest: str | None = None) -> None:
         """Read an adapter now, under `key`, in place of what `key` named before.
+
+        With `digest`, its weights must have this SHA-256.
 
         Raises:
             AdapterRefused: the load gate refuses it, or rows are being written with what it would
                 replace; nothing that was loaded changes.
         """
-        self._slots.load(key, folder)
+        self._slots.load(key, folder, digest)
         self._memory.prefixes.forget(key)
 
     def submit(self, request: Request, listen: Listener) -> Ticket:

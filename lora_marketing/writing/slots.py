@@ -34,7 +34,7 @@ class AdapterSlots:
     ) -> None:
         self._base = base
         self._stacks = stacks
-        self._folders: dict[str, Path] = {}
+        self._known: dict[str, tuple[Path, str | None]] = {}
         self._host = HostShelf(host_bytes)
         self._slots: OrderedDict[str, int] = OrderedDict()  # the longest unused first
         self._rows: dict[str, int] = {}
@@ -43,19 +43,19 @@ class AdapterSlots:
         self.loads = 0
         self.load_seconds = 0.0
 
-    def register(self, key: str, folder: Path) -> None:
-        """Know where an adapter's files are."""
-        self._folders[key] = folder
+    def register(self, key: str, folder: Path, digest: str | None = None) -> None:
+        """Know where an adapter's files are, and the SHA-256 that its weights must have."""
+        self._known[key] = folder, digest
 
-    def load(self, key: str, folder: Path) -> None:
+    def load(self, key: str, folder: Path, digest: str | None = None) -> None:
         """Read an adapter now, in place of what `key` named before.
 
         Raises:
             AdapterRefused: the load gate refuses it, or rows are being written with `key`.
         """
-        layers = read_adapter(folder, self._base)
+        layers = read_adapter(folder, self._base, digest)
         self.forget(key)
-        self._folders[key] = folder
+        self.register(key, folder, digest)
         self._host.keep(key, layers)
 
     @property
@@ -95,14 +95,15 @@ class AdapterSlots:
             self._rows[key] -= 1
 
     def _bring_in(self, key: str) -> bool:
-        if key not in self._folders:
+        if key not in self._known:
             raise AdapterRefused(Problem("adapter is not loaded", got=key))
         if not self._free:
             idle = next((name for name in self._slots if not self._rows.get(name)), None)
             if idle is None:
                 return False
         start = perf_counter()
-        layers = self._host.get(key) or read_adapter(self._folders[key], self._base)
+        folder, digest = self._known[key]
+        layers = self._host.get(key) or read_adapter(folder, self._base, digest)
         self._host.keep(key, layers)
         if not self._free:
             assert idle is not None

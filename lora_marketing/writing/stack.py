@@ -80,11 +80,12 @@ class StackedLora(nn.Module):
     never filled is uninitialised memory, and never read.
     """
 
-    def __init__(self, linear: nn.Linear, seating: Seating, slots: int) -> None:
+    def __init__(self, linear: nn.Linear, seating: Seating, slots: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.linear = linear
         self.seating = seating
         self.slots = slots
+        self.dtype = dtype
         self.a: Tensor | None = None
         self.b: Tensor | None = None
         self.magnitude: Tensor | None = None
@@ -108,17 +109,18 @@ class StackedLora(nn.Module):
         if layer is not None:
             self.a[slot, :rank] = layer.a
             self.b[slot, :rank] = layer.b.mT
+            self.b[slot, :rank] *= layer.scaling
         if self.magnitude is not None:
             self.magnitude[slot] = 1 if layer is None or layer.magnitude is None else layer.magnitude
 
     def _reserve(self, layer: LayerLora, filled: Sequence[int]) -> None:
         """Make room for the layer's rank and magnitude; slots that are filled keep what they hold."""
-        rank, out = layer.a.shape[0], self.linear.out_features
+        rank = layer.a.shape[0]
         old_a, old_b = self.a, self.b
         held = 0 if old_a is None else old_a.shape[1]
         if old_a is None or old_b is None or rank > held:
-            self.a = layer.a.new_empty(self.slots, rank, self.linear.in_features)
-            self.b = layer.b.new_empty(self.slots, rank, out)
+            self.a = self._empty(rank, self.linear.in_features)
+            self.b = self._empty(rank, self.linear.out_features)
             for slot in {BARE, *filled}:
                 self.a[slot] = 0
                 self.b[slot] = 0
@@ -126,7 +128,10 @@ class StackedLora(nn.Module):
                     self.a[slot, :held] = old_a[slot]
                     self.b[slot, :held] = old_b[slot]
         if self.magnitude is None and layer.magnitude is not None:
-            self.magnitude = layer.magnitude.new_ones(self.slots, out)
+            self.magnitude = self._empty(self.linear.out_features).fill_(1)
+
+    def _empty(self, *shape: int) -> Tensor:
+        return torch.empty(self.slots, *shape, dtype=self.dtype, device=self.linear.weight.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, in) to (rows, tokens, out), each row with its slot's adapter."""
@@ -172,12 +177,14 @@ class StackedLora(nn.Module):
         return y + update + (magnitude - 1) * (y - bias + update)
 
 
-def install(model: nn.Module, names: Sequence[str], seating: Seating, slots: int) -> dict[str, StackedLora]:
-    """Put a StackedLora in the place of every named linear layer."""
+def install(
+    model: nn.Module, names: Sequence[str], seating: Seating, slots: int, dtype: torch.dtype
+) -> dict[str, StackedLora]:
+    """Put a StackedLora of so many slots in the place of every named linear layer."""
     stacks = {}
     for name in names:
         linear = model.get_submodule(name)
         assert isinstance(linear, nn.Linear)
-        stacks[name] = StackedLora(linear, seating, slots)
+        stacks[name] = StackedLora(linear, seating, slots, dtype)
         model.set_submodule(name, stacks[name])
     return stacks

@@ -9,6 +9,7 @@ from threading import Lock
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused, Problem
+from lora_marketing.registry.files import WEIGHTS
 from lora_marketing.registry.version import Version
 from lora_marketing.writing.adapters import require_same_base
 from lora_marketing.writing.engine import Engine
@@ -45,17 +46,19 @@ class Writer:
             AdapterRefused: the version was trained on another base, or the load gate refuses it.
         """
         require_same_base(version, self.base)
-        self.load_folder(version.digest, version.folder)
+        self.load_folder(version.digest, version.folder, version.manifest.files[WEIGHTS])
         return version.digest
 
-    def load_folder(self, key: str, folder: Path) -> None:
+    def load_folder(self, key: str, folder: Path, digest: str | None = None) -> None:
         """Load an adapter folder under `key`, replacing what `key` named before.
+
+        With `digest`, its weights must have this SHA-256.
 
         Raises:
             AdapterRefused: the load gate refuses it; nothing that was loaded changes.
         """
         with self._lock:
-            self._engine.load(key, folder)
+            self._engine.load(key, folder, digest)
             self._loaded.add(key)
 
     def write(self, requests: Sequence[Request]) -> list[Written]:

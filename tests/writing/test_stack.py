@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lora_marketing.bases.load import LoadedBase, load_base
-from lora_marketing.writing.adapters import LayerLora, read_adapter
+from lora_marketing.writing.adapters import LayerLora, read_adapter, stack_dtype
 from lora_marketing.writing.stack import Groups, Seating, StackedLora, install
 
 from .making import base_folder, peft_model, prompts, save_adapters, section, state
@@ -32,7 +32,7 @@ def seat(seating: Seating, slots: Sequence[int], rank: int = 99) -> None:
 def stacked(base: LoadedBase, folders: dict[str, Path]) -> tuple[nn.Module, Seating]:
     """A model with every adapter in its slot: 1, 2, 3 in the order of `folders`."""
     seating, model = Seating(), base.with_modules_of_its_own().model
-    stacks = install(model, list(base.linear_shapes), seating, 4)
+    stacks = install(model, list(base.linear_shapes), seating, 4, stack_dtype(base))
     filled: list[int] = []
     for slot, folder in enumerate(folders.values(), start=1):
         adapter = read_adapter(folder, base)
@@ -105,14 +105,14 @@ def test_on_nf4_in_bfloat16_no_farther_from_the_truth_than_peft(tmp_path: Path) 
 def some_layer(rank: int, seed: int, magnitude: bool = False) -> LayerLora:
     random = torch.Generator().manual_seed(seed)
     a, b = torch.randn(rank, 8, generator=random), torch.randn(6, rank, generator=random)
-    return LayerLora(a, b, torch.rand(6, generator=random) + 0.5 if magnitude else None)
+    return LayerLora(a, b, 0.5, torch.rand(6, generator=random) + 0.5 if magnitude else None)
 
 
 def dense(linear: nn.Linear, layer: LayerLora | None, x: Tensor) -> Tensor:
     """y = m/||W + BA|| * (W + BA) x + bias, written out with dense matrices in float64."""
     weight = linear.weight.detach().double()
     if layer is not None:
-        weight = weight + layer.b.double() @ layer.a.double()
+        weight = weight + layer.scaling * layer.b.double() @ layer.a.double()
         if layer.magnitude is not None:
             weight = layer.magnitude.double()[:, None] * weight
     bias = 0 if linear.bias is None else linear.bias.detach().double()
@@ -125,7 +125,7 @@ def test_every_row_is_the_formula_whatever_was_put_into_the_slots(data: st.DataO
     """Slots are filled and filled again, ranks grow and shrink; the memory a slot begins with is NaN."""
     torch.manual_seed(4)
     linear, seating = nn.Linear(8, 6, bias=bias), Seating()
-    stack = StackedLora(linear, seating, slots=5)
+    stack = StackedLora(linear, seating, 5, torch.float32)
     held: dict[int, LayerLora | None] = {}
     for step in range(data.draw(st.integers(1, 8))):
         slot = data.draw(st.integers(1, 4))
