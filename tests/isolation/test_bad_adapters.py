@@ -1,8 +1,7 @@
-"""No brand writes in another brand's voice, and a bad adapter never reaches the base."""
+"""A bad adapter never reaches the base, and what it would replace stays."""
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from writing.making import KINDS, Kind, prompts, save_adapter, state
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused
@@ -20,55 +19,8 @@ from lora_marketing.writing.request import Request
 from lora_marketing.writing.sampling import Sampling
 from lora_marketing.writing.writer import Writer
 
-from .making import ALL, KINDS, Kind, decoder_targets, prompts, save_adapter, state
-
 Tensors = dict[str, Tensor]
 VOICES = (*KINDS, None)
-
-
-def phrase_adapter(base: LoadedBase, starts: list[list[int]], phrase: list[int], folder: Path) -> Path:
-    """Overfit to say `phrase`, and nothing else, after prompts of six tokens."""
-    torch.manual_seed(0)
-    config = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=8, target_modules=decoder_targets(base, ALL))
-    model = get_peft_model(copy.deepcopy(base.model), config)
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for step in range(120):
-        rows = torch.tensor([start + phrase for start in (*starts, *prompts(base, [6] * 6, seed=step))])
-        labels = rows.clone()
-        labels[:, :6] = -100
-        loss = model(input_ids=rows, labels=labels).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.save_pretrained(folder, save_embedding_layers=False)
-    return folder
-
-
-def test_a_catch_phrase_leaks_into_no_other_row(
-    writer: Writer, llama: LoadedBase, folders: dict[str, Path], tmp_path: Path
-) -> None:
-    phrase = prompts(llama, [6], seed=99)[0]
-    starts = prompts(llama, [6, 6, 9, 4], seed=1000)
-    others = [
-        Request(start, voice, Sampling(5, temperature, 1.0, 12))
-        for start in starts
-        for voice in VOICES
-        for temperature in (0.0, 1.0)
-    ]
-    before = writer.write(others)
-    writer.close()
-
-    saved = phrase_adapter(llama, starts[:2], phrase, tmp_path / "loud")
-    writer.load_folder("loud", saved)
-    for name, folder in folders.items():
-        writer.load_folder(name, folder)
-    loud = [Request(start, "loud", Sampling(5, 0, 1, 6)) for start in starts[:2]]
-    mixed = [request for pair in zip(others, loud * 16, strict=True) for request in pair]
-    written = writer.write(mixed)
-    assert [list(row.tokens) for row in written[1::2]] == [phrase] * len(others)
-    assert written[0::2] == before
-    for row in written[0::2]:
-        assert not any(list(row.tokens[at : at + 3]) == phrase[:3] for at in range(10))
 
 
 def nan(tensors: Tensors) -> None:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from writing.making import base_folder, save_adapters, section
+
+from lora_marketing.bases.load import LoadedBase, load_base
+from lora_marketing.writing.writer import Writer
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> LoadedBase:
+    return load_base(section(base_folder("llama", tmp_path_factory.mktemp("llama"))))
+
+
+@pytest.fixture(scope="session")
+def folders(llama: LoadedBase, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Adapters of the llama base: plain, rslora, dora."""
+    return save_adapters(llama, tmp_path_factory.mktemp("adapters"))
+
+
+@pytest.fixture
+def writer(llama: LoadedBase, folders: dict[str, Path]) -> Iterator[Writer]:
+    """All of them loaded side by side."""
+    writer = Writer(llama)
+    for name, folder in folders.items():
+        writer.load_folder(name, folder)
+    yield writer
+    writer.close()
