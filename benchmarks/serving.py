@@ -44,6 +44,7 @@ class Seen:
     whole: list[float] = field(default_factory=list)
     tokens: int = 0
     crossed: list[str] = field(default_factory=list)
+    own_words: int = 0
     memory: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -161,6 +162,7 @@ async def _ask(
         seen.statuses[status] += 1
         seen.whole.append(time.monotonic() - begun)
         crossed = [name for name, word in canaries.items() if name != model and word in text]
+        seen.own_words += canaries.get(model, "\0") in text
         seen.crossed += [f"{model} wrote the word of {name}" for name in crossed]
         if status != "200":
             await asyncio.sleep(0.2)
@@ -206,6 +208,7 @@ def _report(
         "first_token_seconds": {"p50": _share(seen.first, 0.5), "p95": _share(seen.first, 0.95)},
         "request_seconds": {"p50": _share(seen.whole, 0.5), "p95": _share(seen.whole, 0.95)},
         "tokens_per_second": round(seen.tokens / seconds, 1),
+        "answers_with_their_own_word": seen.own_words,
         "crossed": seen.crossed,
         "prefix_hit_rate": float(figures["lora_marketing_prefix_hit_rate"]),
         "adapter_loads": float(figures["lora_marketing_adapter_loads_total"]),
