@@ -33,7 +33,7 @@ Listener = Callable[[Progress], None]
 
 WORTH_WAITING = 16
 """A row that shares so many tokens with one that is being let in waits until these are computed."""
-PROMPT_TOKENS = 4096
+PROMPT_TOKENS = 2048
 """Prompts computed in one forward have so many new tokens together, or it is a single one."""
 
 
@@ -154,8 +154,11 @@ class Engine:
         """
         busy = bool(self._waiting or self._running)
         self._end_cancelled()
+        others = bool(self._running)
         while joined := self._let_in():
             self._compute_prompts(joined)
+            if others:  # they wait for one batch of prompts at most
+                break
         if self._running:
             self._steps += 1
             self._advance(0, self._logits(0, [one.next_feed() for one in self._running]))

@@ -99,39 +99,41 @@ class StackedLora(nn.Module):
         self._chosen = None
         if layer is None and self.a is None:
             return
-        if layer is not None:
-            self._reserve(layer, filled)
-        assert self.a is not None
-        assert self.b is not None
-        rank = layer.a.shape[0] if layer else 0
+        rank = 0 if layer is None else len(layer.a)
+        self.a = self._with_room(self.a, slot, rank, self.linear.in_features, filled)
+        self.b = self._with_room(self.b, slot, rank, self.linear.out_features, filled)
         self.a[slot, rank:] = 0
         self.b[slot, rank:] = 0
         if layer is not None:
             self.a[slot, :rank] = layer.a
             self.b[slot, :rank] = layer.b.mT
             self.b[slot, :rank] *= layer.scaling
+            if self.magnitude is None and layer.magnitude is not None:
+                self.magnitude = self._empty(self.slots, self.linear.out_features).fill_(1)
         if self.magnitude is not None:
             self.magnitude[slot] = 1 if layer is None or layer.magnitude is None else layer.magnitude
 
-    def _reserve(self, layer: LayerLora, filled: Sequence[int]) -> None:
-        """Make room for the layer's rank and magnitude; slots that are filled keep what they hold."""
-        rank = layer.a.shape[0]
-        old_a, old_b = self.a, self.b
-        held = 0 if old_a is None else old_a.shape[1]
-        if old_a is None or old_b is None or rank > held:
-            self.a = self._empty(rank, self.linear.in_features)
-            self.b = self._empty(rank, self.linear.out_features)
-            for slot in {BARE, *filled}:
-                self.a[slot] = 0
-                self.b[slot] = 0
-                if held and old_a is not None and old_b is not None:
-                    self.a[slot, :held] = old_a[slot]
-                    self.b[slot, :held] = old_b[slot]
-        if self.magnitude is None and layer.magnitude is not None:
-            self.magnitude = self._empty(self.linear.out_features).fill_(1)
+    def _with_room(
+        self, old: Tensor | None, slot: int, rank: int, width: int, filled: Sequence[int]
+    ) -> Tensor:
+        """A stack that reaches `slot` and `rank`, with what the `filled` slots of the old one hold."""
+        slots, held = (0, 0) if old is None else old.shape[:2]
+        if old is not None and slot < slots and rank <= held:
+            return old
+        new = self._empty(max(slots, self._slots_for(max(slot, *filled, BARE))), max(rank, held), width)
+        for kept in {BARE, *filled}:
+            new[kept] = 0
+            if old is not None and kept < slots:
+                new[kept, :held] = old[kept]
+        return new
+
+    def _slots_for(self, slot: int) -> int:
+        # memory that was never touched costs nothing on a CPU; a GPU's is taken as it is needed
+        on_cpu = self.linear.weight.device.type == "cpu"
+        return self.slots if on_cpu else min(self.slots, 1 << slot.bit_length())
 
     def _empty(self, *shape: int) -> Tensor:
-        return torch.empty(self.slots, *shape, dtype=self.dtype, device=self.linear.weight.device)
+        return torch.empty(shape, dtype=self.dtype, device=self.linear.weight.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, in) to (rows, tokens, out), each row with its slot's adapter."""

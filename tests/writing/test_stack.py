@@ -119,13 +119,22 @@ def dense(linear: nn.Linear, layer: LayerLora | None, x: Tensor) -> Tensor:
     return x.double() @ weight.mT + bias
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.data(), bias=st.booleans())
-def test_every_row_is_the_formula_whatever_was_put_into_the_slots(data: st.DataObject, bias: bool) -> None:
+class Growing(StackedLora):
+    """Takes memory as it needs it, as on a GPU."""
+
+    def _slots_for(self, slot: int) -> int:
+        return min(self.slots, 1 << slot.bit_length())
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), bias=st.booleans(), kind=st.sampled_from([StackedLora, Growing]))
+def test_every_row_is_the_formula_whatever_was_put_into_the_slots(
+    data: st.DataObject, bias: bool, kind: type[StackedLora]
+) -> None:
     """Slots are filled and filled again, ranks grow and shrink; the memory a slot begins with is NaN."""
     torch.manual_seed(4)
     linear, seating = nn.Linear(8, 6, bias=bias), Seating()
-    stack = StackedLora(linear, seating, 5, torch.float32)
+    stack = kind(linear, seating, 5, torch.float32)
     held: dict[int, LayerLora | None] = {}
     for step in range(data.draw(st.integers(1, 8))):
         slot = data.draw(st.integers(1, 4))
