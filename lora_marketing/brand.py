@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from unicodedata import combining, normalize
 
 from pydantic import Field, StringConstraints, field_validator
 
+from lora_marketing.claims import Claim, Claims, Market
 from lora_marketing.documents import Frozen, read_document, validated
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -20,7 +21,13 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class Brand(Frozen):
-    """A client's voice and policy. One object for prompts, data checks, evaluation and guards."""
+    """A client's voice and policy. One object for prompts, data checks, evaluation and guards.
+
+    `markets` say whose law holds, `claims` what may be claimed there (in a profile also the name of a
+    claims file beside it), `links` the domains that a text may point to, `severities` how grave
+    findings of a rule are for this brand, `gated_aliases` which aliases only a version that passes the
+    gate may get.
+    """
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
     name: Slug
@@ -32,6 +39,11 @@ class Brand(Frozen):
     required_terms: list[Text] = []
     banned_terms: list[Text] = []
     competitors: list[Text] = []
+    markets: list[Market] = []
+    claims: list[Claim] = []
+    links: list[Text] = []
+    severities: dict[str, Literal["off", "fix", "review", "block"]] = {}
+    gated_aliases: list[Slug] = []
 
     @property
     def language(self) -> str:
@@ -186,10 +198,16 @@ class Example(Brief):
 
 
 def load_brand(path: Path) -> Brand:
-    """Read a brand profile.
+    """Read a brand profile, and the claims file that it names.
 
     Raises:
         DocumentError, RecipeError: with every problem and its line.
     """
     document = read_document(path)
-    return validated(Brand, document.value, document.places)
+    named = document.value.get("claims")
+    if not isinstance(named, str):
+        return validated(Brand, document.value, document.places)
+    claims = read_document(path.parent / named)
+    permitted = validated(Claims, claims.value, claims.places).claims
+    brand = validated(Brand, {**document.value, "claims": []}, document.places)
+    return brand.model_copy(update={"claims": permitted})

@@ -24,6 +24,7 @@ ORDER = (
     ("folders",),
     ("shelf",),
     ("documents",),
+    ("claims",),
     ("brand", "channels", "copies"),
     ("guards",),
     ("recipe",),

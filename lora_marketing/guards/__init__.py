@@ -1,64 +1,106 @@
-"""Guards: rules over a written text. What they find is told with the text; nothing is changed here."""
+"""Guards: rules over a written text. One file per guard; its findings are told with the text.
+
+A guard never changes a text. What may be done with one follows from the gravest finding: `pass`,
+`fix` (write the field again), `review` (a person decides) or `block` (not to be published).
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Literal, Protocol, cast
 
 from lora_marketing.brand import Brand, Brief
-from lora_marketing.channels import load_limit
-from lora_marketing.channels.counting import count
 from lora_marketing.documents import Frozen
+from lora_marketing.shelf import module, names
+
+Severity = Literal["fix", "review", "block"]
+Verdict = Literal["pass", "fix", "review", "block"]
+GRAVITY: tuple[Verdict, ...] = ("pass", "fix", "review", "block")
 
 
 class Finding(Frozen):
-    """One thing that a person should look at. `span` is (start, end) in characters, if it has a place."""
+    """One thing that speaks against a text.
+
+    `rule` is the guard's name, or `guard.rule`; `span` (start, end) are characters of the text, if it
+    has a place; `suggestion` what to write instead of the span, or what to do.
+    """
 
     rule: str
-    severity: Literal["error", "warning"]
+    severity: Severity
     message: str
     span: tuple[int, int] | None = None
+    suggestion: str | None = None
 
 
-def findings(text: str, brief: Brief, brand: Brand, *, stopped: bool = True) -> list[Finding]:
-    """Everything that speaks against publishing `text` as it is.
+@dataclass(frozen=True)
+class Case:
+    """What a text was to be, and what it is held against.
 
     Args:
-        text: what was written for `brief`.
-        brief: names the channel and field whose limit holds.
-        brand: whose forbidden terms hold.
+        brief: what was asked for, and for which channel and field.
+        brand: for whom; its policy holds.
         stopped: whether the model ended the text by itself.
+        today: claims expire.
+    """
+
+    brief: Brief
+    brand: Brand
+    stopped: bool = True
+    today: date = field(default_factory=date.today)
+
+
+class Guard(Protocol):
+    """What a guard file offers."""
+
+    def find(self, text: str, case: Case) -> Iterator[Finding]:
+        """Everything that this guard has against `text`."""
+
+
+@cache
+def guard_names() -> tuple[str, ...]:
+    """All guards on the shelf."""
+    return names(__name__, ".py")
+
+
+@cache
+def load_guard(name: str) -> Guard:
+    """Import one guard.
+
+    Raises:
+        UnknownName: no such guard.
+    """
+    return cast(Guard, module(__name__, name))
+
+
+def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list[Finding]:
+    """Everything that speaks against publishing `text`, as grave as the brand takes it.
+
+    Args:
+        text: what was written.
+        case: what it was to be.
+        guards: names of guards to ask; all of the shelf if None.
 
     Raises:
         UnknownName: the brief's channel or field is not on the shelf.
     """
-    return [*_forbidden(text, brand), *_too_long(text, brief), *_unfinished(stopped)]
+    asked = guard_names() if guards is None else guards
+    found = (finding for name in asked for finding in load_guard(name).find(text, case))
+    return list(_as_taken(found, case.brand))
 
 
-def _forbidden(text: str, brand: Brand) -> Iterator[Finding]:
-    for term in brand.forbidden_in(text):
-        found = re.search(re.escape(term), text, re.IGNORECASE)
-        kind = "a banned term" if term in brand.banned_terms else "the name of a competitor"
-        yield Finding(
-            rule="forbidden_term",
-            severity="error",
-            message=f'"{term}" is {kind}',
-            span=found.span() if found else None,
-        )
+def verdict(found: Iterable[Finding]) -> Verdict:
+    """What may be done with a text of which this was found."""
+    return max((finding.severity for finding in found), key=GRAVITY.index, default="pass")
 
 
-def _too_long(text: str, brief: Brief) -> Iterator[Finding]:
-    limit = load_limit(brief.channel, brief.field)
-    if limit.max is None:
-        return
-    length = count(text, limit.unit)
-    if length > limit.max:
-        message = f"{length} of {limit.max} {limit.unit}: too long for {brief.channel} {brief.field}"
-        yield Finding(rule="channel_limit", severity="error", message=message)
-
-
-def _unfinished(stopped: bool) -> Iterator[Finding]:
-    if not stopped:
-        message = "the model did not end this text by itself: its last sentence may be cut"
-        yield Finding(rule="unfinished", severity="warning", message=message)
+def _as_taken(found: Iterable[Finding], brand: Brand) -> Iterator[Finding]:
+    """A brand's own severity of a rule, or of the whole guard, holds instead of the guard's."""
+    for finding in found:
+        own = brand.severities.get(finding.rule) or brand.severities.get(finding.rule.split(".")[0])
+        if own is None:
+            yield finding
+        elif own != "off":
+            yield finding.model_copy(update={"severity": own})

@@ -10,7 +10,7 @@ from pydantic import Field
 from lora_marketing.brand import Brief
 from lora_marketing.copies import prompt_sha256
 from lora_marketing.documents import Frozen
-from lora_marketing.guards import Finding, findings
+from lora_marketing.guards import Case, Finding, Verdict, findings, verdict
 from lora_marketing.serving.asked import TheCaller, TheRecord, TheService
 from lora_marketing.serving.errors import invalid, told
 from lora_marketing.serving.keys import Caller
@@ -58,6 +58,7 @@ class Variant(Frozen):
     """One text, what is to be said against it, and where it comes from."""
 
     text: str
+    verdict: Verdict
     findings: list[Finding]
     finish: Finish
     provenance: Provenance
@@ -96,8 +97,12 @@ async def copy(
             stopped=row.stopped,
             tokens=len(row.tokens),
         )
-        found = findings(text, asked.brief, model.brand, stopped=row.stopped)
-        variants.append(Variant(text=text, findings=found, finish=row.finish, provenance=provenance))
+        found = findings(text, Case(asked.brief, model.brand, row.stopped))
+        variants.append(
+            Variant(
+                text=text, verdict=verdict(found), findings=found, finish=row.finish, provenance=provenance
+            )
+        )
     return CopyAnswer(
         model=asked.model,
         seed=wanted.seed,

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.brand import Brand, Brief
-from lora_marketing.guards import findings
 from lora_marketing.writing.sampling import row_seed
 from serving.conftest import World
 from serving.making import BRIEF, EMBER, Running, canary
@@ -67,26 +65,3 @@ def test_mistakes_are_named(
     told = answer.json()["error"]
     assert (answer.status_code, told["param"]) == (400, param)
     assert words in told["message"]
-
-
-def test_findings() -> None:
-    brand = Brand.model_validate(
-        {
-            "schema": 1,
-            "name": "ember",
-            "display_name": "Ember",
-            "locale": "en-GB",
-            "lines": {"soap": "Bars."},
-            "guide": "Be brief.",
-            "banned_terms": ["miracle"],
-            "competitors": ["Fjordsuds"],
-        }
-    )
-    brief = Brief(product="Bar", channel="sms", field="text")
-    assert findings("A plain bar.", brief, brand) == []
-    banned, competitor = findings("A Miracle, fjordsuds.", brief, brand)
-    assert (banned.rule, banned.span, banned.severity) == ("forbidden_term", (2, 9), "error")
-    assert "competitor" in competitor.message
-    long, unfinished = findings("€" * 81, brief, brand, stopped=False)
-    assert (long.rule, unfinished.severity) == ("channel_limit", "warning")
-    assert "162 of 160 gsm7" in long.message

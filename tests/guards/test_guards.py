@@ -1,0 +1,52 @@
+"""The shelf of guards: who is asked, how grave it is taken, and what follows."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from lora_marketing.brand import Brand, Brief
+from lora_marketing.guards import GRAVITY, Case, Finding, findings, guard_names, load_guard, verdict
+from lora_marketing.shelf import UnknownName
+
+from .making import case
+
+
+def rules(text: str, **brand: Any) -> list[tuple[str, str]]:
+    found = findings(text, case(**brand), ["terms", "length"])
+    return [(one.rule, one.severity) for one in found]
+
+
+def test_every_file_of_the_shelf_is_a_guard() -> None:
+    assert {"terms", "length", "unfinished"} <= set(guard_names())
+    for name in guard_names():
+        assert all(finding.rule.split(".")[0] == name for finding in load_guard(name).find("x", case()))
+
+
+def test_findings_are_as_grave_as_the_brand_takes_them() -> None:
+    text = "A Miracle, fjordsuds."
+    assert rules(text) == [("terms.banned", "block"), ("terms.competitor", "block")]
+    assert rules(text, severities={"terms": "review"}) == [
+        ("terms.banned", "review"),
+        ("terms.competitor", "review"),
+    ]
+    own = {"terms.banned": "off", "terms": "fix"}
+    assert rules(text, severities=own) == [("terms.competitor", "fix")]
+
+
+@pytest.mark.parametrize("gravest", range(len(GRAVITY)))
+def test_the_gravest_finding_decides(gravest: int) -> None:
+    found = [Finding(rule="a", severity=one, message="b") for one in GRAVITY[1 : gravest + 1]]
+    assert verdict(found) == verdict(reversed(found)) == GRAVITY[gravest]
+
+
+def test_a_guard_that_is_not_there() -> None:
+    with pytest.raises(UnknownName, match="terms"):
+        findings("x", case(), ["term"])
+
+
+def test_a_case_is_of_today() -> None:
+    brand = Brand.model_validate(case().brand.model_dump(by_alias=True))
+    assert Case(Brief(product="Bar", channel="sms", field="text"), brand).today == date.today()
