@@ -8,8 +8,9 @@ gate expects, and each expected key must be there.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
 from itertools import groupby
@@ -57,7 +58,7 @@ class Accepted:
 
     spec: AdapterSpec
     tensors: Mapping[str, TensorInfo]
-    raw: bytearray
+    raw: memoryview
 
 
 def read_adapter_file(
@@ -73,21 +74,32 @@ def read_adapter_file(
             the one that was published.
     """
     path = folder / WEIGHTS
-    with open_regular(path) as file:
-        raw = bytearray(os.fstat(file.fileno()).st_size)
-        del raw[file.readinto(raw) :]
+    raw = _read(path)
     if digest is not None and sha256(raw).hexdigest() != digest:
         fix = "lora-marketing adapters verify; then publish it again"
         raise AdapterRefused(Problem("is not the file that was published", str(path), fix=fix))
     tensors: dict[str, TensorInfo] = {}
 
     def header(where: Path) -> dict[str, TensorInfo]:
-        tensors.update(header_of(BytesIO(raw), len(raw), where))
+        tensors.update(header_of(BytesIO(raw[: _header_end(raw)]), len(raw), where))
         return tensors
 
     spec = _checked(folder, linear_shapes, header)
     _require_finite(raw, tensors, path)
     return Accepted(spec, tensors, raw)
+
+
+def _read(path: Path) -> memoryview:
+    """The bytes of a file, in memory that the system may give in large pages."""
+    import numpy as np
+
+    with open_regular(path) as file:
+        raw = memoryview(np.empty(os.fstat(file.fileno()).st_size, np.uint8))
+        return raw[: file.readinto(raw)]
+
+
+def _header_end(raw: memoryview) -> int:
+    return 8 + int.from_bytes(raw[:8], "little")
 
 
 def check_adapter(folder: Path, linear_shapes: Mapping[str, tuple[int, int]]) -> AdapterSpec:
@@ -111,14 +123,18 @@ def _checked(
     problems: list[Problem] = []
     config = _attempt(read_config, folder / CONFIG, problems)
     tensors = _attempt(header, folder / WEIGHTS, problems)
+    selected: dict[str, set[str]] = {}
     if config is not None:
+        targets = valid(config, "target_modules")
+        selected = targeted(linear_shapes, targets or [])
         problems += config_problems(config, str(folder / CONFIG))
-        problems += _target_problems(config, linear_shapes, str(folder / CONFIG))
+        problems += _target_problems(targets or [], selected, str(folder / CONFIG))
         if tensors is not None:
-            problems += _tensor_problems(config, tensors, linear_shapes, str(folder / WEIGHTS))
+            wanted = None if targets is None else set(selected)
+            problems += _tensor_problems(config, tensors, linear_shapes, wanted, str(folder / WEIGHTS))
     if problems or config is None:
         raise AdapterRefused(problems)
-    return _spec(config, linear_shapes)
+    return _spec(config, selected)
 
 
 def check_values(folder: Path) -> None:
@@ -153,12 +169,13 @@ def targeted(modules: Iterable[str], targets: Iterable[str]) -> dict[str, set[st
     {'layers.0.q_proj': {'q_proj'}}
     """
     wanted = set(targets)
-    return {module: found for module in modules if (found := wanted.intersection(_suffixes(module)))}
+    return {module: found for module in modules if (found := wanted & _suffixes(module))}
 
 
-def _suffixes(module: str) -> Iterator[str]:
+@lru_cache(maxsize=1 << 14)
+def _suffixes(module: str) -> frozenset[str]:
     parts = module.split(".")
-    return (".".join(parts[start:]) for start in range(len(parts)))
+    return frozenset(".".join(parts[start:]) for start in range(len(parts)))
 
 
 def _attempt(read: Callable[[Path], T], path: Path, problems: list[Problem]) -> T | None:
@@ -169,7 +186,7 @@ def _attempt(read: Callable[[Path], T], path: Path, problems: list[Problem]) -> 
         return None
 
 
-def _spec(config: Mapping[str, Any], linear_shapes: Mapping[str, tuple[int, int]]) -> AdapterSpec:
+def _spec(config: Mapping[str, Any], selected: Iterable[str]) -> AdapterSpec:
     scaling = scaling_of(config)
     assert scaling is not None, "config_problems lets no other configuration through"
     return AdapterSpec(
@@ -179,15 +196,12 @@ def _spec(config: Mapping[str, Any], linear_shapes: Mapping[str, tuple[int, int]
         use_rslora=config.get("use_rslora", False),
         use_dora=config.get("use_dora", False),
         target_modules=tuple(sorted(config["target_modules"])),
-        modules=tuple(sorted(targeted(linear_shapes, config["target_modules"]))),
+        modules=tuple(sorted(selected)),
     )
 
 
-def _target_problems(
-    config: Mapping[str, Any], linear_shapes: Mapping[str, tuple[int, int]], where: str
-) -> list[Problem]:
-    targets = valid(config, "target_modules") or []
-    used = set[str]().union(*targeted(linear_shapes, targets).values())
+def _target_problems(targets: Iterable[str], selected: Mapping[str, set[str]], where: str) -> list[Problem]:
+    used = set[str]().union(*selected.values())
     return _fault("targets that name no linear module of this base", sorted(set(targets) - used), where)
 
 
@@ -195,13 +209,13 @@ def _tensor_problems(
     config: Mapping[str, Any],
     tensors: Mapping[str, TensorInfo],
     linear_shapes: Mapping[str, tuple[int, int]],
+    selected: set[str] | None,
     where: str,
 ) -> list[Problem]:
     parts = (PART_A, PART_B, PART_MAGNITUDE) if valid(config, "use_dora") else (PART_A, PART_B)
     found = {name: key for name in tensors if (key := _key_of(name, parts)) and key[0] in linear_shapes}
     present = {module for module, _ in found.values()}
-    targets = valid(config, "target_modules")
-    wanted = present if targets is None else set(targeted(linear_shapes, targets))
+    wanted = present if selected is None else selected
     carrying = wanted & present
     missing = {(module, part) for module in carrying for part in parts} - set(found.values())
     foreign = [name for name in tensors if name not in found]

@@ -126,7 +126,9 @@ def _tensor(entry: Any, data_start: int) -> TensorInfo:
 def _integers(value: Any, least: int) -> bool:
     # `type` and not `isinstance`: true and false are integers to Python.
     # The upper bound keeps hostile products small.
-    return isinstance(value, list) and all(type(item) is int and least <= item < 1 << 53 for item in value)
+    if not isinstance(value, list) or any(type(item) is not int for item in value):
+        return False
+    return not value or (least <= min(value) and max(value) < 1 << 53)
 
 
 def _check_coverage(tensors: dict[str, TensorInfo], data_start: int, size: int, path: Path) -> None:

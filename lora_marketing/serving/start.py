@@ -79,13 +79,20 @@ def _versions(registry: Registry, only: Sequence[AdapterName]) -> tuple[list[Ver
     return versions, damaged
 
 
-def engine(section: BaseSection, max_rows: int) -> WritingEngine:
-    """Load the base and put an engine on it. Seconds to minutes.
+def engine(found: Offer, max_rows: int) -> WritingEngine:
+    """Load the base, put an engine on it, and bring in what is served. Seconds to minutes.
+
+    An adapter that the load gate refuses stays out; whoever asks for it is told.
 
     Raises:
         BaseModelError: the base cannot be loaded.
+        AdapterRefused: an adapter was trained on other weights of the same name.
     """
     from lora_marketing.bases.load import load_base
     from lora_marketing.writing.engine import Engine
 
-    return Engine(load_base(section), max_rows=max_rows)
+    writer = Engine(load_base(found.section), max_rows=max_rows)
+    for version in found.served:
+        writer.register(version)
+    writer.prepare()
+    return writer

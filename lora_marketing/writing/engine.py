@@ -26,6 +26,7 @@ from lora_marketing.writing.memory import Feed, memory_for
 from lora_marketing.writing.prefixes import Identity, agreeing
 from lora_marketing.writing.request import Finish, Progress, Request, Written
 from lora_marketing.writing.row import Row
+from lora_marketing.writing.slot_memory import SlotMemory
 from lora_marketing.writing.slots import AdapterSlots
 from lora_marketing.writing.stack import Groups, Seating, install
 
@@ -102,8 +103,9 @@ class Engine:
         self.context = int(base.model.config.get_text_config().max_position_embeddings)
         model = base.with_modules_of_its_own().model
         self._seating = Seating()
-        stacks = install(model, list(base.linear_shapes), self._seating, adapter_slots + 1, stack_dtype(base))
-        self._slots = AdapterSlots(base, stacks, adapter_slots, host_bytes)
+        stacks = install(model, list(base.linear_shapes), self._seating)
+        memory = SlotMemory(stacks, adapter_slots + 1, stack_dtype(base))
+        self._slots = AdapterSlots(base, memory, adapter_slots, host_bytes)
         self._memory = memory_for(model, base.tokenizer.pad_token_id, prefix_bytes)
         self._waiting: deque[Ticket] = deque()
         self._running: list[_Running] = []
@@ -133,6 +135,12 @@ class Engine:
         """
         self._slots.load(key, folder, digest)
         self._memory.prefixes.forget(key)
+
+    @torch.inference_mode()
+    def prepare(self) -> None:
+        """Bring in the adapters that are known, as far as there are slots: so no first request waits
+        for them, and the memory of all slots is taken before there are requests."""
+        self._slots.prepare()
 
     def submit(self, request: Request, listen: Listener) -> Ticket:
         """Let a row wait for its turn. `listen` hears of its progress from the stepping thread."""

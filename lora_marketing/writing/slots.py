@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
 from lora_marketing.bases.load import LoadedBase
 from lora_marketing.errors import AdapterRefused, Problem
 from lora_marketing.writing.adapters import LayerLora, read_adapter
-from lora_marketing.writing.stack import BARE, StackedLora
+from lora_marketing.writing.slot_memory import SlotMemory
+from lora_marketing.writing.stack import BARE
 
 Layers = Mapping[str, LayerLora]
 
@@ -24,16 +26,14 @@ class AdapterSlots:
 
     Args:
         base: whose shapes an adapter must have; its tensors come to the base's device.
-        stacks: the layers to fill, by module name.
+        memory: what the slots are filled in.
         count: slots besides the bare base's.
         host_bytes: how much memory adapters without a slot may take before they are read again.
     """
 
-    def __init__(
-        self, base: LoadedBase, stacks: Mapping[str, StackedLora], count: int, host_bytes: int
-    ) -> None:
+    def __init__(self, base: LoadedBase, memory: SlotMemory, count: int, host_bytes: int) -> None:
         self._base = base
-        self._stacks = stacks
+        self._memory = memory
         self._known: dict[str, tuple[Path, str | None]] = {}
         self._host = HostShelf(host_bytes)
         self._slots: OrderedDict[str, int] = OrderedDict()  # the longest unused first
@@ -57,6 +57,15 @@ class AdapterSlots:
         self.forget(key)
         self.register(key, folder, digest)
         self._host.keep(key, layers)
+
+    def prepare(self) -> None:
+        """Bring in adapters that are known as long as slots are free. One that is refused stays out."""
+        for key in self._known:
+            if not self._free:
+                return
+            with suppress(AdapterRefused):  # whoever asks for it will be told
+                self.hold(key)
+                self.let_go(key)
 
     @property
     def resident(self) -> tuple[str, ...]:
@@ -109,8 +118,7 @@ class AdapterSlots:
             assert idle is not None
             self._release(idle)
         slot = self._free.pop()
-        for name, stack in self._stacks.items():
-            stack.fill(slot, layers.get(name), list(self._slots.values()))
+        self._memory.fill(slot, layers, list(self._slots.values()))
         self.ranks[slot] = max(layer.a.shape[0] for layer in layers.values())
         self._slots[key] = slot
         self.loads += 1

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lora_marketing.writing.adapters import LayerLora
-
 BARE = 0
 """The slot of the bare base: zeros in every layer."""
 
@@ -75,65 +73,23 @@ class Seating:
 class StackedLora(nn.Module):
     """A base linear layer and the low-rank updates of all adapters that have a slot.
 
-    `a` (slots, rank, in) and `b` (slots, rank, out) hold what was put into a slot, with zeros up to
-    the largest rank, which change nothing: a zero row of B times anything is zero. A slot that was
-    never filled is uninitialised memory, and never read.
+    `a` (slots, rank, in), `b` (slots, out, rank) and `magnitude` (slots, out) are views that a
+    SlotMemory gives and fills; None as long as no adapter sits on this layer, or none is DoRA.
     """
 
-    def __init__(self, linear: nn.Linear, seating: Seating, slots: int, dtype: torch.dtype) -> None:
+    def __init__(self, linear: nn.Linear, seating: Seating) -> None:
         super().__init__()
         self.linear = linear
         self.seating = seating
-        self.slots = slots
-        self.dtype = dtype
         self.a: Tensor | None = None
         self.b: Tensor | None = None
         self.magnitude: Tensor | None = None
         self._chosen: tuple[Groups, Tensor, Tensor] | None = None
 
-    def fill(self, slot: int, layer: LayerLora | None, filled: Sequence[int]) -> None:
-        """Put one adapter's layer into a slot; None leaves it as the bare base.
-
-        `filled` are the other slots in use, which grow along when this adapter has a larger rank.
-        """
-        self._chosen = None
-        if layer is None and self.a is None:
-            return
-        rank = 0 if layer is None else len(layer.a)
-        self.a = self._with_room(self.a, slot, rank, self.linear.in_features, filled)
-        self.b = self._with_room(self.b, slot, rank, self.linear.out_features, filled)
-        self.a[slot, rank:] = 0
-        self.b[slot, rank:] = 0
-        if layer is not None:
-            self.a[slot, :rank] = layer.a
-            self.b[slot, :rank] = layer.b.mT
-            self.b[slot, :rank] *= layer.scaling
-            if self.magnitude is None and layer.magnitude is not None:
-                self.magnitude = self._empty(self.slots, self.linear.out_features).fill_(1)
-        if self.magnitude is not None:
-            self.magnitude[slot] = 1 if layer is None or layer.magnitude is None else layer.magnitude
-
-    def _with_room(
-        self, old: Tensor | None, slot: int, rank: int, width: int, filled: Sequence[int]
-    ) -> Tensor:
-        """A stack that reaches `slot` and `rank`, with what the `filled` slots of the old one hold."""
-        slots, held = (0, 0) if old is None else old.shape[:2]
-        if old is not None and slot < slots and rank <= held:
-            return old
-        new = self._empty(max(slots, self._slots_for(max(slot, *filled, BARE))), max(rank, held), width)
-        for kept in {BARE, *filled}:
-            new[kept] = 0
-            if old is not None and kept < slots:
-                new[kept, :held] = old[kept]
-        return new
-
-    def _slots_for(self, slot: int) -> int:
-        # memory that was never touched costs nothing on a CPU; a GPU's is taken as it is needed
-        on_cpu = self.linear.weight.device.type == "cpu"
-        return self.slots if on_cpu else min(self.slots, 1 << slot.bit_length())
-
-    def _empty(self, *shape: int) -> Tensor:
-        return torch.empty(shape, dtype=self.dtype, device=self.linear.weight.device)
+    def changed(self) -> None:
+        """Slots were filled: what was copied from them no longer holds."""
+        if self._chosen is not None:
+            self._chosen = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, in) to (rows, tokens, out), each row with its slot's adapter."""
@@ -159,12 +115,12 @@ class StackedLora(nn.Module):
             first, last = groups.slots[0], groups.slots[-1]
             rank = min(groups.rank, a.shape[1])
             if last - first == len(groups.slots) - 1:
-                chosen_a, chosen_b = a[first : last + 1, :rank].mT, b[first : last + 1, :rank]
+                chosen_a, chosen_b = a[first : last + 1, :rank].mT, b[first : last + 1, :, :rank].mT
             elif self._chosen is not None and self._chosen[0].slots == groups.slots:
                 chosen_a, chosen_b = self._chosen[1:]
             else:
                 index = torch.tensor(groups.slots, device=a.device)
-                chosen_a, chosen_b = a[:, :rank][index].mT, b[:, :rank][index]
+                chosen_a, chosen_b = a[:, :rank][index].mT, b[..., :rank][index].mT
             self._chosen = groups, chosen_a, chosen_b
         return self._chosen[1:]
 
@@ -179,14 +135,12 @@ class StackedLora(nn.Module):
         return y + update + (magnitude - 1) * (y - bias + update)
 
 
-def install(
-    model: nn.Module, names: Sequence[str], seating: Seating, slots: int, dtype: torch.dtype
-) -> dict[str, StackedLora]:
-    """Put a StackedLora of so many slots in the place of every named linear layer."""
+def install(model: nn.Module, names: Sequence[str], seating: Seating) -> dict[str, StackedLora]:
+    """Put a StackedLora in the place of every named linear layer."""
     stacks = {}
     for name in names:
         linear = model.get_submodule(name)
         assert isinstance(linear, nn.Linear)
-        stacks[name] = StackedLora(linear, seating, slots, dtype)
+        stacks[name] = StackedLora(linear, seating)
         model.set_submodule(name, stacks[name])
     return stacks
