@@ -94,7 +94,7 @@ def _read(path: Path) -> memoryview:
     import numpy as np
 
     with open_regular(path) as file:
-        raw = memoryview(np.empty(os.fstat(file.fileno()).st_size, np.uint8))
+        raw = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
         return raw[: file.readinto(raw)]
 
 
