@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from registry.making import manifest
 from writing.making import base_folder, save_adapters, section
 
 from lora_marketing.bases.load import load_base
-from lora_marketing.registry import AdapterName, Registry
+from lora_marketing.registry import AdapterName, AdapterRef, Registry
 from lora_marketing.writing.engine import Engine
 from serving.making import BRIEF, EMBER, LUMEN, Running, chat, profile, serving
 
@@ -24,16 +26,25 @@ JSON = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEM
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("real")
+    with house(tmp_path_factory.mktemp("real")) as (_, running):
+        yield running
+
+
+@contextmanager
+def house(folder: Path) -> Iterator[tuple[Registry, Running]]:
+    """Two brands and a second version of the first, as `next`, served by a real engine."""
     base = load_base(section(base_folder("llama", folder / "base")))
     registry = Registry(folder / "adapters")
     made = save_adapters(base, folder / "made")
-    for name, kind in ((EMBER, "plain"), (LUMEN, "dora")):
+    for name, kind, alias in ((EMBER, "plain", "prod"), (LUMEN, "dora", "prod"), (EMBER, "dora", "next")):
         (made[kind] / "README.md").write_text("# made\n")
-        told = manifest(AdapterName(*name.split("/")), recipe=profile(name), base=base.pin)
-        registry.publish(AdapterName(*name.split("/")), publishable(made[kind], folder / kind), told, "prod")
+        named = AdapterName(*name.split("/"))
+        told = manifest(named, recipe=profile(name), base=base.pin)
+        registry.publish(
+            named, publishable(made[kind], folder / f"{kind}-{alias}-{named.brand}"), told, alias
+        )
     with serving(registry.root, Engine(base, max_rows=4)) as running:
-        yield running
+        yield registry, running
 
 
 def publishable(folder: Path, target: Path) -> Path:
@@ -92,3 +103,36 @@ def test_completions_and_figures(real: Running) -> None:
         page = client.get("/metrics").text
     assert "lora_marketing_adapters_resident 0.0" not in page
     assert "lora_marketing_steps_total 0.0" not in page
+
+
+def test_moved_and_removed_while_it_is_written_with(tmp_path: Path) -> None:
+    """Requests that run go on with what they began with; the removed adapter's later ones are told."""
+    ember, lumen = AdapterName(*EMBER.split("/")), AdapterName(*LUMEN.split("/"))
+    body = {"brief": BRIEF, "variants": 2, "max_tokens": 8}
+    with house(tmp_path) as (registry, real), real.client() as client:
+
+        def ask(number: int) -> tuple[str, int, str]:
+            model = (EMBER, LUMEN)[number % 2]
+            answer = client.post("/v1/copy", json={**body, "model": model, "seed": number})
+            told = answer.json()
+            good = answer.status_code == 200
+            said = told["variants"][0]["provenance"]["digest"] if good else told["error"]["code"]
+            return model, answer.status_code, said
+
+        before = {model: ask(number)[2] for number, model in enumerate((EMBER, LUMEN))}
+        moved = registry.resolve(AdapterRef(ember, "next"))
+        with ThreadPoolExecutor(8) as threads:
+            asking = [threads.submit(ask, number) for number in range(60)]
+            asking[6].result()
+            registry.promote(AdapterRef(ember, "next"), "prod")
+            folder = registry.resolve(AdapterRef(lumen)).folder
+            folder.rename(tmp_path / "gone")
+            found = [one.result() for one in asking]
+        after = [ask(0), ask(1)]
+    embers = [(status, said) for model, status, said in found if model == EMBER]
+    assert set(embers) == {(200, before[EMBER]), (200, moved.digest)}
+    assert after[0] == (EMBER, 200, moved.digest)
+    lumens = {(status, said) for model, status, said in found if model == LUMEN}
+    gone = after[1][1:]
+    assert gone in {(404, "model_not_found"), (503, "model_unavailable")}
+    assert lumens == {(200, before[LUMEN]), gone}
