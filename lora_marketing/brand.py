@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
-from unicodedata import combining, normalize
+from unicodedata import combining
 
 from pydantic import Field, StringConstraints, field_validator
 
 from lora_marketing.claims import Claim, Claims, Market
 from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.spelling import folded, folded_term, joins, places, unfolded, within_word
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -56,8 +53,8 @@ class Brand(Frozen):
         Latin terms match whole words only (`cure` is not in `secure`); Chinese has no word
         breaks, so Chinese terms match anywhere and Latin terms match between Chinese letters.
         """
-        folded = _folded(text)
-        return [term for term in self.forbidden_terms if any(_places(_folded_term(term), folded))]
+        said = folded(text)
+        return [term for term in self.forbidden_terms if any(places(folded_term(term), said))]
 
     @property
     def forbidden_terms(self) -> tuple[str, ...]:
@@ -70,100 +67,31 @@ class Brand(Frozen):
         Unless the text has `ended`, a term at its very end whose last word may still become another
         one (`cure`, `cured`) does not count.
         """
-        folded = _folded(text)
+        said = folded(text)
         found = [
             place.start
-            for term in map(_folded_term, self.forbidden_terms)
-            for place in _places(term, folded)
-            if ended or place.end < len(folded) or not _joins(folded[-1])
+            for term in map(folded_term, self.forbidden_terms)
+            for place in places(term, said)
+            if ended or place.end < len(said) or not joins(said[-1])
         ]
-        return _unfolded(text, min(found)) if found else None
+        return unfolded(text, min(found)) if found else None
 
     def harmless(self, text: str) -> int:
         """How many first letters of `text` are in no forbidden term, whatever comes after the text.
 
         Holds for a text in which nothing forbidden is found yet.
         """
-        folded = _folded(text)
-        whole = len(folded)
-        while whole and combining(folded[whole - 1]):  # further accents would be sorted in between
+        said = folded(text)
+        whole = len(said)
+        while whole and combining(said[whole - 1]):  # further accents would be sorted in between
             whole -= 1
         begun = [
             whole - size
-            for term in map(_folded_term, self.forbidden_terms)
+            for term in map(folded_term, self.forbidden_terms)
             for size in range(1, min(len(term), whole) + 1)
-            if folded.endswith(term[:size], 0, whole) and not _within_word(folded, whole - size)
+            if said.endswith(term[:size], 0, whole) and not within_word(said, whole - size)
         ]
-        return _unfolded(text, min(begun)) if begun else len(text)
-
-
-@dataclass(frozen=True)
-class _Place:
-    start: int
-    end: int
-
-
-_UNBROKEN = (
-    ("\u1100", "\u11ff"),
-    ("\u2e80", "\u9fff"),
-    ("\uac00", "\ud7af"),
-    ("\uf900", "\ufaff"),
-    ("\U00020000", "\U0003ffff"),
-)
-"""Scripts without breaks around words: Chinese, kana and Hangul, whose particles cling to the noun."""
-_PLAIN_SIGNS = str.maketrans("\u2010\u2011\u2018\u2019", "--''")
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-"""Unicode's Default_Ignorable_Code_Point: soft hyphens, zero-width spaces and joiners, and the like."""
-
-
-def _folded(text: str) -> str:
-    """One spelling for what reads the same: case, full width, accents, hyphens, apostrophes, spaces.
-
-    Decomposed, so that more text never changes how the text before it is spelled.
-    """
-    if not text.isascii():
-        text = normalize("NFKD", _UNSEEN.sub("", text)).translate(_PLAIN_SIGNS)
-    return re.sub(r"\s+", " ", normalize("NFKD", text.casefold()))
-
-
-@lru_cache(maxsize=1024)
-def _folded_term(term: str) -> str:
-    return _folded(term).strip()
-
-
-def _unfolded(text: str, place: int) -> int:
-    """Where in `text` stands what stands at `place` when it is folded."""
-    return bisect_right(range(1, len(text) + 1), place, key=lambda size: len(_folded(text[:size])))
-
-
-def _places(term: str, folded: str) -> Iterator[_Place]:
-    """Where `term` stands in `folded` as whole words."""
-    start = folded.find(term)
-    while start >= 0:
-        end = start + len(term)
-        if not _within_word(folded, start) and not _within_word(folded, end):
-            yield _Place(start, end)
-        start = folded.find(term, start + 1)
-
-
-def _within_word(text: str, position: int) -> bool:
-    """True if the letters on both sides of `position` belong to one word, or are one letter."""
-    if not 0 < position < len(text):
-        return False
-    return _clings(text[position]) or (_joins(text[position - 1]) and _joins(text[position]))
-
-
-def _clings(letter: str) -> bool:
-    """An accent, a voicing mark, or a vowel or final consonant of a Hangul syllable."""
-    return combining(letter) > 0 or "\u1160" <= letter <= "\u11ff"
-
-
-def _joins(letter: str) -> bool:
-    word = letter.isalnum() or letter == "_" or combining(letter) > 0
-    return word and not any(low <= letter <= high for low, high in _UNBROKEN)
+        return unfolded(text, min(begun)) if begun else len(text)
 
 
 class Brief(Frozen):

@@ -33,11 +33,13 @@ class Limit(Frozen):
     note: str = ""
 
     def characters(self, language: str) -> int | None:
-        """About how many characters of `language` fit: Chinese ones count double in some units."""
+        """About how many characters of `language` fit: Chinese ones count two or three in some units."""
         if self.max is None or language != "zh":
             return self.max
         if self.unit == "gsm7":
             return 70  # one character outside GSM 03.38 makes the whole message UCS-2
+        if self.unit == "byte":
+            return self.max // 3  # in UTF-8
         return self.max // 2 if self.unit in ("byte_gbk", "width2", "gads_width", "x_weight") else self.max
 
 

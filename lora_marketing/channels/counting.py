@@ -81,6 +81,26 @@ def gsm_septets(text: str) -> int:
     return len(text) + sum(map(text.count, letters & GSM_EXTENSION))
 
 
+def sms_segments(text: str) -> int:
+    """How many messages an SMS is sent and paid as.
+
+    One holds 160 septets or 70 UTF-16 units; parts of a longer one lose 7 septets or 3 units to the
+    header that joins them (3GPP TS 23.040, 9.2.3.24). An escaped character or a surrogate pair is
+    not torn, so a part may end one short.
+    """
+    septets = set(text) <= GSM_BASIC | GSM_EXTENSION
+    whole, part = (160, 153) if septets else (70, 67)
+    sizes = [1 + (letter in GSM_EXTENSION) if septets else utf16_units(letter) for letter in text]
+    if sum(sizes) <= whole:
+        return int(bool(text))
+    segments, room = 1, part
+    for size in sizes:
+        if size > room:
+            segments, room = segments + 1, part
+        room -= size
+    return segments
+
+
 _ACCENTED = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 _IN_PATH = rf"[\w!*';:=+,.$%#\[\]\-–~@|&/{_ACCENTED}\u0400-\u04ff]"
 _LABEL = f"[a-z0-9{_ACCENTED}](?:[a-z0-9{_ACCENTED}-]*[a-z0-9{_ACCENTED}])?"

@@ -7,18 +7,22 @@ A guard never changes a text. What may be done with one follows from the gravest
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from typing import Literal, Protocol, cast
 
 from lora_marketing.brand import Brand, Brief
+from lora_marketing.channels.structure import AD, ad_fields, pieces
 from lora_marketing.documents import Frozen
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.shelf import module, names
 
 Severity = Literal["fix", "review", "block"]
 Verdict = Literal["pass", "fix", "review", "block"]
 GRAVITY: tuple[Verdict, ...] = ("pass", "fix", "review", "block")
+OF_THE_WHOLE = frozenset({"structure", "length", "unfinished"})
+"""Guards that look at a whole ad as it is; others see its pieces one by one."""
 
 
 class Finding(Frozen):
@@ -44,12 +48,16 @@ class Case:
         brand: for whom; its policy holds.
         stopped: whether the model ended the text by itself.
         today: claims expire.
+        known: what the adapter was trained on, as hashes; None where nobody knows.
+        others: names of the house's other brands and of their products.
     """
 
     brief: Brief
     brand: Brand
     stopped: bool = True
     today: date = field(default_factory=date.today)
+    known: KnownTexts | None = None
+    others: tuple[str, ...] = ()
 
 
 class Guard(Protocol):
@@ -87,8 +95,21 @@ def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list
         UnknownName: the brief's channel or field is not on the shelf.
     """
     asked = guard_names() if guards is None else guards
-    found = (finding for name in asked for finding in load_guard(name).find(text, case))
-    return list(_as_taken(found, case.brand))
+    return list(_as_taken((one for name in asked for one in _found(name, text, case)), case.brand))
+
+
+def _found(name: str, text: str, case: Case) -> Iterator[Finding]:
+    """What one guard finds. It looks at each piece of a whole ad, and spans are places in the ad."""
+    find = load_guard(name).find
+    if case.brief.field != AD or name in OF_THE_WHOLE:
+        yield from find(text, case)
+        return
+    fields = ad_fields(case.brief.channel)
+    for piece in pieces(text, case.brief):
+        if piece.field in fields:
+            brief = case.brief.model_copy(update={"field": piece.field})
+            for one in find(piece.text, replace(case, brief=brief, stopped=True)):
+                yield one.model_copy(update={"span": piece.span(one.span)})
 
 
 def verdict(found: Iterable[Finding]) -> Verdict:

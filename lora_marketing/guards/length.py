@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lora_marketing.channels import load_limit
+from lora_marketing.channels import load_channel, load_limit
 from lora_marketing.channels.counting import count
+from lora_marketing.channels.structure import AD, Piece, pieces
 from lora_marketing.guards import Case, Finding
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A text that is longer or shorter than its field allows."""
-    limit = load_limit(case.brief.channel, case.brief.field)
-    length = count(text, limit.unit)
-    where = f"{case.brief.channel} {case.brief.field}"
+    """A text, or a piece of an ad, that is longer or shorter than its field allows."""
+    fields = load_channel(case.brief.channel).fields
+    for piece in pieces(text, case.brief):
+        if case.brief.field != AD or piece.field in fields:
+            yield from _of_piece(piece, case.brief.channel)
+
+
+def _of_piece(piece: Piece, channel: str) -> Iterator[Finding]:
+    limit = load_limit(channel, piece.field)
+    length, where = count(piece.text, limit.unit), f"{channel} {piece.field}"
     if limit.max is not None and length > limit.max:
         message = f"{length} of {limit.max} {limit.unit}: too long for {where}"
-        yield Finding(rule="length.long", severity="fix", message=message)
+        yield Finding(rule="length.long", severity="fix", message=message, span=piece.span())
     if length < limit.min:
         message = f"{length} {limit.unit}: {where} asks for {limit.min}"
-        yield Finding(rule="length.short", severity="fix", message=message)
+        yield Finding(rule="length.short", severity="fix", message=message, span=piece.span())

@@ -1,20 +1,93 @@
-"""Terms: what a brand bans, and the names of its competitors."""
+"""Terms: what a brand bans, its competitors' names, what it has to say, and how its own name is written."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 
-from lora_marketing.guards import Case, Finding
+from lora_marketing.brand import Brand
+from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.spelling import Finder, folded, folded_term, places, plain
+
+KINDS = {"banned": "a banned term", "competitor": "the name of a competitor"}
+LONG_NAME = 7
+"""Letters of a name from which on one wrong letter leaves it recognisable."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Banned terms and competitors, whatever their case or typography."""
+    """Banned terms and competitors in any spelling, required terms that are missing, a misspelled brand.
+
+    Where only the letters of a term are there, as other words (`to get her`) or across a comma, or a
+    competitor's long name with one slip, a person decides.
+    """
     brand = case.brand
-    for term in brand.forbidden_in(text):
-        found = re.search(re.escape(term), text, re.IGNORECASE)
-        banned = term in brand.banned_terms
-        kind = "a banned term" if banned else "the name of a competitor"
-        rule = "terms.banned" if banned else "terms.competitor"
-        span = found.span() if found else None
-        yield Finding(rule=rule, severity="block", message=f'"{term}" is {kind}', span=span)
+    yield from _forbidden(text, "banned", tuple(brand.banned_terms))
+    rivals = list(_forbidden(text, "competitor", tuple(brand.competitors)))
+    yield from rivals
+    yield from _slips(text, case, {one.span[0] for one in rivals if one.span})
+    for term in brand.required_terms:
+        if not any(places(folded_term(term), folded(text))):
+            message = f'"{term}" is missing'
+            yield Finding(rule="terms.required", severity="fix", message=message, suggestion=term)
+    yield from _own_name(text, brand)
+
+
+def _forbidden(text: str, kind: str, terms: tuple[str, ...]) -> Iterator[Finding]:
+    if not terms:
+        return
+    for one in _finder(terms).find(text):
+        severity: Severity = "block" if one.sure else "review"
+        message = f'"{one.term}" is {KINDS[kind]}'
+        yield Finding(rule=f"terms.{kind}", severity=severity, message=message, span=one.span)
+
+
+@lru_cache(maxsize=64)
+def _finder(terms: tuple[str, ...]) -> Finder:
+    return Finder(terms)
+
+
+def _slips(text: str, case: Case, known: Collection[int]) -> Iterator[Finding]:
+    """Long names of competitors with one letter wrong, missing, too many or swapped, but at `known`."""
+    from rapidfuzz.distance import OSA
+    from rapidfuzz.process import extract_iter
+
+    names = {name: _bare(name) for name in case.brand.competitors}
+    names = {name: bare for name, bare in names.items() if len(bare) >= LONG_NAME and bare.isascii()}
+    if not names:
+        return
+    own = set(_words(" ".join((case.brand.display_name, case.brief.product, *case.brand.facts))))
+    words = {word: span for word, span in _words(text).items() if word not in own}
+    for name, bare in names.items():
+        for word, distance, _ in extract_iter(bare, words.keys(), scorer=OSA.distance, score_cutoff=1):
+            if distance and words[word][0] not in known:
+                message = f'this reads like "{name}", the name of a competitor'
+                yield Finding(rule="terms.competitor", severity="review", message=message, span=words[word])
+
+
+def _words(text: str) -> dict[str, tuple[int, int]]:
+    return {_bare(found[0]): found.span() for found in re.finditer(r"[\w'’-]+", text)}
+
+
+def _bare(name: str) -> str:
+    return "".join(map(plain, name))
+
+
+def _own_name(text: str, brand: Brand) -> Iterator[Finding]:
+    """The brand's name in other letters than its own; addresses and tags are written as they have to be."""
+    name = brand.display_name
+    for one in _name_finder(name).find(text):
+        start, end = one.span
+        written = " ".join(text[start:end].split())
+        address = text[start - 1 : start] in tuple("@#/.-_") or re.match(r"[.-]\w|@", text[end:])
+        shouted = text.isupper() and written == name.upper()
+        if one.sure and written != name and not shouted and not (start and address):
+            message = f'the brand is written "{name}"'
+            yield Finding(
+                rule="terms.spelling", severity="fix", message=message, span=one.span, suggestion=name
+            )
+
+
+@lru_cache(maxsize=64)
+def _name_finder(name: str) -> Finder:
+    return Finder((name,), inflected=False)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,28 @@ def test_unknown_names(channel: str, field: str, told: str) -> None:
     with pytest.raises(UnknownName) as caught:
         load_limit(channel, field)
     assert told in str(caught.value)
+
+
+NAMED_OTHERWISE = {
+    ("sms", "gsm7_single"): ("sms", "text"),
+    ("sms", "ucs2_single"): ("sms", "text_ucs2"),
+    ("wechat_moments_310", "text"): ("wechat_moments", "text"),
+}
+NO_COPY = {("google_ads_api_text_guidelines", "term_exclusion")}
+"""A list of terms that Google's own texts leave out: not published."""
+
+
+def test_the_shelf_has_every_limit_that_was_collected() -> None:
+    """collected.json: channel, field, min, max, unit, count, recommended, as of November 2026."""
+    rows = json.loads((Path(__file__).parent / "collected.json").read_text())
+    assert len(rows) == 54
+    for channel, field, least, most, unit, count, recommended in rows:
+        if (channel, field) in NO_COPY:
+            continue
+        limit = load_limit(*NAMED_OTHERWISE.get((channel, field), (channel, field)))
+        assert (limit.min, limit.max, limit.unit, limit.recommended) == (least, most, unit, recommended)
+        assert [limit.count_min, limit.count_max] == (count or [None, None]), (channel, field)
+
+
+def test_a_chinese_character_takes_three_bytes() -> None:
+    assert load_limit("amazon_listing", "search_terms").characters("zh") == 83

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from making import property_test
 
 from lora_marketing.channels import Unit
-from lora_marketing.channels.counting import COUNTERS, count
+from lora_marketing.channels.counting import COUNTERS, count, sms_segments
 
 UNITS: tuple[Unit, ...] = typing.get_args(Unit)
 FAMILY = "👨\u200d👩\u200d👧"
@@ -116,3 +116,28 @@ def test_a_url_is_one_only_when_it_is_whole() -> None:
     assert count(long, "x_weight") == len(long)
     assert count(long.replace("example/", "example.com/"), "x_weight") == 23
     assert count("👩\u200d", "x_weight") == 3 > count("👩\u200d👩", "x_weight")
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("", 0),
+        ("x" * 160, 1),
+        ("x" * 161, 2),
+        ("x" * 306, 2),
+        ("x" * 307, 3),
+        ("€" * 80, 1),
+        ("x" * 152 + "€" + "x" * 152, 3),
+        ("x" * 151 + "€" + "x" * 153, 2),
+        ("茶" * 70, 1),
+        ("茶" * 71, 2),
+        ("茶" * 134, 2),
+        ("茶" * 135, 3),
+        ("🎉" * 35, 1),
+        ("🎉" * 66, 2),
+        ("🎉" * 67, 3),
+    ],
+)
+def test_how_many_messages_a_text_takes(text: str, segments: int) -> None:
+    """160 septets or 70 units in one, 153 or 67 in each of several, and no character torn."""
+    assert sms_segments(text) == segments

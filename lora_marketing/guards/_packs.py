@@ -1,0 +1,125 @@
+"""Rule packs: versioned lists of what a guard looks for, with the contexts in which it is harmless."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+from pydantic import Field
+
+from lora_marketing.claims import Market
+from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.guards import Severity
+from lora_marketing.guards._view import whole_word
+
+
+class Rule(Frozen):
+    """One thing to look for: any of `terms`, literally, or of `patterns`, but not within `exempt`.
+
+    Patterns are regular expressions over lower-case, half-width text; `<name>` in one stands for any of
+    the pack's `words` of that name.
+    """
+
+    id: str
+    kind: str
+    severity: Severity
+    basis: str
+    message: str
+    suggestion: str | None = None
+    terms: list[str] = []
+    patterns: list[str] = []
+    exempt: list[str] = []
+
+
+class Pack(Frozen):
+    """One data file of rules. `exempt` holds for all of them."""
+
+    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
+    version: str
+    date: str
+    source: str
+    language: str
+    markets: list[Market] = []
+    words: dict[str, list[str]] = {}
+    exempt: list[str] = []
+    rules: list[Rule]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where a rule found something."""
+
+    rule: Rule
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class CompiledPack:
+    """A pack, ready to search with."""
+
+    pack: Pack
+    terms: AhoCorasick
+    rules_of_terms: tuple[Rule, ...]
+    patterns: tuple[tuple[Rule, re.Pattern[str]], ...]
+    exempt: dict[str, re.Pattern[str]]
+    exempt_all: re.Pattern[str] | None
+
+    def matches(self, text: str) -> Iterator[Match]:
+        """What the pack's rules find in `text`, as `_view.view` spells it."""
+        free: dict[str, list[tuple[int, int]]] = {}
+        for match in self._anywhere(text):
+            if match.rule.id not in free:
+                free[match.rule.id] = list(self._free(match.rule, text))
+            if not any(start < match.end and match.start < end for start, end in free[match.rule.id]):
+                yield match
+
+    def _anywhere(self, text: str) -> Iterator[Match]:
+        for which, start, end in self.terms.find_matches_as_indexes(text):
+            if whole_word(text, start, end):
+                yield Match(self.rules_of_terms[which], start, end)
+        for rule, pattern in self.patterns:
+            for found in pattern.finditer(text):
+                yield Match(rule, *found.span())
+
+    def _free(self, rule: Rule, text: str) -> Iterator[tuple[int, int]]:
+        for pattern in (self.exempt.get(rule.id), self.exempt_all):
+            if pattern:
+                yield from (found.span() for found in pattern.finditer(text))
+
+
+@cache
+def load_pack(name: str) -> CompiledPack:
+    """Read and compile one pack."""
+    with as_file(files("lora_marketing.guards") / "packs" / f"{name}.yaml") as path:
+        document = read_document(Path(path))
+    pack = validated(Pack, document.value, document.places)
+    terms = [(rule, term) for rule in pack.rules for term in rule.terms]
+    return CompiledPack(
+        pack,
+        AhoCorasick([term for _, term in terms], matchkind=MatchKind.LeftmostLongest),
+        tuple(rule for rule, _ in terms),
+        tuple((rule, _any_of(rule.patterns, pack.words)) for rule in pack.rules if rule.patterns),
+        {rule.id: _any_of(rule.exempt, pack.words) for rule in pack.rules if rule.exempt},
+        _any_of(pack.exempt, pack.words) if pack.exempt else None,
+    )
+
+
+@cache
+def pack_names(guard: str) -> tuple[str, ...]:
+    """Packs of one guard: their names begin with its name."""
+    found = (entry.name for entry in (files("lora_marketing.guards") / "packs").iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in found if name.startswith(guard)))
+
+
+def _any_of(patterns: list[str], words: dict[str, list[str]]) -> re.Pattern[str]:
+    whole = "|".join(patterns)
+    for name, choices in words.items():
+        whole = whole.replace(f"<{name}>", f"(?:{'|'.join(choices)})")
+    return re.compile(whole, re.MULTILINE)

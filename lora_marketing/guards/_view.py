@@ -1,0 +1,95 @@
+"""How guards read: one spelling for what reads the same, every letter with its place in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from unicodedata import category, normalize
+
+from lora_marketing.guards import Case
+
+_SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_UNBROKEN = re.compile(rf"[{_HAN}\u3040-\u30ff]")
+_BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}])[ \t\u3000*·_|~^]+(?=[{_HAN}])")
+_DISGUISED = re.compile(r"(?<![a-z0-9])[a-z][a-z013457@$]*[013457@$][a-z013457@$]*")
+_LETTERS = str.maketrans("013457@$", "oieastas")
+
+
+@dataclass(frozen=True)
+class View:
+    """A text in one spelling.
+
+    Args:
+        text: lower case, half width, plain quotes, without invisible letters.
+        places: for each letter of `text`, where it stands in what was read.
+    """
+
+    text: str
+    places: tuple[int, ...] | None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Where in what was read stands what stands from `start` to `end` here."""
+        if self.places is None or start == end:
+            return start, end
+        return self.places[start], self.places[end - 1] + 1
+
+    def without(self, unwanted: re.Pattern[str]) -> View:
+        """The view without what `unwanted` matches."""
+        cuts = [match.span() for match in unwanted.finditer(self.text)]
+        if not cuts:
+            return self
+        gone = {place for start, end in cuts for place in range(start, end)}
+        kept = [place for place in range(len(self.text)) if place not in gone]
+        places = self.places or range(len(self.text))
+        return View("".join(self.text[place] for place in kept), tuple(places[place] for place in kept))
+
+
+def view(text: str) -> View:
+    """Read `text`."""
+    if text.isascii():
+        return View(text.lower(), None)
+    letters = [
+        (folded, place)
+        for place, letter in enumerate(text)
+        if letter.isascii() or category(letter) != "Cf"
+        for folded in (letter.lower() if letter.isascii() else normalize("NFKC", letter).casefold())
+    ]
+    spelled = "".join(letter for letter, _ in letters).translate(_SIGNS)
+    return View(spelled, tuple(place for _, place in letters))
+
+
+def undisguised(text: str) -> View:
+    """Read `text` as a person does: `pr1ce` is price, and 国 家 级 is one word."""
+    seen = view(text).without(_BETWEEN_HAN)
+    return View(_DISGUISED.sub(_as_letters, seen.text), seen.places)
+
+
+def _as_letters(word: re.Match[str]) -> str:
+    """Digits between letters are letters; a last one only if it is a nought (`n0`, but `top1`)."""
+    found = word.group()
+    inner = found.rstrip("13457@$")
+    return inner.translate(_LETTERS) + found[len(inner) :]
+
+
+def whole_word(text: str, start: int, end: int) -> bool:
+    """Whether no word goes on before `start` or after `end`. Chinese has no word breaks."""
+    return not (_one_word(text, start) or _one_word(text, end))
+
+
+def _one_word(text: str, place: int) -> bool:
+    around = text[place - 1 : place + 1] if 0 < place < len(text) else ""
+    return len(around) == 2 and all(one.isalnum() and not _UNBROKEN.match(one) for one in around)
+
+
+def known_texts_of(case: Case) -> Iterator[str]:
+    """Everything that a text may take its facts from: the brief and the brand's own profile."""
+    brief, brand = case.brief, case.brand
+    yield from (brief.product, brief.audience, brief.notes)
+    yield from (f"{name}: {value}" for name, value in brief.attributes.items())
+    yield from (brand.display_name, brand.guide, *brand.facts, *brand.required_terms, *brand.lines.values())
+    for claim in brand.claims:
+        yield from claim.says
+        if claim.disclaimer:
+            yield claim.disclaimer

@@ -1,0 +1,128 @@
+"""Claims: what may not be said without proof, by the law of the markets where the text goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lora_marketing.claims import Claim
+from lora_marketing.guards import Case, Finding
+from lora_marketing.guards._packs import CompiledPack, Match, load_pack, pack_names
+from lora_marketing.guards._view import View, undisguised, whole_word
+
+_HOME = {"zh": ("CN",), "en": ("GB", "US")}
+"""Whose law a text is held to where neither the profile nor the locale names a country."""
+_NAMES_MAY_SAY = frozenset({"superlative", "comparison"})
+"""Kinds that a product's name or a trade mark may hold (广告绝对化用语执法指南第六条(四))."""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A permitted claim that stands in the text."""
+
+    claim: Claim
+    start: int
+    end: int
+
+    def covers(self, match: Match) -> bool:
+        return self.start < match.end and match.start < self.end
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """Claims that the brand's claims file does not permit in these markets, on this day, as they stand.
+
+    A permitted claim of any kind answers for what it says; an effect on health needs one of kind
+    `health`. Prices and percentages are the facts guard's work.
+    """
+    markets = markets_of(case)
+    seen = undisguised(text)
+    said = list(_said(case, seen))
+    for one in said:
+        yield from _objections(one, seen, case, markets)
+    names = [*_places(case.brand.display_name, seen), *_places(case.brief.product, seen)]
+    taken: list[tuple[int, int]] = []
+    matches = _matches(markets, case.brand.language, seen.text)
+    for match in sorted(matches, key=lambda one: one.start - one.end):
+        named = match.rule.kind in _NAMES_MAY_SAY and any(
+            start <= match.start and match.end <= end for start, end in names
+        )
+        if named or any(_answers(one.claim, match) for one in said if one.covers(match)):
+            continue
+        if not any(start < match.end and match.start < end for start, end in taken):
+            taken.append((match.start, match.end))
+            yield _finding(match, seen)
+
+
+def markets_of(case: Case) -> tuple[str, ...]:
+    """Whose law holds: the profile's markets, else the locale's country, else the language's."""
+    language, _, country = case.brand.locale.partition("-")
+    if case.brand.markets:
+        return tuple(case.brand.markets)
+    return (country,) if len(country) == 2 and language != "zh" else _HOME.get(language, ())
+
+
+def _matches(markets: tuple[str, ...], language: str, text: str) -> Iterator[Match]:
+    for pack in _packs(markets, language):
+        yield from pack.matches(text)
+
+
+def _packs(markets: tuple[str, ...], language: str) -> list[CompiledPack]:
+    """Packs of the markets; where there is none, those of the language's home."""
+    packs = [load_pack(name) for name in pack_names("claims")]
+    wanted = set(markets) | ({"CN"} if set(markets) & {"HK", "MO", "TW"} else set())
+    held = [pack for pack in packs if wanted & set(pack.pack.markets)]
+    spoken = {pack.pack.language for pack in held}
+    if language not in spoken:
+        held += [pack for pack in packs if set(_HOME.get(language, ())) & set(pack.pack.markets)]
+    return held
+
+
+def _said(case: Case, seen: View) -> Iterator[_Said]:
+    for claim in case.brand.claims:
+        for wording in claim.says:
+            for start, end in _places(wording, seen):
+                yield _Said(claim, start, end)
+
+
+def _places(wording: str, seen: View) -> Iterator[tuple[int, int]]:
+    wanted = undisguised(wording).text.strip()
+    start = seen.text.find(wanted) if wanted else -1
+    while start >= 0:
+        end = start + len(wanted)
+        if whole_word(seen.text, start, end):
+            yield start, end
+        start = seen.text.find(wanted, end)
+
+
+def _answers(claim: Claim, match: Match) -> bool:
+    return match.rule.kind != "health" or claim.kind == "health"
+
+
+def _objections(said: _Said, seen: View, case: Case, markets: tuple[str, ...]) -> Iterator[Finding]:
+    """What the claims file itself has against a claim as it stands."""
+    claim, span = said.claim, seen.span(said.start, said.end)
+    about = f'claim "{claim.id}"'
+    if not claim.holds_in((), case.today):
+        message = f"{about} was permitted until {claim.expires}"
+        renew = "renew its evidence, or leave it out"
+        yield Finding(rule="claims.expired", severity="block", message=message, span=span, suggestion=renew)
+    elif not claim.holds_in(markets, case.today):
+        message = f"{about} is permitted in {', '.join(claim.markets)}, not in {', '.join(markets)}"
+        out = "leave it out"
+        yield Finding(rule="claims.market", severity="block", message=message, span=span, suggestion=out)
+    elif claim.disclaimer and not list(_places(claim.disclaimer, seen)):
+        message = f"{about} needs its disclaimer in the same text"
+        yield Finding(
+            rule="claims.disclaimer", severity="fix", message=message, span=span, suggestion=claim.disclaimer
+        )
+
+
+def _finding(match: Match, seen: View) -> Finding:
+    rule = match.rule
+    return Finding(
+        rule=f"claims.{rule.id}",
+        severity=rule.severity,
+        message=f"{rule.message} ({rule.basis})",
+        span=seen.span(match.start, match.end),
+        suggestion=rule.suggestion,
+    )

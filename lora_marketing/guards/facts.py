@@ -1,0 +1,190 @@
+"""Facts: numbers, names and values that neither the brief nor the brand's profile knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.guards._quantities import Quantity, quantities
+from lora_marketing.guards._view import View, known_texts_of, view, whole_word
+
+_IDIOM = re.compile(
+    r"\b24/7\b|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"
+    r"|\b(?:at|in|on|the|these|those|all|other|or|and|by|between) (?:one|two|three|four)\b|\bone\b"
+    r"|三三两两|一五一十|千[变家山言军丝载姿百里方万]|万[物千一无分里家象]|百[变搭年姓货花感]"
+    r"|五[彩颜湖谷官脏星]|四[季周面处海溢]|七[彩夕上]|九[州霄]|三[餐五思言明]|两[全侧边者端]|双十一|十[分足全]|千万"
+)
+_NAME = re.compile(r"(?<![.!?:;。\n\"“'’] )(?<!^)\b[A-Z][a-z]+(?:[ -](?:[A-Z][a-z]+|[A-Z]*\d+\w*|[IVX]+))+\b")
+_MODEL = re.compile(r"\b(?=[A-Z\d-]*\d)[A-Z]{1,5}-?\d{2,}[A-Z\d]*(?:-[A-Z\d]+)*\b")
+_VALUES = (
+    frozenset(
+        (
+            "red",
+            "blue",
+            "green",
+            "yellow",
+            "black",
+            "white",
+            "grey",
+            "gray",
+            "pink",
+            "purple",
+            "brown",
+            "beige",
+            "navy",
+            "teal",
+            "crimson",
+        )
+    ),
+    frozenset(
+        (
+            "cotton",
+            "linen",
+            "wool",
+            "silk",
+            "leather",
+            "polyester",
+            "nylon",
+            "cashmere",
+            "suede",
+            "denim",
+            "bamboo",
+            "hemp",
+        )
+    ),
+    frozenset(
+        (
+            "oak",
+            "pine",
+            "walnut",
+            "beech",
+            "steel",
+            "aluminium",
+            "titanium",
+            "copper",
+            "brass",
+            "plastic",
+            "ceramic",
+            "glass",
+        )
+    ),
+    frozenset(
+        (
+            "红色",
+            "蓝色",
+            "绿色",
+            "黄色",
+            "黑色",
+            "白色",
+            "灰色",
+            "粉色",
+            "紫色",
+            "棕色",
+            "米色",
+            "藏青",
+            "卡其色",
+        )
+    ),
+    frozenset(
+        ("纯棉", "亚麻", "羊毛", "真丝", "皮革", "涤纶", "尼龙", "羊绒", "牛皮", "麂皮", "雪纺", "聚酯")
+    ),
+    frozenset(("橡木", "松木", "胡桃木", "不锈钢", "铝合金", "钛", "铜", "塑料", "陶瓷", "玻璃")),
+)
+"""Values of one attribute exclude each other: a bag that is to be blue is not red."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What may be said: the known texts in one spelling, and the quantities in them."""
+
+    text: str
+    quantities: tuple[tuple[Quantity, str], ...]
+
+    def holds(self, asked: Quantity) -> bool:
+        """The same value, in the same unit or in none, whatever its spelling. A price is no count."""
+        return any(
+            (known.kind == asked.kind and known.value == asked.value)
+            or (known.amount == asked.amount and (not known.kind or (not asked.kind and not known.price)))
+            for known, _ in self.quantities
+        )
+
+    def nearest(self, asked: Quantity) -> str | None:
+        """How the nearest known value of the same kind is written."""
+        alike = [pair for pair in self.quantities if pair[0].kind == asked.kind != ""]
+        return min(alike, key=lambda pair: abs(pair[0].value - asked.value))[1] if alike else None
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """A price or percentage that nobody gave is not published; other numbers and names a person checks."""
+    known = _known(tuple(known_texts_of(case)))
+    seen = view(text)
+    idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
+    for one in quantities(seen):
+        idiom = not one.digits and any(start < one.end and one.start < end for start, end in idioms)
+        if idiom or known.holds(one) or not _states(one, seen):
+            continue
+        yield _unknown(one, seen, text, known)
+    yield from _names(text, known)
+    yield from _values(seen, case, known)
+
+
+def _states(one: Quantity, seen: View) -> bool:
+    """Whether it states something: digits always, words from two on, Chinese ones only of something."""
+    if one.digits or one.price:
+        return True
+    han = "\u4e00" <= seen.text[one.start] <= "\u9fff"
+    return one.amount > 1 and (one.kind != "" or not han or one.amount > 10)
+
+
+def _unknown(one: Quantity, seen: View, text: str, known: _Known) -> Finding:
+    span = seen.span(one.start, one.end)
+    severity: Severity = "block" if one.price else "review"
+    rule = "facts.price" if one.price else "facts.number"
+    message = f'"{text[slice(*span)]}" is neither in the brief nor in the profile'
+    return Finding(rule=rule, severity=severity, message=message, span=span, suggestion=known.nearest(one))
+
+
+def _names(text: str, known: _Known) -> Iterator[Finding]:
+    """Names of several capitals, where the text does not write every word so, and model numbers."""
+    words = re.findall(r"\b[A-Za-z]\w{3,}", text)
+    titled = sum(word[0].isupper() for word in words) > len(words) / 2
+    found = [*(() if titled else _NAME.finditer(text)), *_MODEL.finditer(text)]
+    for name in found:
+        if not all(part in known.text for part in re.split(r"[ -]", name.group().casefold())):
+            message = f'"{name.group()}" is a name that is neither in the brief nor in the profile'
+            yield Finding(rule="facts.name", severity="review", message=message, span=name.span())
+
+
+def _values(seen: View, case: Case, known: _Known) -> Iterator[Finding]:
+    given = view(" ".join(case.brief.attributes.values())).text
+    for group in _VALUES:
+        wanted = [value for value in group if _stands(value, given)]
+        for other in sorted(group - set(wanted)) if wanted else ():
+            place = seen.text.find(other)
+            if place < 0 or other in known.text or not whole_word(seen.text, place, place + len(other)):
+                continue
+            span = seen.span(place, place + len(other))
+            message = f'"{other}" is not what the brief gives'
+            better = ", ".join(sorted(wanted))
+            yield Finding(
+                rule="facts.value", severity="review", message=message, span=span, suggestion=better
+            )
+
+
+def _stands(value: str, text: str) -> bool:
+    place = text.find(value)
+    return place >= 0 and whole_word(text, place, place + len(value))
+
+
+@lru_cache(maxsize=1024)
+def _known(texts: tuple[str, ...]) -> _Known:
+    seen = [view(text) for text in texts]
+    found = tuple(
+        (one, text[slice(*each.span(one.start, one.end))])
+        for text, each in zip(texts, seen, strict=True)
+        for one in quantities(each)
+    )
+    return _Known("\n".join(each.text for each in seen), found)

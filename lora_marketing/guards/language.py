@@ -1,0 +1,118 @@
+"""Language: the text is in the brand's language and, in Chinese, in its script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lora_marketing.guards import Case, Finding, Severity
+
+if TYPE_CHECKING:
+    from lingua import LanguageDetector
+    from opencc import OpenCC
+
+KNOWN = ("de", "en", "es", "fr", "it", "ja", "ko", "nl", "pt", "ru", "zh")
+"""Languages that are told apart. Each further one takes memory and makes short texts less sure."""
+FEW_LETTERS, MANY_LETTERS = 16, 40
+"""Shorter texts are not judged; from many letters on the detector is right."""
+SURE = 0.9
+_HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+_KANA = re.compile(r"[\u3041-\u30fa]")
+_ELSEWHERE = re.compile(r"\S*(?:@|://|www\.)\S*|[#@]\w+|\b\S*\d\S*|\b[A-Z]{2,}s?\b")
+"""What is written alike in all languages: addresses, tags, numbers, abbreviations."""
+TRADITIONAL = ("zh-TW", "zh-HK", "zh-MO", "zh-Hant")
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """A text in another language than the brand's locale, or in the other Chinese script.
+
+    Headlines of a few words, names and numbers say nothing about a language. Languages that are not
+    known are not judged.
+    """
+    language = case.brand.language
+    if language not in KNOWN:
+        return
+    plain = _plain(text, case)
+    han, kana = len(_HAN.findall(plain)), len(_KANA.findall(plain))
+    latin = len(re.findall(r"[A-Za-z\u00c0-\u024f]", plain))
+    if language == "zh":
+        yield from _chinese(plain, han, kana, latin)
+        yield from _script(text, case.brand.locale)
+    elif language != "ja" and han + kana > 2 and 4 * (han + kana) > latin:
+        yield _finding("other", "fix" if han + kana > 5 else "review", f"Chinese or Japanese, not {language}")
+    else:
+        yield from _detected(plain, language)
+
+
+def _finding(kind: str, severity: Severity, message: str, span: tuple[int, int] | None = None) -> Finding:
+    return Finding(rule=f"language.{kind}", severity=severity, message=message, span=span)
+
+
+def _plain(text: str, case: Case) -> str:
+    """The text without what is not of a language: names, numbers, addresses."""
+    brief, brand = case.brief, case.brand
+    names = (brand.display_name, brief.product, *brief.attributes.values(), *brand.required_terms)
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, " ")
+    return _ELSEWHERE.sub(" ", text)
+
+
+def _chinese(plain: str, han: int, kana: int, latin: int) -> Iterator[Finding]:
+    """A Chinese character says about as much as four letters."""
+    if kana > 2 and kana * 4 > han:
+        yield _finding("other", "fix", "Japanese, not zh")
+    elif latin >= FEW_LETTERS and latin > 8 * han:
+        sure = latin >= MANY_LETTERS or not han
+        words = len(re.findall(r"\b[a-z]{2,}\b", plain))  # names of things begin with a capital
+        if words > 2:
+            yield _finding("other", "fix" if sure and words > 3 else "review", "not in Chinese")
+
+
+def _detected(plain: str, language: str) -> Iterator[Finding]:
+    letters = sum(map(str.isalpha, plain))
+    if letters < FEW_LETTERS or len(plain.split()) < 3:
+        return
+    found = _detector().compute_language_confidence_values(plain)
+    told = {one.language.iso_code_639_1.name.lower(): one.value for one in found}
+    likely = max(told, key=told.__getitem__)
+    many = letters >= MANY_LETTERS
+    if likely != language and (told[likely] >= SURE or (many and told[language] < told[likely] / 4)):
+        yield _finding("other", "fix" if many else "review", f"{likely}, not {language}")
+
+
+def _script(text: str, locale: str) -> Iterator[Finding]:
+    """Characters of the other Chinese script; one or two of them may be a name's."""
+    if locale in TRADITIONAL:
+        kind, wrong = "simplified", _foreign(text, "s2t", "big5hkscs")
+    else:
+        kind, wrong = "traditional", _foreign(text, "t2s", "gb2312")
+    if wrong:
+        severity: Severity = "fix" if len(wrong) > 2 else "review"
+        message = f"{kind} characters: {''.join(text[at] for at in wrong[:8])}"
+        yield _finding("script", severity, message, (wrong[0], wrong[-1] + 1))
+
+
+def _foreign(text: str, conversion: str, charset: str) -> list[int]:
+    """Where characters stand that the conversion changes, and that the script's own charset lacks."""
+    converted = _converter(conversion).convert(text)
+    if converted == text or len(converted) != len(text):
+        return []
+    pairs = enumerate(zip(text, converted, strict=True))
+    return [at for at, (old, new) in pairs if old != new and not old.encode(charset, "ignore")]
+
+
+@cache
+def _converter(how: str) -> OpenCC:
+    from opencc import OpenCC
+
+    return OpenCC(how)
+
+
+@cache
+def _detector() -> LanguageDetector:
+    from lingua import IsoCode639_1, LanguageDetectorBuilder
+
+    codes = [getattr(IsoCode639_1, code.upper()) for code in KNOWN]
+    return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()

@@ -1,0 +1,189 @@
+"""Links: where a text points to, how, and what it tells about who followed it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+
+from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.guards import Case, Finding
+from lora_marketing.spelling import plain
+
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
+
+_URL = re.compile(r"(?i:\bhttps?://|\bftp://|(?<![\w:])//|\bwww\.)[^\s<>\"'“”‘’（）()\[\]，。；！？、]+")
+_LETTER = r"[^\W_\u3400-\u9fff]"
+_BARE = re.compile(
+    rf"(?<![A-Za-z0-9_@./-])(?:{_LETTER}(?:(?:{_LETTER}|-)*{_LETTER})?\.)+(?!\d){_LETTER}{{2,}}"
+    r"(?:/[^\s<>\"'（）()，。；！？]*)?"
+)
+_SCRIPT = re.compile(r"(?i)\b(?:javascript|vbscript):[!-~]+|\bdata:[\w/+.-]*[;,]\S*")
+_IMAGE = re.compile(
+    r"!\[[^\]]*\]\([^)]*\)|<\s*(?:img|iframe|script|object|embed|svg)\b[^>]*>?", re.IGNORECASE
+)
+_MARKUP = re.compile(r"(?<!!)\[[^\]]+\]\([^)]+\)|<\s*/?\s*(?:a|form|meta|link|base)\b[^>]*>", re.IGNORECASE)
+_LAST = ".,;:!?…'\"*_~"
+
+
+class Web(Frozen):
+    """What is known of the web: services that hide where a link leads, and parameters that tell on people."""
+
+    version: str
+    shorteners: list[str]
+    tracking: list[str]
+    files: list[str]
+
+
+@dataclass(frozen=True)
+class _Link:
+    """An address in a text. `said` as it stands there, `parts` as a browser would take it."""
+
+    said: str
+    span: tuple[int, int]
+    parts: SplitResult
+
+    @property
+    def host(self) -> str:
+        return (self.parts.hostname or "").rstrip(".")
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """Links to hosts that the brand does not name, shortened, tracking, unsafe and disguised ones, markup."""
+    for pattern, rule, message in (
+        (_SCRIPT, "script", "a link that runs code"),
+        (_IMAGE, "embedded", "loads something from elsewhere when it is shown"),
+    ):
+        for found in pattern.finditer(text):
+            yield Finding(rule=f"links.{rule}", severity="block", message=message, span=found.span())
+    for found in _MARKUP.finditer(text):
+        message = "markup of a link: the text is published as it stands"
+        yield Finding(rule="links.markup", severity="fix", message=message, span=found.span())
+    for link in _links(text, case.brand.links):
+        yield from _host(link, case.brand.links)
+        yield from _manner(link)
+
+
+def _links(text: str, allowed: list[str]) -> Iterator[_Link]:
+    taken: list[tuple[int, int]] = []
+    for pattern in (_URL, _BARE):
+        for found in pattern.finditer(text):
+            said = found[0].rstrip(_LAST)
+            span = found.start(), found.start() + len(said)
+            if any(start < span[1] and span[0] < end for start, end in taken):
+                continue
+            link = _link(said, span)
+            if link and (pattern is _URL or _is_host(link, allowed)):
+                taken.append(span)
+                yield link
+
+
+def _link(said: str, span: tuple[int, int]) -> _Link | None:
+    whole = said if "//" in said else f"https://{said}"
+    try:
+        parts = urlsplit(whole)
+        host = parts.hostname
+    except ValueError:  # no address at all: https://[
+        return None
+    return _Link(said, span, parts) if host else None
+
+
+def _is_host(link: _Link, allowed: list[str]) -> bool:
+    """Whether something without a scheme is an address: `fjord.com`, but no `Node.js`, no `ASP.NET`."""
+    last = link.host.rpartition(".")[2]
+    if _within(link.host, allowed):
+        return True
+    said = link.said.split("/")[0]
+    shouted = said.isupper() and last != "net"
+    if last in _web().files or not (shouted or said.endswith(f".{last}")):
+        return False
+    return bool(_domains()(link.host).suffix)
+
+
+def _host(link: _Link, allowed: list[str]) -> Iterator[Finding]:
+    if _within(link.host, allowed):
+        return
+    alike = next((own for own in allowed if _looks(link.host) == _looks(own)), None)
+    if "xn--" in link.host or alike or _mixed(link.host):
+        message = f"{link.host} looks like another address"
+        yield Finding(
+            rule="links.lookalike", severity="block", message=message, span=link.span, suggestion=alike
+        )
+    elif _within(link.host, _web().shorteners):
+        message = f"{link.host} hides where the link leads"
+        yield Finding(rule="links.shortener", severity="block", message=message, span=link.span)
+    elif allowed:
+        message = f"{link.host} is not one of the brand's links"
+        yield Finding(rule="links.foreign", severity="block", message=message, span=link.span)
+    else:
+        message = f"{link.host}: the brand names no links"
+        yield Finding(rule="links.foreign", severity="review", message=message, span=link.span)
+
+
+def _manner(link: _Link) -> Iterator[Finding]:
+    if link.parts.scheme.lower() == "http":
+        better = "https" + link.said[4:]
+        message = "not encrypted"
+        yield Finding(
+            rule="links.insecure", severity="fix", message=message, span=link.span, suggestion=better
+        )
+    if link.parts.username:
+        message = "a name or password in an address"
+        yield Finding(rule="links.lookalike", severity="block", message=message, span=link.span)
+    asked = parse_qsl(link.parts.query, keep_blank_values=True)
+    kept = [(name, value) for name, value in asked if not _tracks(name)]
+    if len(kept) < len(asked):
+        clean = urlunsplit(link.parts._replace(query=urlencode(kept)))
+        clean = clean if "//" in link.said else clean.removeprefix("https://")
+        message = "tells who followed it"
+        yield Finding(
+            rule="links.tracking", severity="fix", message=message, span=link.span, suggestion=clean
+        )
+
+
+def _within(host: str, allowed: list[str]) -> bool:
+    hosts = (own.casefold().removeprefix("https://").removeprefix("www.").rstrip("/") for own in allowed)
+    return any(host == own or host.endswith(f".{own}") for own in hosts)
+
+
+def _tracks(name: str) -> bool:
+    return any(re.fullmatch(pattern.replace("*", ".*"), name.lower()) for pattern in _web().tracking)
+
+
+def _looks(host: str) -> str:
+    """What a host reads as, whatever alphabet its letters are of: no accents, 0 for o, 1 for l."""
+    labels = ("".join(map(plain, label)) for label in host.removeprefix("www.").split("."))
+    return ".".join(labels).translate(str.maketrans("01", "ol"))
+
+
+def _mixed(host: str) -> bool:
+    """Latin letters and letters of another alphabet that look like them in one label."""
+    return any(
+        any("a" <= letter <= "z" for letter in label)
+        and any(
+            not letter.isascii() and re.fullmatch("[a-z]", plain(letter)) and letter > "\u036f"
+            for letter in label
+        )
+        for label in host.split(".")
+    )
+
+
+@cache
+def _web() -> Web:
+    with as_file(files("lora_marketing.guards") / "packs" / "links.yaml") as path:
+        document = read_document(Path(path))
+    return validated(Web, document.value, document.places)
+
+
+@cache
+def _domains() -> TLDExtract:
+    """The public suffix list as it came with the library: nothing is fetched."""
+    from tldextract import TLDExtract
+
+    return TLDExtract(suffix_list_urls=(), cache_dir=None)

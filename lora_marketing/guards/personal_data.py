@@ -1,0 +1,230 @@
+"""Personal data: what tells who somebody is, how to reach them, or what they pay with.
+
+What a machine can check is blocked: mail addresses, numbers of telephones, cards, accounts, people and
+machines. Names and postal addresses have no such form; only plain cases of them are found, for review.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from ipaddress import ip_address
+from itertools import chain
+
+from lora_marketing.guards import Case, Finding, Severity
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of data: how it looks, and what makes something that looks so that kind."""
+
+    rule: str
+    said: str
+    pattern: re.Pattern[str]
+    holds: Callable[[str], bool] = lambda _: True
+    severity: Severity = "block"
+
+
+def _is_iban(text: str) -> bool:
+    from stdnum import iban
+
+    return bool(iban.is_valid(text))
+
+
+def _is_card(text: str) -> bool:
+    from stdnum import luhn
+
+    digits = re.sub(r"\D", "", text)
+    return (
+        13 <= len(digits) <= 19
+        and digits[0] in "23456"
+        and len(set(digits)) > 1
+        and bool(luhn.is_valid(digits))
+    )
+
+
+def _is_resident(text: str) -> bool:
+    """GB 11643: a day of birth, and a check digit by ISO 7064 MOD 11-2. Regions come and go."""
+    from stdnum.iso7064 import mod_11_2
+
+    return _is_day(text[6:14]) and bool(mod_11_2.is_valid(text.upper()))
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return 1900 <= date.fromisoformat(text).year <= 2100
+    except ValueError:
+        return False
+
+
+def _is_machine(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    groups = len(re.findall("[0-9a-f]+", text.casefold()))
+    return groups > 2 and not (address.is_loopback or address.is_unspecified)
+
+
+_AT = r"(?:@|＠|\s?[\[(]\s?at\s?[\])]\s?)"
+_DOT = r"(?:\.|\s?[\[(]\s?dot\s?[\])]\s?)"
+_HAN = r"[\u4e00-\u9fff]"
+_STREET = (
+    r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Way|Close|Terrace|Square)"
+)
+KINDS = (
+    _Kind(
+        "email",
+        "a mail address",
+        re.compile(rf"[a-z0-9._+%-]+{_AT}[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}[a-z]{{2,}}", re.I),
+    ),
+    _Kind(
+        "iban",
+        "an account number",
+        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])"),
+        _is_iban,
+    ),
+    _Kind("card", "a card number", re.compile(r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d-])"), _is_card),
+    _Kind("identity", "an identity number", re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), _is_resident),
+    _Kind("identity", "a social security number", re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")),
+    _Kind(
+        "ip",
+        "a machine's address",
+        re.compile(
+            r"(?<![a-z0-9_.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?![a-z0-9_:]|\.\d)",
+            re.I,
+        ),
+        _is_machine,
+    ),
+    _Kind(
+        "passport",
+        "a passport number",
+        re.compile(
+            r"(?:passport|护照)(?:\s?(?:no\.?|number|号码?))?[\s:：是]{0,3}[A-Z]{0,2}\d{7,9}(?!\d)", re.I
+        ),
+    ),
+    _Kind(
+        "password",
+        "a password",
+        re.compile(r"\b(?:password|passwd|pwd|pw|密码|口令)\s?(?:[:=：]|is\b|是)\s?[!-~]{4,}", re.I),
+    ),
+    _Kind(
+        "account",
+        "somebody's account",
+        re.compile(
+            r"(?:微信号?|微信|WeChat(?: ID)?|QQ号?)\s?[:：是]?\s?(?:[a-z][\w-]{5,19}|[1-9]\d{5,10})", re.I
+        ),
+    ),
+    _Kind(
+        "plate",
+        "a number plate",
+        re.compile(rf"{_HAN}[A-Z][·•. ]?(?=[A-Z0-9]*\d)[A-Z0-9]{{5,6}}(?![A-Z0-9])"),
+    ),
+    _Kind(
+        "birth",
+        "a day of birth",
+        re.compile(
+            r"(?:\bborn(?: on)?|\bdate of birth|\bDOB|出生于?|生日)"
+            r"[\s:：是]{0,3}\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}",
+            re.I,
+        ),
+    ),
+    _Kind(
+        "address",
+        "may be somebody's address",
+        re.compile(rf"\b\d{{1,5}}[A-Za-z]? (?:[A-Z][a-z]+ ){{1,3}}{_STREET}\b"),
+        severity="review",
+    ),
+    _Kind(
+        "address",
+        "may be somebody's address",
+        re.compile(
+            rf"(?:{_HAN}{{2,6}}[省市区县镇])+{_HAN}{{1,8}}[路街道巷弄村]\d{{1,5}}号(?:[\d\w]*[单元楼栋室号])*\d*"
+        ),
+        severity="review",
+    ),
+    _Kind(
+        "address",
+        "a postcode",
+        re.compile(r"\bpost ?code:? [A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b", re.I),
+        severity="review",
+    ),
+    _Kind(
+        "name",
+        "may be somebody's name",
+        re.compile(r"\b(?:Hi|Hello|Dear|Mr|Mrs|Ms|Dr)\.? [A-Z][a-z]+ [A-Z][a-z]+\b(?! [A-Z])"),
+        severity="review",
+    ),
+    _Kind(
+        "name",
+        "may be somebody's name",
+        re.compile(
+            rf"(?:我叫|姓名[:：]|联系人[:：]|收件人[:：]){_HAN}{{2,4}}|[，,]{_HAN}{{2,3}}(?:收|先生收|女士收)(?=[。，]|$)"
+        ),
+        severity="review",
+    ),
+)
+_DIGITS = re.compile(r"\d(?:[\s().·-]*\d){6,}")
+_NOT_A_CALL = re.compile(
+    r"(?:\bv(?:er(?:sion)?)?\.?|版本|[$€£¥]|\b(?:no|nr|sku|isbn|ean|gtin|asin|model|order|art)\b\.?|编号|型号|货号|订单号?|条码)"
+    r"[\s:：#]*$",
+    re.IGNORECASE,
+)
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """Everything personal that neither the brand's facts nor the brief name, as its own contact."""
+    own = _bare(" ".join(_own(case)))
+    taken: list[tuple[int, int]] = []
+    for kind in KINDS:
+        for found in kind.pattern.finditer(text):
+            if kind.rule == "ip" and _NOT_A_CALL.search(text[: found.start()]):
+                continue
+            if kind.holds(found[0]) and not _overlaps(found.span(), taken) and _bare(found[0]) not in own:
+                taken.append(found.span())
+                yield _finding(kind.rule, kind.severity, kind.said, found.span())
+    for span in _calls(text, _regions(case)):
+        if not _overlaps(span, taken) and _bare(text[slice(*span)]) not in own:
+            taken.append(span)
+            yield _finding("phone", "block", "a telephone number", span)
+
+
+def _finding(rule: str, severity: Severity, said: str, span: tuple[int, int]) -> Finding:
+    return Finding(rule=f"personal_data.{rule}", severity=severity, message=said, span=span)
+
+
+def _overlaps(span: tuple[int, int], taken: Sequence[tuple[int, int]]) -> bool:
+    return any(start < span[1] and span[0] < end for start, end in taken)
+
+
+def _own(case: Case) -> Iterator[str]:
+    """What the brand says of itself, and what was asked to be said."""
+    brief = case.brief
+    yield from chain(case.brand.facts, case.brand.lines.values(), (case.brand.guide,))
+    yield from chain((brief.product, brief.notes), brief.attributes.values())
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\s().·-]", "", text.casefold())
+
+
+def _regions(case: Case) -> tuple[str, ...]:
+    """Countries whose numbers may stand without a country code."""
+    brand = case.brand
+    region = re.search(r"-([A-Z]{2})$", brand.locale)
+    usual = {"zh": "CN", "en": "US"}.get(brand.language, brand.language.upper())
+    return tuple(dict.fromkeys((*brand.markets, region[1] if region else usual, usual)))
+
+
+def _calls(text: str, regions: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Telephone numbers that exist in one of `regions`, or anywhere with a country code."""
+    if not _DIGITS.search(text):
+        return
+    from phonenumbers import Leniency, PhoneNumberMatcher
+
+    for region in regions:
+        for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
+            if not _NOT_A_CALL.search(text[: match.start]):
+                yield match.start, match.end

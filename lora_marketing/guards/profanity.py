@@ -1,0 +1,99 @@
+"""Profanity: words that offend, in English and Chinese and in any spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.spelling import Finder, Spelled, folded, folded_term, places, widest
+
+LANGUAGES = ("en", "zh")
+
+
+class Words(Frozen):
+    """A list of words that offend: what is never published, and what a person has to look at.
+
+    `within` counts inside other words too, `apart` only where no other word touches it, `political`
+    is no insult, but nothing for an advert to touch unseen.
+    """
+
+    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
+    version: str
+    hard: list[str]
+    within: list[str]
+    mild: list[str]
+    apart: list[str]
+    political: list[str]
+
+
+@dataclass(frozen=True)
+class _Matching:
+    """The words of all lists, ready to be found; words that are not named in a set are mild."""
+
+    finders: tuple[Finder, ...]
+    hard: frozenset[str]
+    political: frozenset[str]
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """Hard words block; ordinary words with another meaning and political names are reviewed.
+
+    What the product or the brand is called is no mild word.
+    """
+    matching = _matching()
+    own = folded(" ".join((case.brand.display_name, case.brief.product, *case.brand.facts)))
+    found = [one for finder in matching.finders for one in finder.find(text) if one.sure]
+    for one in widest([*found, *_starred(text, matching)]):
+        word = text[slice(*one.span)]
+        if one.term in matching.hard:
+            yield _finding("hard", "block", f'"{word}" offends', one)
+        elif any(places(folded_term(word), own)):
+            continue
+        elif one.term in matching.political:
+            yield _finding("political", "review", f'"{word}" is political', one)
+        else:
+            yield _finding("mild", "review", f'"{word}" may offend', one)
+
+
+def _finding(kind: str, severity: Severity, message: str, one: Spelled) -> Finding:
+    return Finding(rule=f"profanity.{kind}", severity=severity, message=message, span=one.span)
+
+
+def _starred(text: str, matching: _Matching) -> Iterator[Spelled]:
+    """Hard words with stars for some letters: `f**k`."""
+    for found in re.finditer(r"\b[a-z]+(?:[*#@]+[a-z]*)+(?!\w)", text.casefold()):
+        blank = re.sub(r"[*#@]", "[a-z]", found[0])
+        for word in sorted(matching.hard):
+            if re.fullmatch(blank, word):
+                yield Spelled(word, found.span(), True)
+                break
+
+
+@cache
+def _matching() -> _Matching:
+    lists = [_load(language) for language in LANGUAGES]
+
+    def all_of(*groups: str) -> list[str]:
+        return [word for words in lists for group in groups for word in getattr(words, group)]
+
+    finders = (
+        Finder(all_of("hard", "mild", "political")),
+        Finder(all_of("within"), inflected=False, edges="none"),
+        Finder(all_of("apart"), inflected=False, edges="apart"),
+    )
+    return _Matching(finders, frozenset(all_of("hard", "within")), frozenset(all_of("political")))
+
+
+def _load(language: str) -> Words:
+    with as_file(files("lora_marketing.guards") / "packs" / f"profanity_{language}.yaml") as path:
+        document = read_document(Path(path))
+    return validated(Words, document.value, document.places)

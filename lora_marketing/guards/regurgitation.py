@@ -1,0 +1,39 @@
+"""Regurgitation: a text that repeats what the adapter was trained on, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from lora_marketing.guards import Case, Finding
+from lora_marketing.guards._view import known_texts_of
+from lora_marketing.known_texts import KnownTexts
+
+_SHORT = 4
+"""A whole text of fewer words is a phrase that anybody may write again."""
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """A run of eight words (sixteen Chinese characters) or more that was trained on, or a whole text.
+
+    What the brief and the brand's own profile say may be repeated.
+    """
+    if case.known is None:
+        return
+    overlap = case.known.overlap(text, _own(tuple(known_texts_of(case))))
+    if overlap.span is None:
+        return
+    if overlap.whole and overlap.words >= _SHORT:
+        message = "this text is one that the adapter was trained on"
+        rewrite = "write it again, with another seed"
+        yield Finding(
+            rule="regurgitation.whole", severity="fix", message=message, span=overlap.span, suggestion=rewrite
+        )
+    elif not overlap.whole:
+        message = f"{overlap.words} words in a row were trained on ({overlap.share:.0%} of the text is known)"
+        yield Finding(rule="regurgitation.run", severity="review", message=message, span=overlap.span)
+
+
+@lru_cache(maxsize=256)
+def _own(texts: tuple[str, ...]) -> KnownTexts:
+    return KnownTexts.of(texts)

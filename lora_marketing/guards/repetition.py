@@ -1,0 +1,97 @@
+"""Repetition: a sentence twice, a phrase in a loop, the same word again and again."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lora_marketing.guards import Case, Finding
+from lora_marketing.spelling import unbroken
+
+_WORD = re.compile(
+    r"[\u3400-\u9fff\U00020000-\U0003ffff]|(?:(?![\u3400-\u9fff\U00020000-\U0003ffff])[\w'’])+"
+)
+_SENTENCE = re.compile(r"[^.!?。！？；;\n]+")
+_DOUBLED = re.compile(r"\b(the|a|an|and|of|to|in|is|for|with|your|our|on|at|be|are)\s+\1\b", re.IGNORECASE)
+LOOPS = ((1, 4, 5), (2, 3, 4), (3, 3, 4), (4, 3, 3), (5, 3, 3), *((size, 2, 2) for size in range(6, 31)))
+"""Words in a phrase, and how often in a row it is a loop: in words, and in Chinese characters."""
+PHRASE = 5
+"""Words of a phrase that no text says three times; Chinese characters count half."""
+MOST_OF_ONE = 0.25
+"""The largest share of a text's words that one word of content may have."""
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """Loops, whole sentences and phrases said again, a word typed twice, one word all over the text.
+
+    Names of the brand and the product may return as often as they have to.
+    """
+    words = [(found[0].casefold(), found.start(), found.end()) for found in _WORD.finditer(text)]
+    said = [word for word, _, _ in words]
+    loop = _loop(said)
+    if loop:
+        span = words[loop[0]][1], words[loop[1] - 1][2]
+        yield _finding("loop", "the same words in a row", span)
+        return
+    yield from _sentences(text)
+    for found in _DOUBLED.finditer(text):
+        yield _finding("doubled", f'"{found[1]}" twice', found.span(), found[1])
+    names = {
+        found[0].casefold() for found in _WORD.finditer(f"{case.brand.display_name} {case.brief.product}")
+    }
+    yield from _phrases(words, names)
+    yield from _words(said, names)
+
+
+def _finding(kind: str, message: str, span: tuple[int, int] | None, suggestion: str | None = None) -> Finding:
+    return Finding(
+        rule=f"repetition.{kind}", severity="fix", message=message, span=span, suggestion=suggestion
+    )
+
+
+def _loop(said: Sequence[str]) -> tuple[int, int] | None:
+    """From which to which word a phrase comes again and again."""
+    for size, times, han_times in LOOPS:
+        run = 0
+        for at in range(size, len(said) + 1):
+            if at < len(said) and said[at] == said[at - size]:
+                run += 1
+                continue
+            if run >= size * (min(times, han_times) - 1):
+                phrase = "".join(said[at - size : at])
+                needed = han_times if all(map(unbroken, phrase)) else times
+                if run >= size * (needed - 1) and not phrase.isdigit():
+                    return at - run - size, at
+            run = 0
+    return None
+
+
+def _sentences(text: str) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for found in _SENTENCE.finditer(text):
+        words = _WORD.findall(found[0].casefold())
+        sentence = " ".join(words)
+        if sentence in seen:
+            yield _finding("sentence", "the same sentence again", found.span())
+        if len(words) >= (6 if unbroken(words[0][0]) else 3) if words else False:
+            seen.add(sentence)
+
+
+def _phrases(words: Sequence[tuple[str, int, int]], names: set[str]) -> Iterator[Finding]:
+    han = sum(unbroken(word[0]) for word, _, _ in words) * 2 > len(words)
+    size = PHRASE * 2 if han else PHRASE
+    grams = [tuple(word for word, _, _ in words[at : at + size]) for at in range(len(words) - size + 1)]
+    for gram, times in Counter(grams).most_common(1):
+        if times >= 3 and not names & set(gram):
+            last = len(grams) - 1 - grams[::-1].index(gram)
+            span = words[last][1], words[last + size - 1][2]
+            yield _finding("phrase", f"the same phrase {times} times", span)
+
+
+def _words(said: Sequence[str], names: set[str]) -> Iterator[Finding]:
+    """Words of five letters and more: shorter ones are mostly grammar; Chinese characters are no words."""
+    content = Counter(word for word in said if len(word) > 4 and word not in names)
+    for word, times in content.most_common(1):
+        if times >= 5 and times > MOST_OF_ONE * len(said):
+            yield _finding("word", f'"{word}" {times} times', None)

@@ -1,0 +1,54 @@
+"""Structure: a whole ad is JSON with the fields of its channel, and its pieces differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from unicodedata import normalize
+
+from rapidfuzz.fuzz import ratio
+
+from lora_marketing.channels.structure import AD, Piece, pieces, read_ad
+from lora_marketing.errors import DataError
+from lora_marketing.guards import Case, Finding
+
+ALIKE = 90
+"""Pieces of which so many percent of the letters agree say the same."""
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """What makes an ad unfit to be taken by its platform; nothing in a text that is not a whole ad."""
+    if case.brief.field != AD:
+        return
+    try:
+        read_ad(text, case.brief.channel)
+    except DataError as error:
+        for problem in error.problems:
+            message = "; ".join(str(problem).split("\n    "))
+            yield Finding(rule="structure.json", severity="fix", message=message)
+    yield from _of_pieces(pieces(text, case.brief))
+
+
+def _of_pieces(found: list[Piece]) -> Iterator[Finding]:
+    folded = [_folded(piece.text) for piece in found]
+    for piece, letters in zip(found, folded, strict=True):
+        if not letters:
+            message = f"{piece.field} {piece.number + 1} says nothing"
+            yield Finding(rule="structure.empty", severity="fix", message=message, span=piece.span())
+    repeated: set[int] = set()
+    for first, second in combinations(range(len(found)), 2):
+        one, other = found[first], found[second]
+        if second in repeated or one.field != other.field or not folded[first]:
+            continue
+        message = f"{other.field} {other.number + 1} says what {one.number + 1} says"
+        if folded[first] == folded[second]:
+            repeated.add(second)
+            yield Finding(rule="structure.repeated", severity="fix", message=message, span=other.span())
+        elif ratio(folded[first], folded[second]) >= ALIKE:
+            message = message.replace("what", "nearly what")
+            yield Finding(rule="structure.similar", severity="review", message=message, span=other.span())
+
+
+def _folded(text: str) -> str:
+    """Letters and digits alone, in one case and width."""
+    return "".join(filter(str.isalnum, normalize("NFKC", text).casefold()))

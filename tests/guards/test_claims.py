@@ -1,0 +1,108 @@
+"""Claims: the law of the market in context, and what the brand may claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lora_marketing.guards import Finding
+from lora_marketing.guards._packs import load_pack, pack_names
+from lora_marketing.guards.claims import find
+
+from .making import case
+
+CALM = {"id": "calm", "says": ["soothes eczema"], "evidence": "trial 12", "kind": "health", "markets": ["GB"]}
+
+
+def found(text: str, locale: str = "en-GB", **own: Any) -> list[Finding]:
+    return list(find(text, case(locale=locale, **own)))
+
+
+def gravest(text: str, locale: str) -> str:
+    severities = {one.severity for one in found(text, locale)}
+    return next((one for one in ("block", "review", "fix") if one in severities), "pass")
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("最佳食用时间", "pass"),
+        ("国家级面霜", "block"),
+        ("全网销量第一", "review"),
+        ("国 家 级 面 霜", "block"),
+        ("国家级非物质文化遗产传承人监制", "pass"),
+        ("最佳食用时间三天，最佳面霜", "block"),
+        ("我们的目标是全国第一，欢迎监督", "pass"),
+        ("我们追求极致，打造全国第一", "block"),
+        ("Ｎ０.1面霜", "block"),
+    ],
+)
+def test_chinese_terms_count_in_context(text: str, verdict: str) -> None:
+    assert gravest(text, "zh-CN") == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("It cures psoriasis.", "block"),
+        ("Cures arthritis. Not intended to cure any disease.", "block"),
+        ("Not intended to cure any disease.", "pass"),
+        ("Britain's finest soap", "review"),
+        ("Guarant33d to work", "block"),
+        ("Guaranteed for two years against rust", "pass"),
+        ("The best way to rinse: slowly.", "pass"),
+    ],
+)
+def test_english_terms_count_in_context(text: str, verdict: str) -> None:
+    assert gravest(text, "en-GB") == gravest(text, "en-US") == verdict
+
+
+def test_a_permitted_claim_passes_as_it_stands() -> None:
+    text = "Our bar SOOTHES eczema."
+    assert {one.severity for one in found("Our bar heals eczema.", claims=[CALM])} == {"block"}
+    assert found(text, claims=[CALM]) == []
+    (late,) = found(text, claims=[CALM | {"expires": "2026-10-31"}])
+    assert (late.rule, late.severity) == ("claims.expired", "block")
+    (abroad,) = found(text, "en-US", claims=[CALM])
+    assert (abroad.rule, abroad.severity) == ("claims.market", "block")
+    (bare,) = found(text, claims=[CALM | {"disclaimer": "In 3 of 4 people."}])
+    assert (bare.rule, bare.severity, bare.suggestion) == ("claims.disclaimer", "fix", "In 3 of 4 people.")
+    assert found(f"{text} in 3 of 4 people.", claims=[CALM | {"disclaimer": "In 3 of 4 people."}]) == []
+
+
+def test_only_a_claim_about_health_answers_for_health() -> None:
+    text = "Stops eczema."
+    for kind, rules in (("fact", ["claims.cure"]), ("health", [])):
+        claim = CALM | {"says": ["stops eczema"], "kind": kind}
+        assert [one.rule for one in found(text, claims=[claim])] == rules
+
+
+def test_the_law_is_that_of_the_markets() -> None:
+    text = "国家级面霜 made in the USA"
+    assert [one.rule for one in found(text, "zh-CN")] == ["claims.state_level"]
+    assert [one.rule for one in found(text, "en-US")] == ["claims.us_origin"]
+    assert {one.rule for one in found(text, "en-GB", markets=["US", "CN"])} == {
+        "claims.state_level",
+        "claims.us_origin",
+    }
+
+
+def test_a_name_may_say_what_a_claim_may_not() -> None:
+    assert found("极品香皂来了", "zh-CN", display_name="极品香皂") == []
+    assert found("极品香皂，极品享受", "zh-CN", display_name="极品香皂") != []
+
+
+def test_spans_are_of_the_text() -> None:
+    text = "新品：国\u200b 家 级面霜"
+    (one,) = found(text, "zh-CN")
+    assert one.span is not None
+    assert text[slice(*one.span)] == "国\u200b 家 级"
+
+
+def test_every_pack_names_its_source_and_rules_differ() -> None:
+    packs = [load_pack(name).pack for name in (*pack_names("claims"), *pack_names("injection"))]
+    assert len(packs) >= 5
+    for pack in packs:
+        assert pack.source
+        assert len({rule.id for rule in pack.rules}) == len(pack.rules)

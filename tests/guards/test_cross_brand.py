@@ -1,0 +1,49 @@
+"""Cross-brand: other names of the house are found, and not told on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lora_marketing.guards import Finding
+from lora_marketing.guards.cross_brand import find
+
+from .making import case
+
+OTHERS = ("Ember", "Halden Serum", "山屿", "Fjord")
+
+
+def found(text: str) -> list[Finding]:
+    return list(find(text, replace(case({"product": "Ember Bar"}), others=OTHERS)))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Like ＥＭＢＥＲ, but soap", "ＥＭＢＥＲ"),
+        ("a HALDEN serum!", "HALDEN serum"),
+        ("同门的山屿也好", "山屿"),
+        ("来自Ember的皂", "Ember"),
+    ],
+)
+def test_a_name_is_found_in_any_spelling(text: str, name: str) -> None:
+    (one,) = found(text)
+    assert one.span is not None
+    assert (text[slice(*one.span)], one.severity) == (name, "block")
+    assert name not in f"{one.message} {one.suggestion}"
+
+
+@pytest.mark.parametrize(
+    "text", ["September", "Fjord washes.", "The Ember Bar floats.", "Halden serums", "高山岛屿"]
+)
+def test_own_names_and_parts_of_words_pass(text: str) -> None:
+    assert found(text) == []
+
+
+def test_an_ordinary_word_is_for_a_person() -> None:
+    assert [one.severity for one in found("Warm as an ember.")] == ["review"]
+
+
+def test_without_other_brands_nothing_is_said() -> None:
+    assert list(find("Ember", case())) == []

@@ -1,0 +1,96 @@
+"""Facts: what nobody gave is found, and whatever is given may be spelled another way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import property_test
+
+from lora_marketing.guards import Finding
+from lora_marketing.guards._quantities import quantities
+from lora_marketing.guards._view import view
+from lora_marketing.guards.facts import find
+
+from .making import case
+
+BRIEF = {
+    "product": "Night Bar 3",
+    "attributes": {"weight": "250 g", "price": "£9", "colour": "navy", "material": "纯棉"},
+    "notes": "1,000 jars, 10% off until 2026-11-30, open until 9pm, two-year guarantee, 12元",
+}
+
+
+def found(text: str, brief: dict[str, Any] = BRIEF) -> list[Finding]:
+    return list(find(text, case(brief)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "250g, 0.25 kg, 250 grams, 二百五十克",
+        "nine pounds, £9.00, 9英镑, 12元, 十二块钱",
+        "1k jars, 1000 jars, one thousand jars",
+        "10 percent, 百分之十, 九折",
+        "by 30 November, Nov 30th, 11月30日, at 21:00, 晚上9点",
+        "two years, 24 months, 两年",
+        "one dry joke, at first, both of you, one by one",
+        "一个好故事，一起出发，四季都好，千万别错过",
+        "Night Bar 3 in navy, 纯棉",
+    ],
+)
+def test_what_is_given_may_be_spelled_in_any_way(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "severity", "span", "suggestion"),
+    [
+        ("A 300 g bar", "number", "review", "300 g", "250 g"),
+        ("每罐三百克", "number", "review", "三百克", "250 g"),
+        ("Only £8.50!", "price", "block", "£8.50", "£9"),
+        ("只要八元", "price", "block", "八元", "12元"),
+        ("20% off", "price", "block", "20%", "10%"),
+        ("全场七折", "price", "block", "七折", "10%"),
+        ("with twelve herbs", "number", "review", "twelve", None),
+        ("until 2 December", "number", "review", "2 December", "2026-11-30"),
+        ("open until 22:30", "number", "review", "22:30", "9pm"),
+        ("beside the Moonlit Roast you love", "name", "review", "Moonlit Roast", None),
+        ("fits the WX-2000", "name", "review", "WX-2000", None),
+        ("in bright red", "value", "review", "red", "navy"),
+        ("亚麻面料", "value", "review", "亚麻", "纯棉"),
+    ],
+)
+def test_what_nobody_gave_is_found(
+    text: str, rule: str, severity: str, span: str, suggestion: str | None
+) -> None:
+    (one,) = found(text)
+    assert one.span is not None
+    assert (one.rule, one.severity, text[slice(*one.span)]) == (f"facts.{rule}", severity, span)
+    assert one.suggestion == suggestion
+
+
+@property_test
+@given(st.integers(2, 99_999_999))
+def test_chinese_numerals_mean_what_they_say(number: int) -> None:
+    """Against an independent writer of numerals."""
+    (one,) = quantities(view(f"{_in_chinese(number)}克"))
+    assert (one.kind, one.value) == ("g", Decimal(number))
+
+
+def _in_chinese(number: int) -> str:
+    """The numeral, from groups of four digits."""
+    high, low = divmod(number, 10_000)
+    if high:
+        zero = "零" if 0 < low < 1000 else ""
+        return f"{_in_chinese(high)}万{zero}{_in_chinese(low) if low else ''}"
+    written, gap = "", False
+    for place, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit, number = divmod(number, place)
+        if digit:
+            written += ("零" if gap and written else "") + "零一二三四五六七八九"[digit] + name
+        gap = digit == 0
+    return written

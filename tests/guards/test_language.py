@@ -1,0 +1,65 @@
+"""A text in another language than the brand's, or in the other Chinese script."""
+
+from __future__ import annotations
+
+import pytest
+
+from lora_marketing.guards.language import find
+
+from .making import case
+
+GERMAN = "Unsere Seife ist mild zur Haut und riecht nach frischer Luft am Meer."
+ENGLISH = "Our soap is kind to skin and smells of fresh air by the sea."
+SIMPLIFIED = "我们的香皂对皮肤温和，闻起来像海边的新鲜空气。"
+TRADITIONAL = "我們的香皂對皮膚溫和，聞起來像海邊的新鮮空氣。"
+
+
+def found(text: str, locale: str, **own: object) -> list[tuple[str, str]]:
+    return [
+        (one.rule.removeprefix("language."), one.severity) for one in find(text, case(locale=locale, **own))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "locale"),
+    [
+        (ENGLISH, "en-GB"),
+        (GERMAN, "de-DE"),
+        (SIMPLIFIED, "zh-CN"),
+        (TRADITIONAL, "zh-TW"),
+        (TRADITIONAL, "zh-HK"),
+    ],
+)
+def test_the_language_asked_for_passes(text: str, locale: str) -> None:
+    assert found(text, locale) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "locale"),
+    [(GERMAN, "en-GB"), (ENGLISH, "de-DE"), (ENGLISH, "zh-CN"), (SIMPLIFIED, "en-GB"), (SIMPLIFIED, "fr-FR")],
+)
+def test_another_language_is_written_again(text: str, locale: str) -> None:
+    assert found(text, locale) == [("other", "fix")]
+
+
+def test_the_other_script_is_told() -> None:
+    assert found(TRADITIONAL, "zh-CN") == [("script", "fix")]
+    assert found(SIMPLIFIED, "zh-TW") == [("script", "fix")]
+    assert found("臺北的香皂", "zh-CN") == [("script", "review")]
+    assert found("台灣的香皂，只有你", "zh-TW") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "locale"),
+    [
+        ("Déjà Vu Eau de Parfum", "en-GB"),
+        ("Gesundheit!", "en-GB"),
+        ("iPhone 17 Pro Max", "zh-CN"),
+        ("用 Firefox Developer Edition 吧", "zh-CN"),
+        ("100% @fjord #soap https://fjord.example/seife-und-haut", "en-GB"),
+        ("", "en-GB"),
+        (ENGLISH, "sw"),
+    ],
+)
+def test_headlines_names_and_numbers_say_nothing(text: str, locale: str) -> None:
+    assert found(text, locale) == []

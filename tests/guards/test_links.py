@@ -1,0 +1,76 @@
+"""Where a text may point to, and how."""
+
+from __future__ import annotations
+
+import pytest
+
+from lora_marketing.guards.links import find
+
+from .making import case
+
+OWN = case(links=["fjord.example", "https://soap.cn/"])
+
+
+def rules(text: str) -> list[tuple[str, str]]:
+    return [(one.rule.removeprefix("links."), one.severity) for one in find(text, OWN)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "See https://fjord.example/a?size=2#top.",
+        "shop.fjord.example（点击）",
+        "在www.soap.cn看。",
+        "Node.js, ASP.NET, e.g. i.e. README.md, 3.50, v1.2.3, 9.30 a.m.",
+        "Write to me@mail.com, data: soft, JavaScript: fast.",
+        "Great.So good",
+        "https://[",
+        "",
+    ],
+)
+def test_own_links_and_ordinary_dots_pass(text: str) -> None:
+    assert rules(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("https://evil.com/x", ("foreign", "block")),
+        ("www.evil.cn，快来", ("foreign", "block")),
+        ("Booking.com", ("foreign", "block")),
+        ("https://fjord.example.evil.com", ("foreign", "block")),
+        ("https://notfjord.example", ("foreign", "block")),
+        ("bit.ly/3x", ("shortener", "block")),
+        ("https://t.cn/A", ("shortener", "block")),
+        ("https://fjоrd.example", ("lookalike", "block")),
+        ("https://fj0rd.example", ("lookalike", "block")),
+        ("https://xn--fjrd-0qa.example", ("lookalike", "block")),
+        ("http://fjord.example", ("insecure", "fix")),
+        ("https://fjord.example/?utm_source=a", ("tracking", "fix")),
+        ("<a href='/x'>", ("markup", "fix")),
+        ("[x](/y)", ("markup", "fix")),
+        ("![x](/y)", ("embedded", "block")),
+        ("<img src=x onerror=y>", ("embedded", "block")),
+        ("javascript:alert(1)", ("script", "block")),
+        ("data:text/html;base64,PHg+", ("script", "block")),
+    ],
+)
+def test_what_is_wrong_with_a_link(text: str, found: tuple[str, str]) -> None:
+    assert rules(text) == [found]
+
+
+def test_a_brand_that_names_no_links_leaves_them_to_a_person() -> None:
+    assert [(one.rule, one.severity) for one in find("https://evil.com", case())] == [
+        ("links.foreign", "review")
+    ]
+
+
+def test_suggestions_are_the_link_as_it_should_be() -> None:
+    text = "go to http://fjord.example/a?b=1&UTM_Source=x&fbclid=2&c=%20#d now"
+    found = {one.rule: (text[slice(*one.span)], one.suggestion) for one in find(text, OWN) if one.span}
+    assert found["links.insecure"][1] == "https://fjord.example/a?b=1&UTM_Source=x&fbclid=2&c=%20#d"
+    assert found["links.tracking"] == (text[6:-4], "http://fjord.example/a?b=1&c=+#d")
+
+
+def test_who_is_asked_before_the_at_is_no_host() -> None:
+    assert ("lookalike", "block") in rules("https://fjord.example@evil.com/")

@@ -1,0 +1,75 @@
+"""What tells who somebody is blocks; the brand's own contact, prices, dates and article numbers pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from lora_marketing.guards.personal_data import find
+
+from .making import case
+
+
+def rules(text: str, **own: object) -> list[tuple[str, str]]:
+    found = find(text, case(**{"markets": ["GB", "US", "CN"], **own}))
+    return [(one.rule.removeprefix("personal_data."), text[slice(*one.span or (0, 0))]) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "value"),
+    [
+        ("Ask jo+x@mail.example now.", "email", "jo+x@mail.example"),
+        ("Ask jo (at) mail (dot) example", "email", "jo (at) mail (dot) example"),
+        ("邮箱：li.na@example.cn。", "email", "li.na@example.cn"),
+        ("Call 020 7946 0123!", "phone", "020 7946 0123"),
+        ("Call +1 202-555-0143", "phone", "+1 202-555-0143"),
+        ("电话13800138000。", "phone", "13800138000"),
+        ("拨打010-62551234吧", "phone", "010-62551234"),
+        ("IBAN GB82 WEST 1234 5698 7654 32.", "iban", "GB82 WEST 1234 5698 7654 32"),
+        ("Card 4111 1111 1111 1111,", "card", "4111 1111 1111 1111"),
+        ("SSN 078-05-1120", "identity", "078-05-1120"),
+        ("身份证990101198503120010，", "identity", "990101198503120010"),
+        ("from 203.0.113.7.", "ip", "203.0.113.7"),
+        ("from 2001:db8::7 too", "ip", "2001:db8::7"),
+        ("护照号E12345678", "passport", "护照号E12345678"),
+        ("pw: hunter2", "password", "pw: hunter2"),
+        ("微信号 sample_wx_01", "account", "微信号 sample_wx_01"),
+        ("车牌号 测A·00000，", "plate", "测A·00000"),
+        ("born 1985-03-12", "birth", "born 1985-03-12"),
+    ],
+)
+def test_personal_data_blocks(text: str, rule: str, value: str) -> None:
+    assert rules(text) == [(rule, value)]
+    assert [one.severity for one in find(text, case(markets=["GB", "CN"]))] == ["block"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Our model A4111 has 1111 lumens and costs 2025 yen.",
+        "Version 10.2.0.1 ships on 2026-12-24, 24/12/2026, at 10:30:00.",
+        "£1,234.99 was £2,000.00; SKU 12345678; 1920x1080; 4111-1111.",
+        "订单满199减20，活动12月24日截止，产品编号 9901-0119-85。",
+        "Card 4111 1111 1111 1112, account GB82 WEST 1234 5698 7654 33",
+        "110101199902301234",
+        "std::vector, 12:34, a::b",
+    ],
+)
+def test_numbers_of_goods_pass(text: str) -> None:
+    assert rules(text) == []
+
+
+def test_the_brand_may_publish_its_own_contact() -> None:
+    text = "Call 020 7946 0123 or hello@fjord.example"
+    assert len(rules(text)) == 2
+    assert rules(text, facts=["Phone: (020) 7946-0123, hello@fjord.example."]) == []
+
+
+def test_names_and_addresses_are_for_a_person() -> None:
+    for text in (
+        "Hi Dana Example, welcome",
+        "12 Placeholder Road",
+        "我叫张示例，",
+        "测试市样例区占位路12号3单元401",
+    ):
+        (one,) = find(text, case())
+        assert one.severity == "review"

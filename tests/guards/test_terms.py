@@ -1,0 +1,69 @@
+"""Terms that a brand bans, must say, or is called by, in English and Chinese."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lora_marketing.guards.terms import find
+
+from .making import case
+
+
+def found(text: str, **own: Any) -> list[tuple[str, str, str]]:
+    return [
+        (one.rule.removeprefix("terms."), one.severity, text[slice(*one.span)] if one.span else "")
+        for one in find(text, case(**own))
+    ]
+
+
+def test_disguised_terms_block_where_they_stand() -> None:
+    assert found("A m1racle by fj0rdsuds.") == [
+        ("banned", "block", "m1racle"),
+        ("competitor", "block", "fj0rdsuds"),
+    ]
+    bans = ["最佳", "国家级"]
+    assert found("这是最 佳的國家級面霜", banned_terms=bans) == [
+        ("banned", "block", "最 佳"),
+        ("banned", "block", "國家級"),
+    ]
+
+
+def test_a_term_of_signs_is_taken_as_it_is_spelled() -> None:
+    assert found("We write C++ in C.", banned_terms=["C++"]) == [("banned", "block", "C++")]
+
+
+@pytest.mark.parametrize("slip", ["Fjordsubs", "Fjodrsuds", "Fjordsud", "Fjordssuds"])
+def test_one_slip_in_a_long_competitor_is_for_a_person(slip: str) -> None:
+    assert found(f"Like {slip}.") == [("competitor", "review", slip)]
+    assert found(f"Like {slip}.", facts=[f"{slip} is ours."]) == []
+
+
+def test_short_competitors_have_no_slips() -> None:
+    assert found("A sole of gold.", competitors=["Solis", "Golt"]) == []
+
+
+def test_what_has_to_be_said() -> None:
+    own = {"required_terms": ["Palm-free", "无棕榈油"]}
+    assert found("Palm\u2011free. 无棕榈油。", **own) == []
+    assert found("Free.", **own) == [("required", "fix", ""), ("required", "fix", "")]
+    assert [one.suggestion for one in find("Palm-free", case(**own))] == ["无棕榈油"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Fjord floats.", "FJORD FLOATS", "Fjord's", "see fjord.example/x", "@fjord", "#fjord"]
+)
+def test_the_brand_may_be_called_so(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize("wrong", ["fjord", "FJORD", "Fjоrd", "FJord", "F-jord"])
+def test_the_brand_in_other_letters_is_mended(wrong: str) -> None:
+    (one,) = find(f"Say {wrong} softly.", case())
+    assert (one.rule, one.severity, one.suggestion) == ("terms.spelling", "fix", "Fjord")
+
+
+def test_a_chinese_name_in_the_other_script() -> None:
+    assert found("臺灣的雲杉", display_name="云杉") == [("spelling", "fix", "雲杉")]
+    assert found("云杉香皂", display_name="云杉") == []
