@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from lora_marketing.brand import Brief
 from lora_marketing.documents import Frozen, shown
 from lora_marketing.errors import DataError, Problem
+from lora_marketing.guards import Finding, Verdict
+from lora_marketing.mending import Mending
+
+
+class Rewritten(Frozen):
+    """A piece of an ad that was written again, by its own brief: which one, and its provenance."""
+
+    field: str
+    number: int
+    seed: int
+    prompt_sha256: str
+    tokens: int
 
 
 class Copy(Frozen):
-    """One written answer. `adapter` is None where the base wrote it with the brand's prompt."""
+    """One written answer. `adapter` is None where the base wrote it with the brand's prompt.
 
+    `id` is the SHA-256 of the text and its provenance. `verdict` is None of a text that no guard has
+    seen; `mended` and `rewritten` tell what became of what the model said at first, `round` in which
+    round it was written.
+    """
+
+    id: str = ""
     text: str
     brand: str
     line: str
@@ -29,6 +47,24 @@ class Copy(Frozen):
     stopped: bool
     tokens: int
     brief: Brief
+    round: int = 1
+    rewritten: list[Rewritten] = []
+    mended: list[Mending] = []
+    findings: list[Finding] = []
+    verdict: Verdict | None = None
+
+    @model_validator(mode="after")
+    def _has_its_id(self) -> Copy:
+        said = self.model_dump_json(exclude={"id", "mended", "findings", "verdict"})
+        own = sha256(said.encode()).hexdigest()
+        if self.id not in ("", own):
+            raise ValueError("id is not that of this text and its provenance")
+        object.__setattr__(self, "id", own)
+        return self
+
+    def changed(self, **changes: Any) -> Copy:
+        """The same with changes, under the id that it has then."""
+        return Copy.model_validate({**dict(self), "id": "", **changes})
 
 
 def prompt_sha256(prompt: Sequence[int]) -> str:
@@ -57,8 +93,8 @@ def read_copies(path: Path) -> list[Copy]:
         if not line.strip():
             continue
         try:
-            copies.append(Copy.model_validate(json.loads(line)))
-        except (json.JSONDecodeError, ValidationError) as error:
+            copies.append(Copy.model_validate_json(line))
+        except ValidationError as error:
             what = str(error).splitlines()[0]
             problems.append(Problem("not a copy", f"{shown(path)}:{number}", got=what))
     if problems or not copies:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lora_marketing.bases.load import load_base
 from lora_marketing.brand import Brief
@@ -17,7 +18,11 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.runs import recipe_of
 from lora_marketing.writing.copywriter import Order, Voice, write_copy
 from lora_marketing.writing.sampling import Sampling
+from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
 from lora_marketing.writing.writer import Writer
+
+if TYPE_CHECKING:
+    from lora_marketing.metrics.voice import VoiceClassifier
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,7 @@ class Desk:
 
         `raw` texts are not held to the brand's terms and the channel's limit.
         """
-        voices = [voice for voice in self.voices if with_adapters and voice.adapter]
-        if with_base:
-            voices += list({(v.brand.name, v.line): Voice(v.brand, v.line) for v in self.voices}.values())
+        voices = self._voices(with_base, with_adapters)
         orders = [
             Order(voice, brief, variant)
             for brief in briefs
@@ -90,6 +93,27 @@ class Desk:
             for voice in voices
         ]
         return write_copy(self.writer, orders, sampling, raw=raw)
+
+    def write_until_good(
+        self,
+        briefs: Sequence[Brief],
+        effort: Effort,
+        sampling: Sampling,
+        *,
+        with_base: bool,
+        with_adapters: bool,
+        classifier: VoiceClassifier | None = None,
+    ) -> list[Outcome]:
+        """Every brief in every voice, until enough variants pass all guards or the rounds are over."""
+        voices = self._voices(with_base, with_adapters)
+        orders = [Order(voice, brief) for brief in briefs for voice in voices]
+        return write_until_good(self.writer, orders, sampling, effort, classifier)
+
+    def _voices(self, with_base: bool, with_adapters: bool) -> list[Voice]:
+        voices = [voice for voice in self.voices if with_adapters and voice.adapter]
+        if with_base:
+            voices += list({(v.brand.name, v.line): Voice(v.brand, v.line) for v in self.voices}.values())
+        return voices
 
 
 def _shared(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from lora_marketing.brand import Brief
 from lora_marketing.copies import Copy, read_copies, write_copies
 from lora_marketing.errors import DataError
+from lora_marketing.guards import Finding
+from lora_marketing.mending import Mending
 
 
 def copy(**changes: Any) -> Copy:
@@ -74,3 +76,31 @@ def test_a_file_without_copies(tmp_path: Path, raw: bytes | None, told: str) -> 
 def test_a_copy_does_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         copy().text = "else"  # type: ignore[misc]
+
+
+def test_what_guards_and_mending_said_is_read_back(tmp_path: Path) -> None:
+    found = Finding(rule="length.long", severity="fix", message="too long", span=(0, 3))
+    mended = Mending(rule="spacing", span=(2, 4), before="  ", after=" ")
+    copies = [copy(findings=[found], mended=[mended], verdict="fix", round=2)]
+    write_copies(tmp_path / "copies.jsonl", copies)
+    assert read_copies(tmp_path / "copies.jsonl") == copies
+
+
+def test_an_id_is_that_of_text_and_provenance(tmp_path: Path) -> None:
+    one = copy()
+    others = [copy(text="x"), copy(seed=14), copy(digest="d"), copy(prompt_sha256="b" * 64)]
+    assert len({one.id, *(other.id for other in others)}) == 5
+    assert copy(verdict="pass").id == one.id == one.changed(verdict="fix").id != one.changed(text="x").id
+    path = tmp_path / "copies.jsonl"
+    path.write_text(one.model_dump_json().replace("It floats.", "It sinks."))
+    with pytest.raises(DataError, match="not a copy"):
+        read_copies(path)
+
+
+def test_copies_of_before_there_were_ids_are_read(tmp_path: Path) -> None:
+    old = json.loads(copy().model_dump_json())
+    for name in ("id", "round", "rewritten", "mended", "findings", "verdict"):
+        del old[name]
+    path = tmp_path / "copies.jsonl"
+    path.write_text(json.dumps(old))
+    assert read_copies(path) == [copy()]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lora_marketing.cli.quiet import quiet_upstream
-from lora_marketing.console import result, rich_stdout
+from lora_marketing.console import note, result, rich_stdout
 from lora_marketing.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from lora_marketing.brand import Brief
     from lora_marketing.copies import Copy
+    from lora_marketing.writing.until_good import Outcome
 
 
 def generate(
@@ -27,11 +29,13 @@ def generate(
     brief: Annotated[Path | None, typer.Option(help="Briefs as YAML (one) or JSON lines (many).")] = None,
     channel: Annotated[str, typer.Option(help="Where it will be published.")] = "meta_feed",
     field: Annotated[
-        str | None, typer.Option(help="Which text of the channel; its first by default.")
+        str | None, typer.Option(help="Which text of the channel (its first by default), or ad: all of them.")
     ] = None,
     audience: Annotated[str, typer.Option(help="Who will read it.")] = "",
     attribute: Annotated[list[str] | None, typer.Option("--attribute", metavar="KEY=VALUE")] = None,
-    variants: Annotated[int, typer.Option(min=1, help="Texts per brief and voice.")] = 1,
+    variants: Annotated[int, typer.Option(min=1, help="Texts wanted per brief and voice.")] = 1,
+    tries: Annotated[int, typer.Option(min=1, help="Texts tried for each of them at once.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often what is to be fixed is written at most.")] = 3,
     seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 13,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.7,
     top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.9,
@@ -39,7 +43,7 @@ def generate(
     base: Annotated[bool, typer.Option("--base", help="Write with the bare base, without adapters.")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="Base and adapters side by side.")] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Let the text break the brand's terms and the channel's limit.")
+        bool, typer.Option("--raw", help="What the model says by itself: one try, no rules, no guards.")
     ] = False,
     base_id: Annotated[
         str | None, typer.Option(help="Where the base lies, if not where the recipe says.")
@@ -48,9 +52,11 @@ def generate(
     out: Annotated[Path | None, typer.Option(help="Also keep the texts as JSON lines.")] = None,
     adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
 ) -> None:
-    """Write copy. All voices share one base and one batch; each text has its own random numbers.
+    """Write copy until it is good: variants are tried, mended, held against all guards, and ranked.
 
-    The same seed gives the same text alone or in any batch, in bfloat16 up to rounding.
+    All voices share one base and one batch; each text has its own random numbers. What is to be fixed
+    is written again; what a person has to look at is not shown. Exit code 1 if for some brief no
+    variant passed. The same seed gives the same text alone or in any batch, in bfloat16 up to rounding.
     """
     from lora_marketing.copies import write_copies
 
@@ -62,23 +68,28 @@ def generate(
     quiet_upstream()
     from lora_marketing.desk import Desk
     from lora_marketing.writing.sampling import Sampling
+    from lora_marketing.writing.until_good import Effort
 
     desk = Desk.open(adapters, adapter or [], recipe, base_id)
-    copies = desk.write(
-        briefs,
-        variants,
-        Sampling(seed, temperature, top_p, max_new_tokens),
-        with_base=base or compare or not adapter,
-        with_adapters=not base or compare,
-        raw=raw,
-    )
+    sampling = Sampling(seed, temperature, top_p, max_new_tokens)
+    with_base, with_adapters = base or compare or not adapter, not base or compare
+    outcomes: list[Outcome] = []
+    if raw:
+        copies = desk.write(
+            briefs, variants, sampling, with_base=with_base, with_adapters=with_adapters, raw=True
+        )
+    else:
+        effort = Effort(variants, tries * variants, rounds)
+        outcomes = desk.write_until_good(
+            briefs, effort, sampling, with_base=with_base, with_adapters=with_adapters
+        )
+        copies = [good.copy for outcome in outcomes for good in outcome.good]
     if out:
         write_copies(out, copies)
-    if as_json:
-        for copy in copies:
-            result(copy.model_dump_json())
-    else:
-        _show(copies)
+    _show(copies, as_json)
+    _tell(outcomes)
+    if not all(outcome.good for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def _require_published(adapters: Path, refs: Sequence[str]) -> None:
@@ -99,7 +110,8 @@ def _briefs(
     attributes: Sequence[str],
 ) -> list[Brief]:
     from lora_marketing.brand import Brief
-    from lora_marketing.channels import load_channel, load_limit
+    from lora_marketing.channels import load_channel
+    from lora_marketing.channels.structure import require_field
     from lora_marketing.data import read_briefs
 
     if file:
@@ -111,28 +123,60 @@ def _briefs(
     if broken:
         raise DataError(Problem("--attribute needs KEY=VALUE", got=", ".join(broken)))
     field = field or next(iter(load_channel(channel).fields))
-    load_limit(channel, field)
+    require_field(channel, field)
     given = {key: value for key, _, value in pairs}
     return [Brief(product=text, channel=channel, field=field, audience=audience, attributes=given)]
 
 
-def _show(copies: Sequence[Copy]) -> None:
-    """One block per brief and variant, one row per voice."""
+def _show(copies: Sequence[Copy], as_json: bool) -> None:
+    """One JSON object per text, or one block per brief and variant with one row per voice."""
+    if as_json:
+        for copy in copies:
+            result(copy.model_dump_json())
+        return
     from rich.table import Table
+    from rich.text import Text
 
     console = rich_stdout()
     seen: dict[tuple[str, int], list[Copy]] = {}
+    nth: Counter[tuple[str, str]] = Counter()
     for copy in copies:
-        seen.setdefault((copy.brief.model_dump_json(), copy.variant), []).append(copy)
+        brief = copy.brief.model_dump_json()
+        seen.setdefault((brief, nth[brief, _voice(copy)]), []).append(copy)
+        nth[brief, _voice(copy)] += 1
     for group in seen.values():
-        brief = group[0].brief
-        attributes = "".join(f", {key} {value}" for key, value in brief.attributes.items())
-        title = f"{brief.product}{attributes} · {brief.channel} {brief.field}"
+        title = Text(_title(group[0].brief))  # a text may hold what looks like rich's markup
         table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
         table.add_column(style="cyan", no_wrap=True)
         table.add_column(overflow="fold")
         for copy in sorted(group, key=lambda copy: (copy.brand, copy.line, copy.adapter is not None)):
-            voice = copy.adapter or f"base as {copy.brand}"
-            table.add_row(voice, copy.text + ("" if copy.stopped else " …"))
+            cut = "" if copy.verdict or copy.stopped else " …"
+            table.add_row(_voice(copy), Text(copy.text + cut))
         console.print(table)
         console.print()
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    """On stderr: what it took, what was mended, and everything against the briefs that have no text."""
+    for outcome in outcomes:
+        who = outcome.voice.adapter or f"base as {outcome.voice.brand.name}"
+        cost = outcome.cost
+        took = f"{cost.texts} texts, {cost.rounds} rounds, {cost.tokens} tokens"
+        said = f"{len(outcome.good)} passed" if outcome.good else "no variant passed"
+        note(f"{who} · {_title(outcome.brief)}: {said} ({took})")
+        for good in outcome.good:
+            for one in good.copy.mended:
+                note(f"    mended {one.rule}: {one.before!r} → {one.after!r}")
+        for copy in () if outcome.good else outcome.tried:
+            note(f"    variant {copy.variant}, round {copy.round}: {copy.verdict}: {copy.text!r}")
+            for found in copy.findings:
+                note(f"        {found.severity} {found.rule}: {found.message}")
+
+
+def _voice(copy: Copy) -> str:
+    return copy.adapter or f"base as {copy.brand}"
+
+
+def _title(brief: Brief) -> str:
+    attributes = "".join(f", {key} {value}" for key, value in brief.attributes.items())
+    return f"{brief.product}{attributes} · {brief.channel} {brief.field}"

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field
 
 from lora_marketing.brand import Brief
-from lora_marketing.copies import prompt_sha256
+from lora_marketing.channels.structure import AD, ad_tokens
+from lora_marketing.copies import Copy, Rewritten
 from lora_marketing.documents import Frozen
-from lora_marketing.guards import Case, Finding, Verdict, findings, verdict
+from lora_marketing.guards import Finding, Verdict
+from lora_marketing.mending import Mending
 from lora_marketing.serving.asked import TheCaller, TheRecord, TheService
 from lora_marketing.serving.errors import invalid, told
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.leaving import unless_left
 from lora_marketing.serving.orders import Order, Wish, order
+from lora_marketing.serving.record import Record
 from lora_marketing.serving.schema import Asked, Positive, Seed, Usage
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.writing import usage, written
@@ -37,10 +42,12 @@ class CopyRequest(Asked):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     max_tokens: Positive | None = None
+    rounds: Annotated[int, Field(ge=1, le=4)] = 1
+    """How often variants that are to be fixed are written at most."""
 
 
 class Provenance(Frozen):
-    """Where a text comes from: enough to write it again."""
+    """Where a text comes from: enough to write it again. `round` is the one that it was written in."""
 
     brand: str
     line: str
@@ -52,14 +59,18 @@ class Provenance(Frozen):
     prompt_sha256: str
     stopped: bool
     tokens: int
+    round: int
+    rewritten: list[Rewritten]
 
 
 class Variant(Frozen):
-    """One text, what is to be said against it, and where it comes from."""
+    """One text, what was mended in it, what is to be said against it, and where it comes from."""
 
+    id: str
     text: str
     verdict: Verdict
     findings: list[Finding]
+    mended: list[Mending]
     finish: Finish
     provenance: Provenance
 
@@ -80,48 +91,64 @@ async def copy(
 ) -> CopyAnswer:
     """Write a brief in the brand's voice, with the brand's own prompt."""
     wanted = await service.aside(lambda: _order(service, asked, caller))
-    rows = await unless_left(request.receive, written(service, wanted, record))
-    model, prompt = wanted.model, wanted.prompts[0]
-    variants = []
-    for number, row in enumerate(rows):
-        text = row.text.strip()
-        provenance = Provenance(
-            brand=model.brand.name,
-            line=model.line,
-            adapter=str(model.version.name),
-            digest=model.version.digest,
-            base=model.version.manifest.base.fingerprint,
-            seed=wanted.requests[number].sampling.seed,
-            variant=number,
-            prompt_sha256=prompt_sha256(prompt),
-            stopped=row.stopped,
-            tokens=len(row.tokens),
-        )
-        found = findings(text, Case(asked.brief, model.brand, row.stopped))
-        variants.append(
-            Variant(
-                text=text, verdict=verdict(found), findings=found, finish=row.finish, provenance=provenance
-            )
-        )
+    variants, tokens = await unless_left(request.receive, _good(service, asked, wanted, record))
     return CopyAnswer(
         model=asked.model,
         seed=wanted.seed,
         system_fingerprint=wanted.fingerprint,
         variants=variants,
-        usage=usage(wanted, [len(row.tokens) for row in rows]),
+        usage=usage(wanted, tokens),
+    )
+
+
+async def _good(
+    service: Service, asked: CopyRequest, wanted: Order, record: Record
+) -> tuple[list[Variant], list[int]]:
+    """All variants as they are after the last round, and the tokens of everything that was written."""
+    from lora_marketing.writing.copywriter import Order as Draw
+    from lora_marketing.writing.copywriter import Voice, prepare_all
+    from lora_marketing.writing.until_good import Effort, Pursuit
+
+    model, base = wanted.model, service.engine.base
+    voice = Voice(model.brand, model.line, str(model.version.name), model.version.digest)
+    pursuit = Pursuit([Draw(voice, asked.brief)], Effort(asked.variants, asked.variants, asked.rounds))
+    sampling = replace(wanted.requests[0].sampling, seed=wanted.seed)
+    tokens: list[int] = []
+    finish: dict[int, Finish] = {}
+    while draws := pursuit.asks():
+        prepared = await service.aside(partial(prepare_all, draws, base, sampling))
+        part = replace(wanted, requests=[one.request for one in prepared])
+        rows = await written(service, part, record)
+        copies = [one.copy(row, base) for one, row in zip(prepared, rows, strict=True)]
+        await service.aside(partial(pursuit.take, copies))
+        tokens += [copy.tokens for copy in copies]
+        finish |= {copy.variant: row.finish for copy, row in zip(copies, rows, strict=True)}
+    return [_variant(copy, finish[copy.variant]) for copy in pursuit.latest()], tokens
+
+
+def _variant(copy: Copy, finish: Finish) -> Variant:
+    provenance = {name: getattr(copy, name) for name in Provenance.model_fields}
+    return Variant(
+        id=copy.id,
+        text=copy.text,
+        verdict=copy.verdict or "pass",
+        findings=copy.findings,
+        mended=copy.mended,
+        finish=finish,
+        provenance=Provenance(**provenance),
     )
 
 
 def _order(service: Service, asked: CopyRequest, caller: Caller) -> Order:
     from lora_marketing.bases.render import render_prompt
-    from lora_marketing.writing.rules import rules_of
 
     model = service.models.resolve(asked.model, caller)
-    base = service.engine.base
     try:
-        prompt = render_prompt(messages(asked.brief, model.brand), base)
-        rules = rules_of(asked.brief, model.brand)
+        prompt = render_prompt(messages(asked.brief, model.brand), service.engine.base)
     except UnknownName as error:
         raise invalid(told(error), "brief") from error
-    wish = Wish(asked.variants, asked.seed, asked.temperature, asked.top_p, asked.max_tokens)
-    return order(model, [prompt], wish, service.engine.context, rules)
+    most = asked.max_tokens
+    if asked.brief.field == AD and most is None:
+        most = ad_tokens(asked.brief.channel, model.brand.language)
+    wish = Wish(asked.variants, asked.seed, asked.temperature, asked.top_p, most)
+    return order(model, [prompt], wish, service.engine.context)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lora_marketing.brand import Brand, Brief
 from lora_marketing.channels import Limit, load_channel, load_limit
+from lora_marketing.channels.structure import AD, ad_fields, counts
 from lora_marketing.tasks import Message
 
 LONG = 300
@@ -25,6 +27,8 @@ class _Words:
     audience: str
     notes: str
     pair: str
+    ad: str
+    pieces: str
 
 
 _ENGLISH = _Words(
@@ -37,6 +41,8 @@ _ENGLISH = _Words(
     audience="Audience: {audience}",
     notes="Notes: {notes}",
     pair="{key}: {value}",
+    ad="Write one whole ad for {channel}, as JSON that lists the texts of each field. No two alike.",
+    pieces="{field}: {number}.{length}",
 )
 _CHINESE = _Words(
     system="你为{name}写文案。{guide}",
@@ -48,6 +54,8 @@ _CHINESE = _Words(
     audience="受众：{audience}",
     notes="备注：{notes}",
     pair="{key}：{value}",
+    ad="为{channel}写一整条广告，用 JSON 列出每个字段的文案，各条不得雷同。",
+    pieces="{field}：{number} 条。{length}",
 )
 
 
@@ -72,8 +80,7 @@ def _system(brand: Brand, words: _Words) -> str:
 
 
 def _user(brief: Brief, brand: Brand, words: _Words) -> str:
-    order = words.order.format(field=brief.field.replace("_", " "), channel=load_channel(brief.channel).title)
-    lines = [order + _length(load_limit(brief.channel, brief.field), brand.language, words)]
+    lines = list(_order(brief, brand.language, words))
     lines.append(words.product.format(product=brief.product))
     lines += [words.pair.format(key=key, value=value) for key, value in brief.attributes.items()]
     if brief.audience:
@@ -81,6 +88,20 @@ def _user(brief: Brief, brand: Brand, words: _Words) -> str:
     if brief.notes:
         lines.append(words.notes.format(notes=brief.notes))
     return "\n".join(lines)
+
+
+def _order(brief: Brief, language: str, words: _Words) -> Iterator[str]:
+    """What to write: one text, or an ad with so many texts of every field."""
+    title = load_channel(brief.channel).title
+    if brief.field != AD:
+        length = _length(load_limit(brief.channel, brief.field), language, words)
+        yield words.order.format(field=brief.field.replace("_", " "), channel=title) + length
+        return
+    yield words.ad.format(channel=title)
+    for field, limit in ad_fields(brief.channel).items():
+        least, most = counts(limit)
+        number = str(most) if least == most else f"{least}–{most}"
+        yield words.pieces.format(field=field, number=number, length=_length(limit, language, words))
 
 
 def _length(limit: Limit, language: str, words: _Words) -> str:

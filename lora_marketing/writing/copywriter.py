@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lora_marketing.bases.load import LoadedBase
 from lora_marketing.bases.render import render_prompt
 from lora_marketing.brand import Brand, Brief
+from lora_marketing.channels.structure import AD, ad_tokens
 from lora_marketing.copies import Copy, prompt_sha256
 from lora_marketing.tasks import messages
-from lora_marketing.writing.request import Request
+from lora_marketing.writing.request import Request, Written
 from lora_marketing.writing.rules import rules_of
 from lora_marketing.writing.sampling import Sampling, row_seed
 from lora_marketing.writing.writer import Writer
@@ -27,11 +29,70 @@ class Voice:
 
 @dataclass(frozen=True)
 class Order:
-    """One text to write: which voice, which brief, which of several variants."""
+    """One text to write: which voice, which brief, which of several variants.
+
+    `again` tells the draws of one variant apart; a first draw has none.
+    """
 
     voice: Voice
     brief: Brief
     variant: int = 0
+    again: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An order as the engine takes it."""
+
+    order: Order
+    request: Request
+    prompt_sha256: str
+
+    def copy(self, row: Written, base: LoadedBase) -> Copy:
+        """What was written for it, with its provenance."""
+        order = self.order
+        return Copy(
+            text=row.text.strip(),
+            brand=order.voice.brand.name,
+            line=order.voice.line,
+            adapter=order.voice.adapter,
+            digest=order.voice.digest,
+            base=base.pin.fingerprint,
+            seed=self.request.sampling.seed,
+            variant=order.variant,
+            prompt_sha256=self.prompt_sha256,
+            stopped=row.stopped,
+            tokens=len(row.tokens),
+            brief=order.brief,
+        )
+
+
+def prepare_all(
+    orders: Sequence[Order], base: LoadedBase, sampling: Sampling, *, raw: bool = False
+) -> list[Prepared]:
+    """The rows that orders ask for. A whole ad gets the tokens that it may need.
+
+    Seeds come from `sampling.seed`, the adapter, the prompt and the variant, so a text does not change
+    when other orders join.
+
+    Raises:
+        UnknownName: a brief's channel or field is not on the shelf.
+    """
+    return [_prepared(order, base, sampling, raw) for order in orders]
+
+
+def _prepared(order: Order, base: LoadedBase, sampling: Sampling, raw: bool) -> Prepared:
+    brand, brief = order.voice.brand, order.brief
+    prompt = render_prompt(messages(brief, brand), base)
+    prompt_hash = prompt_sha256(prompt)
+    label = f"{order.variant}{order.again}"
+    seed = row_seed(sampling.seed, order.voice.digest or "base", prompt_hash, label)
+    most = sampling.max_new_tokens
+    if brief.field == AD:
+        most = max(most, ad_tokens(brief.channel, brand.language))
+    rules = () if raw else rules_of(brief, brand, base)
+    row = replace(sampling, seed=seed, max_new_tokens=most)
+    return Prepared(order, Request(prompt, order.voice.digest, row, rules), prompt_hash)
 
 
 def write_copy(
@@ -39,34 +100,9 @@ def write_copy(
 ) -> list[Copy]:
     """Write all orders in mixed batches.
 
-    A row's seed comes from `sampling.seed`, the adapter, the prompt and the variant, so a text
-    does not change when other orders join. Texts keep to the brand's terms and the channel's limit;
-    `raw` ones are what the model says by itself, which is what an evaluation asks for.
+    Texts keep to the brand's terms and the channel's limit or structure; `raw` ones are what the model
+    says by itself, which is what an evaluation asks for.
     """
-    base = writer.base
-    requests = []
-    for order in orders:
-        prompt = render_prompt(messages(order.brief, order.voice.brand), base)
-        prompt_hash = prompt_sha256(prompt)
-        seed = row_seed(sampling.seed, order.voice.digest or "base", prompt_hash, str(order.variant))
-        rules = () if raw else rules_of(order.brief, order.voice.brand)
-        request = Request(prompt, order.voice.digest, replace(sampling, seed=seed), rules)
-        requests.append((request, prompt_hash))
-    written = writer.write([request for request, _ in requests])
-    return [
-        Copy(
-            text=row.text.strip(),
-            brand=order.voice.brand.name,
-            line=order.voice.line,
-            adapter=order.voice.adapter,
-            digest=order.voice.digest,
-            base=base.pin.fingerprint,
-            seed=request.sampling.seed,
-            variant=order.variant,
-            prompt_sha256=prompt_hash,
-            stopped=row.stopped,
-            tokens=len(row.tokens),
-            brief=order.brief,
-        )
-        for order, (request, prompt_hash), row in zip(orders, requests, written, strict=True)
-    ]
+    prepared = prepare_all(orders, writer.base, sampling, raw=raw)
+    written = writer.write([one.request for one in prepared])
+    return [one.copy(row, writer.base) for one, row in zip(prepared, written, strict=True)]

@@ -1,20 +1,26 @@
-"""What every copy must keep to: the brand's own terms and the channel's limit."""
+"""What every copy must keep to: the brand's own terms, and the limit or the structure of its channel."""
 
 from __future__ import annotations
 
+from lora_marketing.bases.load import LoadedBase
 from lora_marketing.brand import Brand, Brief
 from lora_marketing.channels import load_limit
+from lora_marketing.channels.structure import AD, ad_schema
 from lora_marketing.writing.constraints import Constraint
 from lora_marketing.writing.constraints.banned import BannedTerms
 from lora_marketing.writing.constraints.budget import LengthBudget
+from lora_marketing.writing.constraints.grammar import JsonGrammar
 
 
-def rules_of(brief: Brief, brand: Brand) -> tuple[Constraint, ...]:
-    """What a brand's forbidden terms and a channel's limit ask of a copy.
+def rules_of(brief: Brief, brand: Brand, base: LoadedBase) -> tuple[Constraint, ...]:
+    """What a brand's forbidden terms and a channel's limit, or the JSON of its ads, ask of a copy.
 
     Raises:
         UnknownName: the brief's channel or field is not on the shelf.
     """
-    limit = load_limit(brief.channel, brief.field)
     banned: tuple[Constraint, ...] = (BannedTerms(brand),) if brand.forbidden_terms else ()
+    if brief.field == AD:
+        # one character more: a piece that the grammar had to end is seen by its length
+        return (*banned, JsonGrammar(ad_schema(brief.channel, brand.language, spare=1), base))
+    limit = load_limit(brief.channel, brief.field)
     return banned if limit.max is None else (*banned, LengthBudget(limit.max, limit.unit, limit.min))

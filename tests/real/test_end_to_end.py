@@ -76,7 +76,7 @@ def test_train_verify_promote_and_write_in_two_voices(kit: Callable[..., str], t
     assert "ember/espresso@prod is now" in kit("adapters", "promote", published[0])
 
     two = ("--adapter", "ember/espresso@prod", "--adapter", "lumen/serum@candidate")
-    ask = ("generate", *BRIEF, *two, "--compare", "--json", "--max-new-tokens", "8")
+    ask = ("generate", *BRIEF, *two, "--compare", "--raw", "--json", "--max-new-tokens", "8")
 
     def written() -> list[dict[str, Any]]:
         return [json.loads(line) for line in kit(*ask).splitlines()]

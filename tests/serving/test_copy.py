@@ -65,3 +65,16 @@ def test_mistakes_are_named(
     told = answer.json()["error"]
     assert (answer.status_code, told["param"]) == (400, param)
     assert words in told["message"]
+
+
+def test_variants_are_guarded_mended_and_written_again_as_often_as_asked(
+    asked: tuple[World, Running],
+) -> None:
+    once, thrice = (ask(asked, max_tokens=1, variants=2, seed=5, rounds=n).json() for n in (1, 3))
+    assert [one["verdict"] for one in once["variants"]] == ["fix", "fix"]
+    assert [one["provenance"]["round"] for one in once["variants"]] == [1, 1]
+    assert [one["provenance"]["round"] for one in thrice["variants"]] == [3, 3]
+    assert (once["usage"]["completion_tokens"], thrice["usage"]["completion_tokens"]) == (2, 6)
+    assert len({one["id"] for one in [*once["variants"], *thrice["variants"]]}) == 4
+    assert all(one["mended"] == [] for one in once["variants"])
+    assert ask(asked, rounds=5).status_code == 400

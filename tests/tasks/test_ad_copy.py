@@ -63,6 +63,24 @@ def test_what_a_brief_leaves_out_is_not_written() -> None:
     assert "Facts" not in messages(brief, EMBER.model_copy(update={"facts": []}))[0]["content"]
 
 
+def test_a_whole_ad_is_asked_for_field_by_field() -> None:
+    brief = Brief(product="Bar", channel="google_rsa", field="ad")
+    assert user(brief).splitlines() == [
+        "Write one whole ad for Google responsive search ad, as JSON that lists the texts of each field."
+        " No two alike.",
+        "headline: 3–15. At most 30 characters.",
+        "description: 2–4. At most 90 characters.",
+        "path: 0–2. At most 15 characters.",
+        "Product: Bar",
+    ]
+    assert user(brief, SHANYU).splitlines()[:2] == [
+        "为Google responsive search ad写一整条广告，用 JSON 列出每个字段的文案，各条不得雷同。",
+        "headline：3–15 条。不超过 15 个字符。",
+    ]
+    with pytest.raises(UnknownName, match='no whole "ad"'):
+        user(Brief(product="Bar", channel="sms", field="ad"))
+
+
 texts = st.text(alphabet="abc {}%山屿£\n", min_size=1, max_size=12).map(lambda text: f"«{text}»")
 
 
@@ -126,7 +144,7 @@ def test_the_shelf_and_the_one_door_to_it() -> None:
 def test_there_is_one_prompt_builder() -> None:
     """Nobody but the tasks writes chat turns for a brief, and all ask `tasks.messages` for them.
 
-    What a client of the server says in turns of its own is passed on as it is.
+    What a client of the server says in turns of its own is passed on as it is; a judge is asked for no copy.
     """
     writers, callers = set(), set()
     for path in (ROOT / "lora_marketing").rglob("*.py"):
@@ -137,5 +155,7 @@ def test_there_is_one_prompt_builder() -> None:
             if isinstance(node, ast.ImportFrom) and node.module == "lora_marketing.tasks":
                 callers |= {name for alias in node.names if alias.name == "messages"}
             assert not (isinstance(node, ast.ImportFrom) and node.module == "lora_marketing.tasks.ad_copy")
-    assert writers - {"serving/chat.py", "serving/schema.py"} == {"tasks/ad_copy.py"}
+    others = {"serving/chat.py", "serving/schema.py", "evaluation/judge.py"}
+    assert writers - others <= {f"tasks/{name}.py" for name in task_names()}
+    assert "tasks/ad_copy.py" in writers
     assert {"bases/render.py", "serving/copy.py"} <= callers

@@ -1,0 +1,259 @@
+"""Write until good: variants in one batch, mended, guarded, written again where that may help, ranked.
+
+A variant is written again only while its verdict is `fix`. One that a person has to look at, or that
+is blocked, is dropped: more draws of it would only look for words that the guards do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from lora_marketing.brand import Brand, Brief
+from lora_marketing.channels.structure import AD, Piece, pieces, write_ad
+from lora_marketing.copies import Copy, Rewritten
+from lora_marketing.guards import Case, findings, verdict
+from lora_marketing.mending import Mending, is_whole, mend
+from lora_marketing.ranking import Parts, rank
+from lora_marketing.writing.copywriter import Order, Voice, write_copy
+from lora_marketing.writing.sampling import Sampling
+from lora_marketing.writing.writer import Writer
+
+if TYPE_CHECKING:
+    from lora_marketing.metrics.voice import VoiceClassifier
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many texts are `wanted` of a brief, how many variants are tried, and in how many rounds at most."""
+
+    wanted: int = 1
+    tries: int = 4
+    rounds: int = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What it took: texts or pieces written, rounds, and tokens."""
+
+    texts: int = 0
+    rounds: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Good:
+    """A text that passed, and why it was taken before others."""
+
+    copy: Copy
+    parts: Parts
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one brief in one voice: the best that passed, best first, and all that was tried."""
+
+    voice: Voice
+    brief: Brief
+    good: tuple[Good, ...]
+    tried: tuple[Copy, ...]
+    cost: Cost
+
+
+def write_until_good(
+    writer: Writer,
+    orders: Sequence[Order],
+    sampling: Sampling,
+    effort: Effort | None = None,
+    classifier: VoiceClassifier | None = None,
+) -> list[Outcome]:
+    """Write every order until enough variants pass or the rounds are over.
+
+    Everything that a round writes, for all brands, goes to the writer in one batch.
+    """
+    pursuit = Pursuit(orders, effort or Effort())
+    while asked := pursuit.asks():
+        pursuit.take(write_copy(writer, asked, sampling))
+    return pursuit.outcomes(classifier)
+
+
+class Pursuit:
+    """The rounds of some orders: `asks` says what to write next, `take` hears what was written."""
+
+    def __init__(self, orders: Sequence[Order], effort: Effort) -> None:
+        self._chases = [_Chase(order, effort) for order in orders]
+        self._asked: list[tuple[_Chase, _Wish]] = []
+
+    def asks(self) -> list[Order]:
+        """What to write in the next round; nothing once all is done."""
+        self._asked = [(chase, wish) for chase in self._chases for wish in chase.next_round()]
+        return [wish.order for _, wish in self._asked]
+
+    def take(self, copies: Sequence[Copy]) -> None:
+        """What was written for the last `asks`, in its order."""
+        told: dict[int, list[tuple[_Wish, Copy]]] = {}
+        for (chase, wish), copy in zip(self._asked, copies, strict=True):
+            told.setdefault(id(chase), []).append((wish, copy))
+        for chase in self._chases:
+            chase.hear(told.get(id(chase), []))
+
+    def latest(self) -> list[Copy]:
+        """Every variant of every order as it is by now, good or not."""
+        return [copy for chase in self._chases for _, copy in sorted(chase.variants.items())]
+
+    def outcomes(self, classifier: VoiceClassifier | None = None) -> list[Outcome]:
+        """What has become of every order."""
+        return [chase.outcome(classifier) for chase in self._chases]
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A text to write, or one piece of the ad that a variant is so far."""
+
+    order: Order
+    piece: Piece | None = None
+
+
+@dataclass
+class _Chase:
+    """One order and its variants so far."""
+
+    order: Order
+    effort: Effort
+    rounds: int = 0
+    texts: int = 0
+    tokens: int = 0
+    variants: dict[int, Copy] = field(default_factory=dict)
+    tried: list[Copy] = field(default_factory=list)
+
+    def next_round(self) -> list[_Wish]:
+        passed = sum(copy.verdict == "pass" for copy in self.variants.values())
+        if self.rounds >= self.effort.rounds or passed >= self.effort.wanted:
+            return []
+        if not self.rounds:
+            tries = max(self.effort.tries, self.effort.wanted)
+            return [_Wish(replace(self.order, variant=number)) for number in range(tries)]
+        return [
+            wish
+            for number, copy in self.variants.items()
+            if copy.verdict == "fix"
+            for wish in self._again(replace(self.order, variant=number, again=f"/{self.rounds + 1}"), copy)
+        ]
+
+    def hear(self, told: Sequence[tuple[_Wish, Copy]]) -> None:
+        self.rounds += bool(told)
+        pieces_of: dict[int, list[tuple[Piece, Copy]]] = {}
+        for wish, copy in told:
+            self.texts += 1
+            self.tokens += copy.tokens
+            if wish.piece:
+                pieces_of.setdefault(copy.variant, []).append((wish.piece, copy))
+            else:
+                self._keep(copy)
+        for variant, written in pieces_of.items():
+            self._keep(_with_pieces(self.variants[variant], written, self.order.voice.brand))
+
+    def outcome(self, classifier: VoiceClassifier | None) -> Outcome:
+        good = [copy for copy in self.variants.values() if copy.verdict == "pass"]
+        brand, brief = self.order.voice.brand, self.order.brief
+        voices = _voices(good, brand, classifier)
+        ranked = rank([copy.text for copy in good], brief, self.effort.wanted, voices=voices)
+        cost = Cost(self.texts, self.rounds, self.tokens)
+        chosen = tuple(Good(good[place], parts) for place, parts in ranked)
+        return Outcome(self.order.voice, brief, chosen, tuple(self.tried), cost)
+
+    def _keep(self, copy: Copy) -> None:
+        seen = looked_at(copy.changed(round=self.rounds), self.order.voice.brand)
+        self.variants[copy.variant] = seen
+        self.tried.append(seen)
+
+    def _again(self, order: Order, copy: Copy) -> list[_Wish]:
+        """The pieces of an ad at which all that is to be fixed stands; else the whole text."""
+        failing = _failing(copy)
+        if not failing:
+            return [_Wish(order)]
+        return [
+            _Wish(
+                replace(
+                    order,
+                    brief=order.brief.model_copy(update={"field": piece.field}),
+                    again=f"{order.again}/{piece.field}/{piece.number}",
+                ),
+                piece,
+            )
+            for piece in failing
+        ]
+
+
+def looked_at(copy: Copy, brand: Brand) -> Copy:
+    """The copy mended, with what the guards find and their verdict."""
+    text, mendings = _mended(copy, brand)
+    whole = copy.stopped or (copy.brief.field != AD and is_whole(text))
+    found = findings(text, Case(copy.brief, brand, whole))
+    return copy.changed(text=text, mended=[*copy.mended, *mendings], findings=found, verdict=verdict(found))
+
+
+def _mended(copy: Copy, brand: Brand) -> tuple[str, list[Mending]]:
+    if copy.brief.field != AD:
+        mended = mend(copy.text, brand, cut=not copy.stopped)
+        return mended.text, list(mended.mendings)
+    ad: dict[str, list[str]] = {}
+    done: list[Mending] = []
+    for piece in pieces(copy.text, copy.brief):
+        mended = mend(piece.text, brand)
+        ad.setdefault(piece.field, []).append(mended.text)
+        where = f"{piece.field} {piece.number + 1}"
+        done += [one.model_copy(update={"piece": where}) for one in mended.mendings]
+    return (write_ad(ad), done) if done else (copy.text, [])
+
+
+def _failing(copy: Copy) -> list[Piece]:
+    """The pieces of an ad that hold everything that is to be fixed; none if something is elsewhere."""
+    if copy.brief.field != AD:
+        return []
+    found = pieces(copy.text, copy.brief)
+    failing: dict[int, Piece] = {}
+    for one in copy.findings:
+        if one.severity == "fix":
+            at = next((n for n, piece in enumerate(found) if one.span and _within(one.span, piece)), None)
+            if at is None:
+                return []
+            failing[at] = found[at]
+    return [failing[at] for at in sorted(failing)]
+
+
+def _within(span: tuple[int, int], piece: Piece) -> bool:
+    return piece.start <= span[0] and span[1] <= piece.end
+
+
+def _with_pieces(ad: Copy, written: Sequence[tuple[Piece, Copy]], brand: Brand) -> Copy:
+    """An ad with the pieces that were written again, but for those that are cut."""
+    new: dict[tuple[str, int], str] = {}
+    rewritten = []
+    for piece, copy in written:
+        text = mend(copy.text, brand, cut=not copy.stopped).text
+        if text and (copy.stopped or is_whole(text)):
+            new[piece.field, piece.number] = text
+            rewritten.append(
+                Rewritten(
+                    field=piece.field,
+                    number=piece.number,
+                    seed=copy.seed,
+                    prompt_sha256=copy.prompt_sha256,
+                    tokens=copy.tokens,
+                )
+            )
+    texts: dict[str, list[str]] = {}
+    for piece in pieces(ad.text, ad.brief):
+        texts.setdefault(piece.field, []).append(new.get((piece.field, piece.number), piece.text))
+    return ad.changed(text=write_ad(texts), rewritten=[*ad.rewritten, *rewritten])
+
+
+def _voices(copies: Sequence[Copy], brand: Brand, classifier: VoiceClassifier | None) -> list[float] | None:
+    """How sure the classifier is of the brand; None if it does not know the brand."""
+    if classifier is None or not copies:
+        return None
+    texts = ["\n".join(piece.text for piece in pieces(copy.text, copy.brief)) for copy in copies]
+    heard = [verdict.probabilities.get(brand.name) for verdict in classifier.predict(texts)]
+    return None if None in heard else [one for one in heard if one is not None]

@@ -1,0 +1,185 @@
+"""Write until good: what is tried, what is written again, what is taken, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lora_marketing.bases.load import LoadedBase
+from lora_marketing.brand import Brand, Brief
+from lora_marketing.channels.structure import pieces, read_ad
+from lora_marketing.copies import Copy
+from lora_marketing.guards import Case, findings
+from lora_marketing.writing.copywriter import Order, Voice
+from lora_marketing.writing.request import Request, Written
+from lora_marketing.writing.sampling import Sampling
+from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
+from lora_marketing.writing.writer import Writer
+
+CUT = " …cut"
+"""At the end of a script's text: the model did not end it by itself."""
+
+
+@dataclass
+class Scripted:
+    """Stands for a Writer: says what the script has for its next call, row by row."""
+
+    base: LoadedBase
+    script: list[list[str]]
+    asked: list[list[Request]] = field(default_factory=list)
+
+    def write(self, requests: Sequence[Request]) -> list[Written]:
+        self.asked.append(list(requests))
+        texts = self.script.pop(0)
+        assert len(texts) == len(requests), [self.base.decode(r.prompt)[-80:] for r in requests]
+        return [
+            Written((1, 2, 3), text.removesuffix(CUT), "length" if text.endswith(CUT) else "stop")
+            for text in texts
+        ]
+
+
+def voice(name: str = "tidal", **own: Any) -> Voice:
+    known = {"schema": 1, "name": name, "display_name": name.title(), "locale": "en-GB", "guide": "g"}
+    known |= {"lines": {"soap": "Bars."}, "banned_terms": ["miracle"]}
+    # only what these tests are about, whatever guards stand on the shelf
+    off = ("facts", "claims", "language", "repetition", "regurgitation", "cross_brand", "profanity")
+    return Voice(Brand.model_validate({**known, "severities": dict.fromkeys(off, "off"), **own}), "soap")
+
+
+SHORT = Brief(product="Bar", channel="sms", field="text")
+RSA = Brief(product="Bar", channel="google_rsa", field="ad")
+SAMPLING = Sampling(seed=13)
+
+
+def chase(writer: Any, orders: Sequence[Order], effort: Effort) -> list[Outcome]:
+    return write_until_good(writer, orders, SAMPLING, effort)
+
+
+def ad(*headlines: str, descriptions: Sequence[str] = ("It floats in the bath.", "Sailors like it.")) -> str:
+    return json.dumps({"headline": headlines, "description": descriptions}, ensure_ascii=False)
+
+
+def test_what_is_to_be_fixed_is_written_again_and_nothing_else(llama: LoadedBase) -> None:
+    writer = Scripted(
+        llama,
+        [
+            ["x" * 170, "A miracle bar.", "It floats and" + CUT],
+            ["It  floats .", "y" * 170],
+        ],
+    )
+    (outcome,) = chase(writer, [Order(voice(), SHORT)], Effort(1, 3, 3))
+    (good,) = outcome.good
+    assert (good.copy.text, good.copy.verdict, good.copy.variant, good.copy.round) == (
+        "It floats.",
+        "pass",
+        0,
+        2,
+    )
+    assert {one.rule for one in good.copy.mended} == {"spacing"}
+    assert [copy.verdict for copy in outcome.tried] == ["fix", "block", "fix", "pass", "fix"]
+    assert (outcome.cost.texts, outcome.cost.rounds, outcome.cost.tokens) == (5, 2, 15)
+    seeds = [request.sampling.seed for asked in writer.asked for request in asked]
+    assert len(set(seeds)) == 5
+    assert good.copy.seed == seeds[3]
+
+
+def test_no_variant_passed_is_said_with_all_findings(llama: LoadedBase) -> None:
+    writer = Scripted(llama, [["x" * 170, "A miracle bar."], ["y" * 170]])
+    (outcome,) = chase(writer, [Order(voice(), SHORT)], Effort(1, 2, 2))
+    assert outcome.good == ()
+    assert [copy.findings[0].rule for copy in outcome.tried] == [
+        "length.long",
+        "terms.banned",
+        "length.long",
+    ]
+    assert not writer.script
+
+
+@pytest.mark.parametrize("severity", ["review", "block"])
+def test_what_a_person_has_to_look_at_is_never_good_nor_drawn_again(llama: LoadedBase, severity: str) -> None:
+    writer = Scripted(llama, [["A miracle bar.", "A miracle soap."]])
+    own = voice(severities={"terms": severity})
+    (outcome,) = chase(writer, [Order(own, SHORT)], Effort(1, 2, 3))
+    assert (outcome.good, outcome.cost.rounds) == ((), 1)
+
+
+def test_all_brands_of_a_round_are_one_batch(llama: LoadedBase) -> None:
+    writer = Scripted(llama, [["It floats.", "x" * 170], ["It is soap."]])
+    orders = [Order(voice("tidal"), SHORT), Order(voice("fjord"), SHORT)]
+    tidal, fjord = chase(writer, orders, Effort(1, 1, 3))
+    assert (tidal.good[0].copy.text, fjord.good[0].copy.text) == ("It floats.", "It is soap.")
+    assert (tidal.cost.rounds, fjord.cost.rounds) == (1, 2)
+    assert [copy.brand for copy in fjord.tried] == ["fjord", "fjord"]
+
+
+def test_a_cut_text_with_a_whole_sentence_is_good_once_mended(llama: LoadedBase) -> None:
+    writer = Scripted(llama, [["It floats. And the" + CUT]])
+    (outcome,) = chase(writer, [Order(voice(), SHORT)], Effort(1, 1, 1))
+    copy = outcome.good[0].copy
+    assert (copy.text, copy.stopped, [one.rule for one in copy.mended]) == ("It floats.", False, ["fragment"])
+
+
+def test_of_an_ad_only_the_failing_pieces_are_written_again(llama: LoadedBase) -> None:
+    long = "A headline that is far too long for it"
+    writer = Scripted(
+        llama,
+        [
+            [ad("It floats", long, "It floats")],
+            ["Soap that swims", "Six pounds and" + CUT],
+            ["For sailors"],
+        ],
+    )
+    (outcome,) = chase(writer, [Order(voice(), RSA)], Effort(1, 1, 3))
+    copy = outcome.good[0].copy
+    assert read_ad(copy.text, "google_rsa")["headline"] == ("It floats", "Soap that swims", "For sailors")
+    assert [(one.field, one.number) for one in copy.rewritten] == [("headline", 1), ("headline", 2)]
+    assert [len(asked) for asked in writer.asked] == [1, 2, 1]
+    assert "one headline for Google" in llama.decode(writer.asked[1][0].prompt)
+    assert [type(rule).__name__ for rule in writer.asked[0][0].constraints] == ["BannedTerms", "JsonGrammar"]
+
+
+def test_a_broken_ad_is_written_again_whole(llama: LoadedBase) -> None:
+    writer = Scripted(llama, [['{"headline": ["It' + CUT], [ad("One  thing", "Two more", "Third way")]])
+    (outcome,) = chase(writer, [Order(voice(), RSA)], Effort(1, 1, 2))
+    copy = outcome.good[0].copy
+    assert read_ad(copy.text, "google_rsa")["headline"][0] == "One thing"
+    assert [(one.rule, one.piece) for one in copy.mended] == [("spacing", "headline 1")]
+    assert outcome.tried[0].findings[0].rule == "structure.json"
+
+
+def test_findings_of_a_piece_have_their_place_in_the_ad() -> None:
+    text = ad('Say "miracle" now', "Two more", "Third way")
+    found = [one for one in findings(text, Case(RSA, voice().brand)) if one.rule == "terms.banned"]
+    assert [text[slice(*one.span)] for one in found if one.span] == ["miracle"]
+    assert pieces(text, RSA)[0].text == 'Say "miracle" now'
+
+
+def test_the_best_are_taken_first(llama: LoadedBase) -> None:
+    brief = SHORT.model_copy(update={"attributes": {"price": "£6"}})
+    texts = ["It floats well.", "It floats, £6.", "It floats, for £6."]
+    writer = Scripted(llama, [texts])
+    (outcome,) = chase(writer, [Order(voice(facts=["£6"]), brief)], Effort(2, 3, 1))
+    assert outcome.good[0].copy.variant in (1, 2)
+    assert outcome.good[0].parts.faithfulness == 1
+    assert outcome.good[0].parts.total >= outcome.good[1].parts.total
+
+
+def test_the_engine_itself_writes_ads_and_texts_in_one_batch(llama: LoadedBase) -> None:
+    """A tiny random model says nothing that passes; what it says has the structure and says so."""
+    writer = Writer(llama)
+    orders = [Order(voice(), RSA), Order(voice("fjord"), SHORT)]
+    try:
+        first = write_until_good(writer, orders, Sampling(13, 1.0, 1.0, 12), Effort(1, 2, 2))
+        again = write_until_good(writer, orders, Sampling(13, 1.0, 1.0, 12), Effort(1, 2, 2))
+    finally:
+        writer.close()
+    assert first == again
+    ads: list[Copy] = [copy for copy in first[0].tried if copy.stopped]
+    for copy in ads:
+        assert set(read_ad(copy.text, "google_rsa")) >= {"headline", "description"}
+    assert all(copy.verdict for outcome in first for copy in outcome.tried)
+    assert all(outcome.cost.texts >= 2 and outcome.cost.rounds <= 2 for outcome in first)
