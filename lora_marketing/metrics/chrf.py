@@ -6,7 +6,12 @@ counts like English. Copy may be good and share little: compare settings with it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from lora_marketing.metrics import Counts, Figure, Written
+
+ORDER, BETA = 6, 2
 
 
 def chrf(texts: Sequence[str], references: Sequence[str]) -> float:
@@ -14,3 +19,41 @@ def chrf(texts: Sequence[str], references: Sequence[str]) -> float:
     from sacrebleu.metrics.chrf import CHRF
 
     return float(CHRF().corpus_score(list(texts), [list(references)]).score)
+
+
+def _score(sums: Sequence[float]) -> float:
+    """From written, referenced and shared n-grams of each size; sizes that one side lacks do not count."""
+    sizes = [sums[3 * n : 3 * n + 3] for n in range(ORDER)]
+    both = [size for size in sizes if size[0] and size[1]]
+    precision = sum(shared / written for written, _, shared in both)
+    recall = sum(shared / referenced for _, referenced, shared in both)
+    if not precision + recall:
+        return 0.0
+    weight = BETA * BETA
+    return 100 * (1 + weight) * precision * recall / (weight * precision + recall) / len(both)
+
+
+FIGURES = {"chrf": Figure("chrF", "points", "more", _score)}
+
+
+def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+    """Written, referenced and shared n-grams of each size, against the nearest reference.
+
+    sacrebleu keeps these counts to itself, and intervals need them.
+    """
+    for written in texts:
+        own = _ngrams(written.text)
+        against = [_shared(own, _ngrams(reference)) for reference in written.references]
+        yield {"chrf": max(against, key=_score)} if against else {}
+
+
+def _ngrams(text: str) -> list[Counter[str]]:
+    joined = "".join(text.split())
+    return [Counter(joined[i : i + n] for i in range(len(joined) - n + 1)) for n in range(1, ORDER + 1)]
+
+
+def _shared(own: Sequence[Counter[str]], other: Sequence[Counter[str]]) -> Counts:
+    pairs = list(zip(own, other, strict=True))
+    # sacrebleu leaves a size out where the reference has none of it
+    sizes = [(a.total() if b else 0, b.total(), (a & b).total()) for a, b in pairs]
+    return tuple(number for size in sizes for number in size)

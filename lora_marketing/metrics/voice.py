@@ -35,6 +35,8 @@ from math import log, log1p, sqrt
 from typing import TYPE_CHECKING, Any
 
 from lora_marketing.errors import DataError, Problem, nearest
+from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics._intervals import wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -365,7 +367,7 @@ class _Features:
 
     def transform(self, texts: Iterable[str]) -> Any:
         """Rows of features, as a SciPy sparse matrix."""
-        from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix, hstack
 
         shown = [self.mask(text) for text in texts]
         blocks = [self.characters.transform(shown), self.words.transform(shown)]
@@ -474,7 +476,7 @@ class VoiceClassifier:
         if not verdicts:
             raise DataError(Problem("no texts to score", fix="write at least one text for the brand"))
         right = sum(verdict.brand == brand for verdict in verdicts)
-        return VoiceScore(right, len(verdicts), _wilson(right, len(verdicts)))
+        return VoiceScore(right, len(verdicts), wilson(right, len(verdicts)))
 
     def _verdict(self, row: Floats) -> VoiceVerdict:
         best = int(row.argmax())
@@ -628,9 +630,11 @@ def _middle_95(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval for a share."""
-    share, spread = right / n, z * z / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+FIGURES = {"voice": Figure("sounds like the brand", "share", "more")}
+
+
+def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+    """1 for a text that is named as its brand's, where a classifier was asked."""
+    for written in texts:
+        named = written.sounds_like
+        yield {} if named is None else {"voice": (float(named == written.brand), 1.0)}

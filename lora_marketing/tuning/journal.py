@@ -16,10 +16,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from lora_marketing.data import Dataset
+from lora_marketing.data import Dataset, read_texts
 from lora_marketing.documents import shown
 from lora_marketing.errors import Problem, TrainingError
-from lora_marketing.folders import file_sha256
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.runs import package_versions, recorded_data, recorded_recipe
 from lora_marketing.tuning.objectives import OBJECTIVES
@@ -126,13 +125,18 @@ def identity_of(loaded: LoadedRecipe, data: Dataset, plan: Plan, fingerprint: st
         "space": plan.space.model_dump(mode="json", by_alias=True),
         "objective": plan.objective,
         "seed": [plan.seed, plan.startup],
-        "brand in --against": sorted([other.name, file_sha256(other.train_file)] for other in plan.against),
+        "brand in --against": sorted([other.name, _texts_of(other)] for other in plan.against),
         "version of a package": {**package_versions(), "optuna": package_version("optuna")},
     }
     return {
         name: sha256(json.dumps(part, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
         for name, part in parts.items()
     }
+
+
+def _texts_of(loaded: LoadedRecipe) -> str:
+    rows = "".join(row.model_dump_json() for _, row in read_texts(loaded))
+    return sha256(rows.encode()).hexdigest()
 
 
 def rows_of(study: optuna.Study) -> list[Row]:

@@ -1,25 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from making import BRANDS
 
-from lora_marketing.brand import Brief
-from lora_marketing.copies import Copy
 from lora_marketing.data import read_examples
 from lora_marketing.errors import DataError
 from lora_marketing.evaluation import VoiceReport, score_voices
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 
-BRIEF = Brief(product="Bar", channel="meta_feed", field="headline")
-
-
-def copy(text: str, brand: str, **changes: Any) -> Copy:
-    values: dict[str, Any] = {"line": "x", "adapter": None, "digest": None, "base": "tiny", "seed": 13}
-    values |= {"variant": 0, "prompt_sha256": "", "stopped": True, "tokens": 4, "brief": BRIEF}
-    return Copy(text=text, brand=brand, **(values | changes))
+from .making import copy
 
 
 @pytest.fixture(scope="module")

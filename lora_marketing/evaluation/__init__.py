@@ -1,0 +1,20 @@
+"""Figures over written copy, taken without a model: scored, kept, compared, reported."""
+
+from lora_marketing.evaluation.comparing import compare, compare_evaluations, compare_writers
+from lora_marketing.evaluation.document import Evaluation, read_evaluation, write_evaluation
+from lora_marketing.evaluation.scoring import evaluate
+from lora_marketing.evaluation.voices import VoiceReport, VoiceRow, fit_voices, score_voices
+
+__all__ = [
+    "Evaluation",
+    "VoiceReport",
+    "VoiceRow",
+    "compare",
+    "compare_evaluations",
+    "compare_writers",
+    "evaluate",
+    "fit_voices",
+    "read_evaluation",
+    "score_voices",
+    "write_evaluation",
+]

@@ -1,0 +1,305 @@
+"""Take every figure of written copy, with intervals. Needs no model."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from math import isnan
+
+from lora_marketing.brand import Brand, Brief, Example
+from lora_marketing.copies import Copy
+from lora_marketing.data import prepare, read_texts
+from lora_marketing.errors import DataError
+from lora_marketing.evaluation.document import Evaluation, HeldOutVoice, ScoredText, WriterScores
+from lora_marketing.evaluation.statistics import RESAMPLES, Estimate, estimate, whole_estimate
+from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught
+from lora_marketing.guards import Case, Finding, findings, verdict
+from lora_marketing.metrics import Figure, Values, Written, load_metric, metric_names
+from lora_marketing.metrics.copying import Passages
+from lora_marketing.metrics.voice import VoiceClassifier
+from lora_marketing.recipe import LoadedRecipe
+
+PACKAGES = ("lora_marketing", "sacrebleu", "rouge_score", "scikit-learn", "numpy")
+Wordings = Mapping[str, Values]
+"""Other ways to say a value, by attribute and value."""
+
+
+USUAL = 1 / 3
+"""Values of an attribute that fewer of a brand's briefs have are words like others, not its slots."""
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What all texts of an evaluation are held against."""
+
+    brands: Mapping[str, Brand]
+    references: Mapping[str, Sequence[str]]
+    known: Mapping[str, Values]
+    wordings: Wordings
+    passages: Mapping[str, Passages]
+    voices: VoiceClassifier | None
+    today: date
+
+    def others(self, brand: Brand) -> tuple[str, ...]:
+        """Names of the other brands, which no text of this one may say."""
+        return tuple(other.display_name for other in self.brands.values() if other.name != brand.name)
+
+
+def evaluate(
+    copies: Sequence[Copy],
+    references: Sequence[Example],
+    recipes: Sequence[LoadedRecipe],
+    *,
+    known_texts: Mapping[str, Passages] | None = None,
+    wordings: Wordings | None = None,
+    metrics: Sequence[str] | None = None,
+    today: date | None = None,
+    seed: int = 13,
+    resamples: int = RESAMPLES,
+) -> Evaluation:
+    """Score copy of any writers for any brands.
+
+    Args:
+        copies: the texts.
+        references: texts that people wrote for the same briefs; those of other briefs do not matter.
+        recipes: of the copies' brands, whose policy holds and whose real texts teach the voices.
+        known_texts: by brand, texts that copy must not repeat; the recipes' training rows by default.
+        wordings: other ways to say a value of an attribute, besides the value itself.
+        metrics: names on the shelf of metrics; all of them if None.
+        today: claims expire.
+        seed: of intervals and of the voice classifier's folds.
+        resamples: how many sets of briefs are drawn for an interval.
+
+    Raises:
+        DataError: copies of a brand without a recipe, or unusable training rows.
+        UnknownName: an unknown metric, channel or field.
+    """
+    require_taught(copies, recipes)
+    asked = [load_metric(name) for name in metrics or metric_names()]
+    figures = {name: figure for metric in asked for name, figure in metric.FIGURES.items()}
+    voices, notes = _voices(recipes, seed) if "voice" in figures else (None, [])
+    setting = _Setting(
+        {loaded.brand.name: loaded.brand for loaded in reversed(recipes)},
+        _by_brief(references),
+        _known_values(copies, recipes),
+        wordings or {},
+        _training_passages(recipes) if known_texts is None else known_texts,
+        voices,
+        today or date.today(),
+    )
+    groups: dict[tuple[str, str], list[Copy]] = defaultdict(list)
+    for copy, writer in zip(copies, writers_of(copies), strict=True):
+        groups[writer, copy.brand].append(copy)
+    texts: list[ScoredText] = []
+    scores = []
+    for (writer, brand), own in sorted(groups.items()):
+        scored = _scored(writer, own, setting, list(metrics or metric_names()))
+        texts += scored
+        scores.append(_scores(writer, brand, scored, figures, seed, resamples))
+    return Evaluation(
+        made=setting.today,
+        seed=seed,
+        resamples=resamples,
+        packages=dict(_versions()),
+        held_out=_held_out(voices),
+        writers=scores,
+        texts=texts,
+        notes=notes,
+    )
+
+
+def writers_of(copies: Sequence[Copy]) -> list[str]:
+    """The writer of each copy: the bare base, an adapter, or a version of one if there are several."""
+    versions: dict[str, set[str | None]] = defaultdict(set)
+    for copy in copies:
+        if copy.adapter:
+            versions[copy.adapter].add(copy.digest)
+    return [
+        BASE
+        if copy.adapter is None
+        else f"{copy.adapter}:{(copy.digest or 'unknown')[:8]}"
+        if len(versions[copy.adapter]) > 1
+        else copy.adapter
+        for copy in copies
+    ]
+
+
+def by_brief(texts: Iterable[ScoredText]) -> dict[str, list[ScoredText]]:
+    """Texts of equal briefs together, in the order of their first texts."""
+    found: dict[str, list[ScoredText]] = defaultdict(list)
+    for text in texts:
+        found[text.key].append(text)
+    return dict(found)
+
+
+def added(name: str, texts: Sequence[ScoredText]) -> list[float] | None:
+    """What texts add to a figure together; None if it bears on none of them."""
+    counts = [text.counts[name] for text in texts if name in text.counts]
+    return [sum(column) for column in zip(*counts, strict=True)] if counts else None
+
+
+def _scored(
+    writer: str, copies: Sequence[Copy], setting: _Setting, metrics: Sequence[str]
+) -> list[ScoredText]:
+    """All of one writer's texts for one brand, with what every metric counts in them."""
+    brand = setting.brands[copies[0].brand]
+    passages = setting.passages.get(brand.name)
+    known, others = passages.known if passages else None, setting.others(brand)
+    found = [
+        findings(copy.text, Case(copy.brief, brand, copy.stopped, setting.today, known, others))
+        for copy in copies
+    ]
+    named: list[str | None] = [None] * len(copies)
+    if setting.voices:
+        named = [guess.brand for guess in setting.voices.predict(copy.text for copy in copies)]
+    copied = [passages.longest(copy.text) if passages else None for copy in copies]
+    written = [
+        _written(copy, brand, setting, own, voice, length)
+        for copy, own, voice, length in zip(copies, found, named, copied, strict=True)
+    ]
+    counts: list[dict[str, list[float]]] = [{} for _ in copies]
+    for name in metrics:
+        for kept, counted in zip(counts, load_metric(name).count(written), strict=True):
+            kept.update({figure: list(numbers) for figure, numbers in counted.items()})
+    return [
+        ScoredText(
+            writer=writer,
+            brand=copy.brand,
+            variant=copy.variant,
+            seed=copy.seed,
+            brief=copy.brief,
+            text=copy.text,
+            references=list(row.references),
+            stopped=copy.stopped,
+            verdict=verdict(own),
+            findings=own,
+            sounds_like=row.sounds_like,
+            copied=row.copied,
+            counts=kept,
+        )
+        for copy, row, own, kept in zip(copies, written, found, counts, strict=True)
+    ]
+
+
+def _written(
+    copy: Copy,
+    brand: Brand,
+    setting: _Setting,
+    found: Sequence[Finding],
+    voice: str | None,
+    copied: int | None,
+) -> Written:
+    return Written(
+        copy.text,
+        copy.brief,
+        copy.brand,
+        brand.language,
+        copy.stopped,
+        setting.references.get(copy.brief.model_dump_json(), ()),
+        verdict(found),
+        voice,
+        copied,
+        setting.known[copy.brand],
+        setting.wordings,
+        brand.facts,
+    )
+
+
+def _scores(
+    writer: str,
+    brand: str,
+    texts: Sequence[ScoredText],
+    figures: Mapping[str, Figure],
+    seed: int,
+    resamples: int,
+) -> WriterScores:
+    groups = by_brief(texts)
+    found = {
+        name: _estimate(name, figure, list(groups.values()), seed, resamples)
+        for name, figure in figures.items()
+    }
+    rules = Counter(rule for text in texts for rule in sorted({finding.rule for finding in text.findings}))
+    return WriterScores(
+        writer=writer,
+        brand=brand,
+        texts=len(texts),
+        briefs=len(groups),
+        figures={name: value for name, value in found.items() if value is not None},
+        verdicts=dict(Counter(text.verdict for text in texts)),
+        rules=dict(rules.most_common()),
+    )
+
+
+def _estimate(
+    name: str, figure: Figure, groups: Sequence[Sequence[ScoredText]], seed: int, resamples: int
+) -> Estimate | None:
+    """A figure over groups of texts with one brief each; None where it bears on nothing."""
+    if figure.whole:
+        return whole_estimate(figure.whole, [[text.text for text in group] for group in groups])
+    sums = [counts for counts in (added(name, group) for group in groups) if counts is not None]
+    if not sums or isnan(figure.value([sum(column) for column in zip(*sums, strict=True)])):
+        return None
+    return estimate(figure, sums, seed, resamples)
+
+
+def _voices(recipes: Sequence[LoadedRecipe], seed: int) -> tuple[VoiceClassifier | None, list[str]]:
+    """The classifier of the recipes' voices, or why there is none."""
+    try:
+        return fit_voices(recipes, seed), []
+    except DataError as error:
+        return None, [f"no voice score: {problem.what}" for problem in error.problems]
+
+
+def _held_out(voices: VoiceClassifier | None) -> HeldOutVoice | None:
+    if voices is None:
+        return None
+    found = voices.heldout_accuracy
+    return HeldOutVoice(
+        accuracy=found.accuracy,
+        interval=found.interval,
+        macro=found.macro,
+        by_brand=dict(found.by_brand),
+        texts=found.n,
+    )
+
+
+def _by_brief(references: Sequence[Example]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for example in references:
+        found[example.brief().model_dump_json()].append(example.text)
+    return found
+
+
+def _known_values(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe]) -> dict[str, Values]:
+    """The values of each usual attribute in a brand's briefs, those of its real texts among them."""
+    sources = {loaded.train_file: loaded for loaded in recipes}.values()  # lines of a brand share a file
+    briefs: list[tuple[str, Brief]] = [
+        (loaded.brand.name, row) for loaded in sources for _, row in read_texts(loaded)
+    ]
+    briefs += [(copy.brand, copy.brief) for copy in copies]
+    asked = Counter(brand for brand, _ in briefs)
+    having = Counter((brand, name) for brand, brief in briefs for name in brief.attributes)
+    found: dict[str, dict[str, dict[str, None]]] = {brand: {} for brand in asked}
+    for brand, brief in briefs:
+        for name, value in brief.attributes.items():
+            if having[brand, name] >= USUAL * asked[brand]:
+                found[brand].setdefault(name, {})[value] = None
+    return {brand: {name: list(values) for name, values in usual.items()} for brand, usual in found.items()}
+
+
+def _training_passages(recipes: Sequence[LoadedRecipe]) -> dict[str, Passages]:
+    rows: dict[str, list[str]] = defaultdict(list)
+    for loaded in recipes:
+        rows[loaded.brand.name] += [row.text for row in prepare(loaded).train]
+    return {brand: Passages(texts) for brand, texts in rows.items()}
+
+
+def _versions() -> Iterable[tuple[str, str]]:
+    for name in PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue

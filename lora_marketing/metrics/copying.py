@@ -1,0 +1,32 @@
+"""Copying rate: the share of texts with a long passage that stands in the training texts, word for word.
+
+Long is eight words or sixteen Chinese characters, as `known_texts` has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from lora_marketing.known_texts import KnownTexts
+from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics._words import words
+
+FIGURES = {"copying_rate": Figure("copied from training texts", "share", "less")}
+
+
+def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+    """1 for a text with a copied passage, where somebody looked."""
+    for written in texts:
+        yield {} if written.copied is None else {"copying_rate": (float(written.copied > 0), 1.0)}
+
+
+class Passages:
+    """Texts whose long passages are noticed when they come again."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.known = KnownTexts.of(texts)
+
+    def longest(self, text: str) -> int:
+        """Words (Chinese characters) of the longest passage of `text` that is known; 0 if none is long."""
+        span = self.known.overlap(text).span
+        return len(words(text[slice(*span)])) if span else 0

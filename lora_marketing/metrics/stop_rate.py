@@ -1,0 +1,14 @@
+"""Stop rate: the share of texts that the model ended by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lora_marketing.metrics import Counts, Figure, Written
+
+FIGURES = {"stop_rate": Figure("ended by itself", "share", "more")}
+
+
+def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+    """1 for a text that ended by itself."""
+    return ({"stop_rate": (float(written.stopped), 1.0)} for written in texts)

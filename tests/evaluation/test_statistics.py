@@ -1,0 +1,112 @@
+"""Intervals hold what they say, and differences are found only where there are some."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from lora_marketing.evaluation.statistics import difference, estimate, whole_difference, whole_estimate
+from lora_marketing.metrics import Figure, all_figures
+from lora_marketing.metrics._intervals import wilson
+
+SHARE = Figure("a share", "share", "more")
+
+
+def drawn(source: random.Random, briefs: int, spread: float = 0.25) -> list[list[float]]:
+    """Counts of 1 to 3 texts a brief; texts of a brief are alike, 0.6 of all texts pass."""
+    found = []
+    for _ in range(briefs):
+        own = 0.6 + source.choice([-spread, spread])
+        size = source.randint(1, 3)
+        found.append([float(sum(source.random() < own for _ in range(size))), float(size)])
+    return found
+
+
+def test_an_interval_holds_the_truth_about_95_times_of_100() -> None:
+    source = random.Random(13)
+    held = 0
+    for seed in range(300):
+        low, high = estimate(SHARE, drawn(source, 50), seed, resamples=300).interval or (1, 0)
+        held += low <= 0.6 <= high
+    assert 0.91 <= held / 300 <= 0.98
+
+
+def test_a_difference_that_is_none_is_found_about_5_times_of_100() -> None:
+    source = random.Random(13)
+    found = [
+        difference(SHARE, drawn(source, 50), drawn(source, 50), seed, resamples=300).p or 0
+        for seed in range(300)
+    ]
+    assert 0.02 <= sum(p < 0.05 for p in found) / 300 <= 0.09
+
+
+def test_the_interval_is_scipys() -> None:
+    briefs = drawn(random.Random(1), 60)
+    ours = estimate(SHARE, briefs, 13, resamples=9000).interval
+    table = np.array(briefs)
+    theirs = bootstrap(
+        (table[:, 0], table[:, 1]),
+        lambda passed, texts, axis: passed.sum(axis=axis) / texts.sum(axis=axis),
+        n_resamples=9000,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.006)
+
+
+def test_the_same_seed_draws_the_same_briefs() -> None:
+    briefs = drawn(random.Random(1), 20)
+    assert estimate(SHARE, briefs, 7) == estimate(SHARE, briefs, 7)
+    assert estimate(SHARE, briefs, 7) != estimate(SHARE, briefs, 8)
+
+
+def test_pairs_are_drawn_together() -> None:
+    """A constant gain on very different briefs is certain, however wide each interval is."""
+    theirs = [[float(number), 1.0] for number in range(40)]
+    ours = [[value + 1, 1.0] for value, _ in theirs]
+    found = difference(Figure("a mean", "number", "more"), ours, theirs, 13)
+    assert (found.value, found.interval, found.briefs) == (1, (1, 1), 40)
+    assert found.p is not None
+    assert found.p < 0.01
+    assert difference(SHARE, ours, ours, 13).p == 1
+
+
+def test_a_share_that_no_draw_moves_is_not_certain() -> None:
+    found = estimate(SHARE, [[2.0, 2.0]] * 20, 13)
+    assert found.value == 1
+    assert found.interval == wilson(20, 20)
+    assert found.interval is not None
+    assert found.interval[0] < 0.9
+
+
+def test_one_brief_says_nothing_of_others() -> None:
+    number = Figure("a mean", "number")
+    assert estimate(number, [[3.0, 1.0]], 13).interval is None
+    assert difference(number, [[3.0, 1.0]], [[1.0, 1.0]], 13).p is None
+
+
+def test_variety_is_not_said_to_be_less_than_it_is() -> None:
+    """Briefs drawn twice would repeat their words; the interval lies around the figure all the same."""
+    whole = all_figures()["distinct_1"].whole
+    assert whole
+    source = random.Random(2)
+    vocabulary = [f"w{number}" for number in range(300)]
+    ours = [[" ".join(source.choices(vocabulary, k=12))] for _ in range(40)]
+    found = whole_estimate(whole, ours)
+    assert found is not None
+    assert found.interval is not None
+    assert found.interval[0] < found.value < found.interval[1]
+    same = whole_difference(whole, ours, ours)
+    assert same is not None
+    assert (same.value, same.p) == (0, 1)
+    dull = [["one two three four five six one two three four five six"] for _ in ours]
+    less = whole_difference(whole, dull, ours)
+    assert less is not None
+    assert less.value < 0
+    assert less.p is not None
+    assert less.p < 0.001

@@ -1,0 +1,99 @@
+"""Values are found however they are spelled, and errors are counted once each."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import property_test
+
+from lora_marketing.brand import Brief
+from lora_marketing.metrics import Written
+from lora_marketing.metrics._values import parts, places, spelled
+from lora_marketing.metrics.slots import slot_errors
+
+KNOWN = {
+    "roast": ["dark", "light", "medium-dark"],
+    "price": ["£9", "£12"],
+    "familyFriendly": ["yes", "no"],
+    "亮度": ["200 流明", "300 流明"],
+}
+
+
+def errors(text: str, attributes: dict[str, str], **more: object) -> tuple[int, int, int]:
+    brief = Brief(product="Nightshift Light Box", channel="sms", field="text", attributes=attributes)
+    return slot_errors(Written(text, brief, "ember", "en", known=KNOWN, **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("250 g", "A bag of 250 grams."),
+        ("250g", "250 g"),
+        ("£9", "nine pounds"),
+        ("£1,200", "only 1200 pounds"),
+        ("3.50", "3.5"),
+        ("cocoa, molasses", "Cocoa, then molasses."),
+        ("gift box", "in gift boxes"),
+        ("20%", "twenty? No: 20 percent"),
+        ("family-friendly", "Family friendly food"),
+        ("568 元", "只要 ￥568"),
+        ("卷边 3 圈", "卷边三圈"),
+        ("12 升", "十二升"),
+        ("５００ 毫升", "500 ml"),
+    ],
+)
+def test_a_value_is_found_in_another_spelling(value: str, text: str) -> None:
+    assert all(places(part, spelled(text)) for part in parts(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("£9", "£90"), ("dark", "darkness"), ("250 g", "250 ml"), ("12 升", "2 升"), ("轻", "重")],
+)
+def test_another_value_is_not_found(value: str, text: str) -> None:
+    assert not all(places(part, spelled(text)) for part in parts(value))
+
+
+@property_test
+@given(st.text(), st.text(), st.text())
+def test_words_are_found_wherever_they_stand(before: str, value: str, after: str) -> None:
+    found = spelled(value)
+    whole = f" {before.strip()}{found}{after.strip()} "
+    assert not found.strip() or places(found, whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes", "wanted"),
+    [
+        ("Dark roast, £9.", {"roast": "dark", "price": "£9"}, (0, 0, 0)),
+        ("A bag.", {"roast": "dark", "price": "£9"}, (2, 0, 0)),
+        ("Light roast, £9.", {"roast": "dark", "price": "£9"}, (1, 1, 0)),
+        ("Dark. Still dark.", {"roast": "dark"}, (0, 0, 1)),
+        ("Dark roast for £12.", {"roast": "dark"}, (0, 1, 0)),
+        ("Medium-dark roast.", {"roast": "medium-dark"}, (0, 0, 0)),
+        ("The Nightshift Light Box is dark.", {"roast": "dark"}, (0, 0, 0)),
+        ("Family friendly.", {"familyFriendly": "yes"}, (0, 0, 0)),
+        ("It is not family-friendly.", {"familyFriendly": "no"}, (0, 0, 0)),
+        ("It is not family-friendly.", {"familyFriendly": "yes"}, (1, 1, 0)),
+        ("No.", {"familyFriendly": "no"}, (1, 0, 0)),
+        ("200 流明的灯", {"亮度": "200 流明"}, (0, 0, 0)),
+        ("300 流明的灯", {"亮度": "200 流明"}, (1, 1, 0)),
+    ],
+)
+def test_missing_invented_and_repeated(
+    text: str, attributes: dict[str, str], wanted: tuple[int, int, int]
+) -> None:
+    assert errors(text, attributes) == wanted
+
+
+def test_a_listed_wording_says_the_value() -> None:
+    wordings = {"familyFriendly": {"no": ["adults only"], "yes": ["bring the kids"]}}
+    assert errors("Adults only.", {"familyFriendly": "no"}, wordings=wordings) == (0, 0, 0)
+    assert errors("Bring the kids.", {"familyFriendly": "no"}, wordings=wordings) == (1, 1, 0)
+    assert errors("Black as night.", {"roast": "dark"}, wordings={"roast": {"dark": ["black"]}}) == (0, 0, 0)
+
+
+def test_what_the_brands_facts_say_is_not_invented() -> None:
+    facts = ["Every bag costs £12 and is roasted on Monday."]
+    assert errors("Dark roast, £12.", {"roast": "dark"}, facts=facts) == (0, 0, 0)
