@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lora_marketing.console import result, rich_stdout
-from lora_marketing.errors import RegistryError
+from lora_marketing.errors import Problem, RegistryError
+
+if TYPE_CHECKING:
+    from lora_marketing.registry.version import Version
 
 app = typer.Typer(help="Look at published adapters, move aliases, verify.", no_args_is_help=True)
 
@@ -58,13 +62,41 @@ def promote(
     adapter: Ref,
     to: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias to move.")] = "prod",
     reason: Annotated[str | None, typer.Option(help="Kept in the history.")] = None,
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option(help="For the gate: the adapter's recipe; further ones teach other brands' voices."),
+    ] = None,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            help="For the gate: a kept evaluation of this very version; with --recipe, where to keep it."
+        ),
+    ] = None,
+    brand: Annotated[
+        Path | None, typer.Option(help="A newer brand profile, whose gated aliases hold.")
+    ] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Move all the same; recorded with what failed.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For the gate: of what is drawn.")] = 13,
+    base_id: Annotated[
+        str | None, typer.Option(help="For the gate: where the base lies on this machine.")
+    ] = None,
     adapters: Adapters = Path("adapters"),
 ) -> None:
-    """Point an alias at a version."""
+    """Point an alias at a version. Where the brand gates the alias, the version has to pass the gate."""
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
 
-    version = Registry(adapters).promote(AdapterRef.parse(adapter), to, reason)
+    registry = Registry(adapters)
+    version = registry.resolve(AdapterRef.parse(adapter))
+    if to not in _gated(version, brand):
+        registry.promote(AdapterRef(version.name, digest=version.digest), to, reason or force)
+    elif registry.aliases(version.name).get(to) != version.digest:
+        from lora_marketing.cli.gate import pass_gate
+
+        record = pass_gate(registry, version, to, recipe or [], evaluation, force, seed, base_id)
+        registry.promote(AdapterRef(version.name, digest=version.digest), to, force or reason, record)
     result(f"{version.name}@{to} is now {version.digest[:16]}")
 
 
@@ -126,6 +158,20 @@ def verify(
         result(f"{version.name}:{version.digest[:16]} {'DAMAGED' if found else 'ok'}")
     if problems:
         raise RegistryError(problems)
+
+
+def _gated(version: Version, brand: Path | None) -> Sequence[str]:
+    """The aliases that have a gate: as the newer profile says, or the one that the version keeps."""
+    if brand is None:
+        profile = version.manifest.recipe.get("brand_profile", {})
+        return list(profile.get("gated_aliases", []))
+    from lora_marketing.brand import load_brand
+
+    policy = load_brand(brand)
+    if policy.name != version.name.brand:
+        what = "the profile of another brand"
+        raise RegistryError(Problem(what, str(brand), got=policy.name, allowed=version.name.brand))
+    return policy.gated_aliases
 
 
 def _cell(value: object) -> str:

@@ -6,7 +6,11 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
+
+from lora_marketing.documents import Frozen
 from lora_marketing.folders import flush_folder
 from lora_marketing.registry import strict_json
 from lora_marketing.registry.files import open_regular
@@ -15,28 +19,56 @@ ROLLBACK = "rollback"
 """The reason that marks a move back; `previous_target` must tell it from a promotion."""
 
 
+class GatedCheck(Frozen):
+    """One check of the gate: what was asked, what was found."""
+
+    name: str
+    passed: bool
+    value: str
+    limit: str
+
+
+class GateRecord(Frozen):
+    """What the gate of an alias said before a move.
+
+    `evaluation_sha256` is the hash of the evaluation's JSON, None if the gate was not asked; `against`
+    the digest that the alias named then; `forced` says that the move was made all the same.
+    """
+
+    passed: bool
+    forced: bool
+    against: str | None
+    evaluation_sha256: str | None
+    checks: list[GatedCheck]
+
+
 @dataclass(frozen=True)
 class Move:
-    """At `time`, `alias` stopped meaning digest `source` and began to mean `target`."""
+    """At `time`, `alias` stopped meaning digest `source` and began to mean `target`.
+
+    `gate` is None of aliases that have no gate, and of moves back.
+    """
 
     time: str
     alias: str
     source: str | None
     target: str
     reason: str | None
+    gate: GateRecord | None = None
 
 
 def append_move(path: Path, move: Move) -> None:
     """Add one line to the history and bring it to the disk."""
-    line = strict_json.dumps(
-        {
-            "time": move.time,
-            "alias": move.alias,
-            "from": move.source,
-            "to": move.target,
-            "reason": move.reason,
-        }
-    )
+    value: dict[str, Any] = {
+        "time": move.time,
+        "alias": move.alias,
+        "from": move.source,
+        "to": move.target,
+        "reason": move.reason,
+    }
+    if move.gate is not None:
+        value["gate"] = move.gate.model_dump()
+    line = strict_json.dumps(value)
     is_new = not path.exists()
     # A line torn by a full disk or a kill stays alone, so that this one can be read.
     start = "" if is_new or _ends_with_newline(path) else "\n"
@@ -96,7 +128,7 @@ def _move(line: bytes) -> Move | None:
         value = strict_json.loads(line)
     except strict_json.NotStrictJson:
         return None
-    if not isinstance(value, dict) or value.keys() != {"time", "alias", "from", "to", "reason"}:
+    if not isinstance(value, dict) or value.keys() - {"gate"} != {"time", "alias", "from", "to", "reason"}:
         return None
     optional = (value["from"], value["reason"])
     required = (value["time"], value["alias"], value["to"])
@@ -104,4 +136,14 @@ def _move(line: bytes) -> Move | None:
         return None
     if not all(item is None or isinstance(item, str) for item in optional):
         return None
-    return Move(value["time"], value["alias"], value["from"], value["to"], value["reason"])
+    return Move(
+        value["time"], value["alias"], value["from"], value["to"], value["reason"], _gate(value.get("gate"))
+    )
+
+
+def _gate(value: object) -> GateRecord | None:
+    """A record that cannot be read hides no move: rolling back needs them all."""
+    try:
+        return None if value is None else GateRecord.model_validate(value)
+    except ValidationError:
+        return None

@@ -27,7 +27,14 @@ from lora_marketing.registry.files import (
     read_small,
     write_durable,
 )
-from lora_marketing.registry.history import ROLLBACK, Move, append_move, previous_target, read_moves
+from lora_marketing.registry.history import (
+    ROLLBACK,
+    GateRecord,
+    Move,
+    append_move,
+    previous_target,
+    read_moves,
+)
 from lora_marketing.registry.manifest import Manifest, now
 from lora_marketing.registry.names import AdapterName, AdapterRef, is_slug, slug_problems
 from lora_marketing.registry.staging import disk_errors_told, staging_folder
@@ -127,11 +134,16 @@ class Registry:
         self._point(version, alias, "published")
         return version
 
-    def promote(self, ref: AdapterRef, alias: str, reason: str | None = None) -> Version:
+    def promote(
+        self, ref: AdapterRef, alias: str, reason: str | None = None, gate: GateRecord | None = None
+    ) -> Version:
         """Point `alias` to the version that `ref` means, after hashing its files.
 
+        What the `gate` of the alias said is kept in the history beside the `reason`.
+
         Raises:
-            RegistryError: `ref` means no version, or the version is not whole.
+            RegistryError: `ref` means no version, the version is not whole, or the alias has moved
+                since the gate compared with what it named.
         """
         if problems := slug_problems(alias=alias):
             raise RegistryError(problems)
@@ -139,7 +151,11 @@ class Registry:
             raise RegistryError(Problem(f'"{ROLLBACK}" is not a reason to promote', fix="use rollback"))
         version = self.resolve(ref)
         self._require_whole(version)
-        self._point(version, alias, reason)
+        if gate is not None and (now_named := self._target(ref.name, alias)) != gate.against:
+            what = f"{ref.name}@{alias} has moved since the gate compared with it"
+            fix = "let the gate judge again"
+            raise RegistryError(Problem(what, got=now_named, allowed=gate.against, fix=fix))
+        self._point(version, alias, reason, gate)
         return version
 
     def rollback(self, name: AdapterName, alias: str) -> Version:
@@ -225,7 +241,9 @@ class Registry:
         if problems := self.verify(version):
             raise RegistryError(problems)
 
-    def _point(self, version: Version, alias: str, reason: str | None) -> None:
+    def _point(
+        self, version: Version, alias: str, reason: str | None, gate: GateRecord | None = None
+    ) -> None:
         name, line = version.name, self._line(version.name)
         before = self._target(name, alias)
         if before == version.digest:
@@ -240,7 +258,7 @@ class Registry:
         with disk_errors_told(
             self.root, f"{name}@{alias} is now {version}, but its history could not be written"
         ):
-            append_move(line / "history.jsonl", Move(now(), alias, before, version.digest, reason))
+            append_move(line / "history.jsonl", Move(now(), alias, before, version.digest, reason, gate))
 
 
 def _publishable(name: AdapterName, folder: Path, manifest: Manifest, alias: str) -> list[str]:

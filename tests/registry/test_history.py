@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.registry.history import ROLLBACK, Move, append_move, previous_target, read_moves
+from lora_marketing.registry.history import (
+    ROLLBACK,
+    GatedCheck,
+    GateRecord,
+    Move,
+    append_move,
+    previous_target,
+    read_moves,
+)
 
 from .making import property_test
 
@@ -61,3 +70,21 @@ def test_a_lost_line_of_a_promotion() -> None:
 def test_a_lost_line_of_a_move_back_never_leads_forward() -> None:
     moves = [move(None, "a"), move("a", "b"), move("b", "c")]
     assert previous_target(moves, "prod", "b") == "a"
+
+
+def test_what_the_gate_said_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    check = GatedCheck(name="texts that leak", passed=False, value="2.0%", limit="at most 0.0%")
+    gate = GateRecord(passed=False, forced=True, against="a", evaluation_sha256="e" * 64, checks=[check])
+    append_move(path, move(None, "a"))
+    append_move(path, replace(move("a", "b", "der Kunde will es"), gate=gate))
+    assert read_moves(path) == (move(None, "a"), replace(move("a", "b", "der Kunde will es"), gate=gate))
+    assert "gate" not in path.read_text(encoding="utf-8").splitlines()[0], "older kits read such lines"
+
+
+def test_a_record_of_the_gate_that_cannot_be_read_hides_no_move(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    append_move(path, move("a", "b"))
+    line = path.read_text(encoding="utf-8").replace('"alias"', '"gate":{"newer":1},"alias"')
+    path.write_text(line, encoding="utf-8")
+    assert read_moves(path) == (move("a", "b"),)

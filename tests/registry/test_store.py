@@ -9,6 +9,7 @@ import pytest
 
 from lora_marketing.errors import RegistryError
 from lora_marketing.registry import AdapterName, AdapterRef, Registry, Version
+from lora_marketing.registry.history import GateRecord
 
 from .making import NAME, manifest, tree, write_adapter
 
@@ -290,3 +291,14 @@ def test_a_long_list_is_not_told(registry: Registry, adapter: Path) -> None:
     with pytest.raises(RegistryError) as caught:
         registry.resolve(AdapterRef(NAME, digest="0123456789"))
     assert "one of 20" in str(caught.value)
+
+
+def test_an_alias_that_moved_since_the_gate_looked_stays(registry: Registry, adapter: Path) -> None:
+    a, b, c = published(registry, adapter, 1, 2, 3)
+    registry.promote(AdapterRef(NAME, digest=a.digest), "prod")
+    gate = GateRecord(passed=True, forced=False, against=a.digest, evaluation_sha256="e" * 64, checks=[])
+    registry.promote(AdapterRef(NAME, digest=b.digest), "prod", None, gate)
+    assert registry.history(NAME)[-1].gate == gate
+    with pytest.raises(RegistryError, match="has moved since"):
+        registry.promote(AdapterRef(NAME, digest=c.digest), "prod", None, gate)
+    assert registry.aliases(NAME)["prod"] == b.digest
