@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from lora_marketing.cli import adapters, doctor, evaluate, generate, plan, recipes, serve, train, tune
+from lora_marketing.cli import (
+    abtest,
+    adapters,
+    doctor,
+    evaluate,
+    generate,
+    plan,
+    recipes,
+    review,
+    serve,
+    train,
+    tune,
+)
 
 app = typer.Typer(
     help="One LoRA adapter per brand on a 4-bit base: train, keep, switch and write.",
@@ -20,7 +32,9 @@ app.command()(train.train)
 app.command()(tune.tune)
 app.command()(generate.generate)
 app.command()(evaluate.evaluate)
+app.command()(abtest.abtest)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(review.app, name="review")
 app.add_typer(serve.keys, name="keys")

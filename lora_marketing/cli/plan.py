@@ -116,9 +116,12 @@ def _print(plan: Plan, measured: Calibration | None) -> None:
 def _print_work(plan: Plan) -> None:
     console, about = rich_stdout(), "about " if plan.estimated else ""
     size, times = plan.choice.micro_batch_size, plan.accumulation
+    rows = "pairs" if plan.method == "dpo" else "rows"
     console.print(
-        f"{plan.steps} steps of {plan.batch_size} rows: {times} x {size}; {plan.rows} rows to train on"
+        f"{plan.steps} steps of {plan.batch_size} {rows}: {times} x {size}; {plan.rows} {rows} to train on"
     )
+    if plan.method == "dpo":
+        console.print("a pair is two rows, padded; the reference passes over all of them once")
     saving = (
         f"{about}{plan.computed_tokens:,} computed, {plan.saved:.0%} saved by prefix trees"
         if plan.tree
@@ -130,7 +133,7 @@ def _print_work(plan: Plan) -> None:
             "[yellow]tokens are an estimate from characters: the base's tokenizer is not here[/yellow]"
         )
     if plan.overlong:
-        console.print(f"[yellow]{plan.overlong} rows are longer than data.max_length[/yellow]")
+        console.print(f"[yellow]{plan.overlong} {rows} are longer than data.max_length[/yellow]")
     if plan.seconds is not None:
         cost = "" if plan.usd is None else f", {_cost(plan.usd)} at {plan.device.price_date} prices"
         console.print(f"about {_duration(plan.seconds)} at the table's speed{cost}")

@@ -42,7 +42,8 @@ def check(
             problems.extend(error.problems)
             continue
         dropped = f", {data.duplicates_dropped} duplicates dropped" if data.duplicates_dropped else ""
-        result(f"{path}: {loaded.name}, {len(data.train)} + {len(data.validation)} rows{dropped}")
+        rows = "pairs" if loaded.recipe.train.method == "dpo" else "rows"
+        result(f"{path}: {loaded.name}, {len(data.train)} + {len(data.validation)} {rows}{dropped}")
     if problems:
         raise RecipeError(dict.fromkeys(problems))
 

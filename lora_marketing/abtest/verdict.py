@@ -1,0 +1,125 @@
+"""Whether a test may end, who won, how many more impressions it wants, and how to share them out.
+
+The rule: end when taking the best variant is expected to cost less than `care` of its rate, and every
+variant had `least` impressions. What that guarantees: if true rates are spread as the prior says,
+the rate given away by ending now is below `care` on average, however often one looks. What it does
+not: that the winner is the best one. Between equal variants the rule always names a winner in the
+end, which costs nothing; between nearly equal ones it is often the wrong one, which costs little;
+and looking often makes wrong winners more frequent (tests/abtest/test_peeking.py measures it). The
+p-values of the frequentist check hold for one look, planned beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lora_marketing.abtest.posterior import Beta, Comparison, compare, thompson
+from lora_marketing.abtest.proportions import pairwise
+from lora_marketing.abtest.results import Metric, Result
+
+FLAT = Beta(1, 1)
+LONGEST = 1000
+"""How many times as long as until now a forecast looks ahead."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a test ends.
+
+    Args:
+        care: expected loss, as a share of the best variant's rate, below which nobody cares.
+        least: impressions that every variant must have had.
+        prior: what is known of rates beforehand.
+        floor: least share of a variant in the next round.
+    """
+
+    care: float = 0.01
+    least: int = 1000
+    prior: Beta = FLAT
+    floor: float = 0.05
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One variant in the test. `p` is the corrected p of its difference from the leader (None: it leads)."""
+
+    result: Result
+    rate: Beta
+    best: float
+    loss: float
+    weight: float
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The test as it stands.
+
+    `more` is about how many more impressions, over all variants, it takes until the rule ends the test
+    if rates stay as they are: 0 if it is over, None if they would be more than a thousand times as many.
+    """
+
+    metric: Metric
+    standings: Sequence[Standing]
+    leader: Standing
+    more: int | None
+
+    @property
+    def winner(self) -> Standing | None:
+        """The leader if the test is over."""
+        return self.leader if self.more == 0 else None
+
+
+def judge(results: Sequence[Result], metric: Metric, rule: Rule) -> Outcome:
+    """Judge two or more variants by their click rate (ctr) or their conversions per click (cvr)."""
+    rates = _posteriors(results, metric, rule, 1)
+    compared = compare(rates)
+    weights = thompson(compared.best, rule.floor)
+    lead = _lead(compared)
+    tested = pairwise([one.successes(metric) for one in results], [one.trials(metric) for one in results])
+    standings = [
+        Standing(
+            result,
+            rates[place],
+            compared.best[place],
+            compared.loss[place],
+            weights[place],
+            None if place == lead else tested[min(place, lead), max(place, lead)],
+        )
+        for place, result in enumerate(results)
+    ]
+    return Outcome(metric, standings, standings[lead], _more(results, metric, rule))
+
+
+def is_over(results: Sequence[Result], metric: Metric, rule: Rule, times: float = 1) -> bool:
+    """Whether the rule ends the test, were all counts `times` what they are."""
+    if min(result.impressions for result in results) * times < rule.least:
+        return False
+    rates = _posteriors(results, metric, rule, times)
+    compared = compare(rates)
+    lead = _lead(compared)
+    return compared.loss[lead] < rule.care * rates[lead].mean
+
+
+def _lead(compared: Comparison) -> int:
+    return min(range(len(compared.loss)), key=compared.loss.__getitem__)
+
+
+def _posteriors(results: Sequence[Result], metric: Metric, rule: Rule, times: float) -> list[Beta]:
+    return [rule.prior.after(one.successes(metric) * times, one.trials(metric) * times) for one in results]
+
+
+def _more(results: Sequence[Result], metric: Metric, rule: Rule) -> int | None:
+    """Bisection on how many times as long the test has to run, to 1 %."""
+    if is_over(results, metric, rule):
+        return 0
+    low, high = 1.0, 2.0
+    while not is_over(results, metric, rule, high):
+        low, high = high, high * 2
+        if low > LONGEST:
+            return None
+    while high / low > 1.01:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if is_over(results, metric, rule, middle) else (middle, high)
+    return round((high - 1) * sum(result.impressions for result in results))

@@ -1,0 +1,134 @@
+"""`abtest`: which text won, or how much longer the test takes. No torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lora_marketing.console import result, rich_stdout
+
+if TYPE_CHECKING:
+    from lora_marketing.abtest.posterior import Beta
+    from lora_marketing.abtest.verdict import Outcome
+
+
+def abtest(
+    results: Annotated[
+        Path, typer.Argument(help="CSV with id, impressions, clicks, conversions, perhaps cost and date.")
+    ],
+    metric: Annotated[
+        Literal["ctr", "cvr"], typer.Option(help="Clicks of impressions, or conversions of clicks.")
+    ] = "ctr",
+    prior: Annotated[
+        str, typer.Option(metavar="A,B", help="Beta prior of a rate: 2,98 expects about 2 %.")
+    ] = "1,1",
+    care: Annotated[
+        float, typer.Option(min=1e-6, max=1, help="Loss that nobody cares about, of the best rate.")
+    ] = 0.01,
+    least: Annotated[int, typer.Option(min=0, help="Impressions that every variant needs.")] = 1000,
+    floor: Annotated[float, typer.Option(min=0, max=1, help="Least share in the next round.")] = 0.05,
+    queue: Annotated[Path | None, typer.Option(help="Review queue whose ids the variants have.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Say which variant is best and whether that is decided, and share out the next round.
+
+    The test ends when the leader's expected loss is below --care of its rate. That bounds what a wrong
+    winner costs on average; it does not bound how often the winner is wrong. See docs/review.md.
+    """
+    from lora_marketing.abtest.results import read_results
+    from lora_marketing.abtest.verdict import Rule, judge
+
+    outcome = judge(read_results(results), metric, Rule(care, least, _prior(prior), floor))
+    texts = _texts(queue, [standing.result.id for standing in outcome.standings]) if queue else {}
+    if as_json:
+        result(json.dumps(_values(outcome, texts), indent=2, ensure_ascii=False))
+    else:
+        _show(outcome, texts)
+
+
+def _prior(text: str) -> Beta:
+    from lora_marketing.abtest.posterior import Beta
+    from lora_marketing.errors import DataError, Problem
+
+    try:
+        a, b = map(float, text.split(","))
+    except ValueError:
+        a = b = 0.0
+    if not (0 < a < 1e9 and 0 < b < 1e9):
+        raise DataError(Problem("not a prior", got=text, allowed="two numbers above 0, as in --prior 2,98"))
+    return Beta(a, b)
+
+
+def _texts(queue: Path, ids: list[str]) -> dict[str, str]:
+    from lora_marketing.review import Queue
+
+    with Queue(queue) as opened:
+        return {variant: opened.find(variant).text for variant in ids}
+
+
+def _values(outcome: Outcome, texts: dict[str, str]) -> dict[str, object]:
+    variants = [
+        {
+            "id": one.result.id,
+            "text": texts.get(one.result.id),
+            "impressions": one.result.impressions,
+            "clicks": one.result.clicks,
+            "conversions": one.result.conversions,
+            "cost": one.result.cost,
+            "rate": one.rate.mean,
+            "interval_95": one.rate.interval(),
+            "probability_best": one.best,
+            "expected_loss": one.loss,
+            "p_against_leader": one.p,
+            "next_weight": one.weight,
+        }
+        for one in outcome.standings
+    ]
+    winner = outcome.winner.result.id if outcome.winner else None
+    more = outcome.more
+    return {"metric": outcome.metric, "winner": winner, "more_impressions": more, "variants": variants}
+
+
+def _show(outcome: Outcome, texts: dict[str, str]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    columns = (
+        "variant",
+        "impressions",
+        outcome.metric,
+        "95 % interval",
+        "best",
+        "expected loss",
+        "p",
+        "next",
+    )
+    table = Table(*columns, *(["text"] if texts else []), box=None)
+    for one in sorted(outcome.standings, key=lambda one: -one.best):
+        low, high = one.rate.interval()
+        table.add_row(
+            escape(one.result.id[:16]),
+            str(one.result.impressions),
+            f"{one.rate.mean:.3%}",
+            f"{low:.3%} to {high:.3%}",
+            f"{one.best:.1%}",
+            f"{one.loss:.4%}",
+            "" if one.p is None else f"{one.p:.3f}",
+            f"{one.weight:.0%}",
+            *([escape(texts[one.result.id])] if texts else []),
+        )
+    rich_stdout().print(table)
+    result(_verdict(outcome))
+
+
+def _verdict(outcome: Outcome) -> str:
+    if outcome.winner:
+        best, lost = outcome.winner.best, outcome.winner.loss / outcome.winner.rate.mean
+        told = f"the best with {best:.1%}; expected loss {lost:.2%} of its rate"
+        return f"Winner: {outcome.winner.result.id}, {told}"
+    if outcome.more is None:
+        return "Not decided: the variants hardly differ; more than a thousand times as many impressions"
+    return f"Not decided: about {outcome.more} more impressions"

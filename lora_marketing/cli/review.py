@@ -1,0 +1,351 @@
+"""`review ...`: put copy up, decide about it, ship what was approved. No torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lora_marketing.console import note, result, rich_stdout
+from lora_marketing.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lora_marketing.cli.review_policy import Policies
+    from lora_marketing.review import Item, State
+    from lora_marketing.review.queue import Decision, Queue
+
+app = typer.Typer(help="Approve, edit or reject copy; ship what was approved.", no_args_is_help=True)
+
+QueueFile = Annotated[Path, typer.Option("--queue", help="The review queue.")]
+By = Annotated[str, typer.Option("--by", help="Who decides.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or what they begin with.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id, or what it begins with.")]
+Again = Annotated[bool, typer.Option("--again", help="Reverse an earlier decision. Both stay in the log.")]
+Override = Annotated[str | None, typer.Option(metavar="REASON", help="Take a text that a guard blocks.")]
+Recipes = Annotated[list[Path] | None, typer.Option("--recipe", help="Recipes of the brands.")]
+Profiles = Annotated[list[Path] | None, typer.Option("--profile", help="Brand profiles.")]
+Adapters = Annotated[Path, typer.Option("--adapters", help="Where adapters tell their brands.")]
+States = Annotated[list[str] | None, typer.Option("--state", help="pending, approved, edited, rejected.")]
+BrandName = Annotated[str | None, typer.Option("--brand", help="Of one brand only.")]
+LineName = Annotated[str | None, typer.Option("--line", help="Of one product line only.")]
+QUEUE, ADAPTERS = Path("review.db"), Path("adapters")
+
+
+@app.command()
+def add(
+    copies: Annotated[Path, typer.Argument(help="Copy that `generate --out` kept.")],
+    by: By = "generate",
+    recipe: Recipes = None,
+    profile: Profiles = None,
+    adapters: Adapters = ADAPTERS,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Put copy up for approval, with what the guards have against it. The same text is put up once."""
+    from lora_marketing.cli.review_policy import Policies
+    from lora_marketing.copies import read_copies
+    from lora_marketing.review import Queue
+
+    found = read_copies(copies)
+    policies = Policies.of(found, recipe or [], profile or [], adapters)
+    judged = [(copy, policies.findings(copy, copy.text, stopped=copy.stopped)) for copy in found]
+    with Queue(queue, create=True) as opened:
+        new = opened.add(judged, by)
+    for item in new:
+        result(f"{item.id[:16]} {item.verdict}")
+    note(f"{len(new)} texts put up, {len(found) - len(new)} were there before")
+
+
+@app.command("list")
+def list_(
+    state: States = None, brand: BrandName = None, line: LineName = None, queue: QueueFile = QUEUE
+) -> None:
+    """List texts with their states and verdicts."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lora_marketing.review import Queue
+
+    table = Table("id", "state", "verdict", "by", "brand", "channel", "text", box=None)
+    with Queue(queue) as opened:
+        for item in opened.items(_states(state), brand, line):
+            written = item.written
+            where = f"{written.brief.channel} {written.brief.field}"
+            cells = (item.by, f"{written.brand}/{written.line}", where, item.text)
+            table.add_row(item.id[:16], item.state, item.verdict, *map(escape, cells))
+    rich_stdout().print(table)
+
+
+@app.command()
+def show(text: Id, queue: QueueFile = QUEUE) -> None:
+    """Print one text with its findings, its provenance and everything that was decided about it, as JSON."""
+    from lora_marketing.review import Queue
+
+    with Queue(queue) as opened:
+        item = opened.find(text)
+        entries = [entry for entry in opened.log() if entry.item == item.id]
+    log = [entry.model_dump(mode="json", exclude={"written", "item", "previous"}) for entry in entries]
+    result(json.dumps({**item.model_dump(mode="json"), "log": log}, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def approve(
+    texts: Ids,
+    by: By,
+    why: Annotated[str, typer.Option("--note", help="Kept in the log.")] = "",
+    override: Override = None,
+    again: Again = False,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Approve texts as they were put up."""
+    from lora_marketing.review import Decision, Queue
+
+    with Queue(queue) as opened:
+        _decide(opened, texts, Decision("approved", by, why, override=override), again)
+
+
+@app.command()
+def reject(
+    texts: Ids,
+    by: By,
+    why: Annotated[str, typer.Option("--why", help="What is wrong with them.")],
+    again: Again = False,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Reject texts."""
+    from lora_marketing.review import Decision, Queue
+
+    with Queue(queue) as opened:
+        _decide(opened, texts, Decision("rejected", by, why), again)
+
+
+@app.command()
+def edit(
+    text: Id,
+    by: By,
+    new: Annotated[str | None, typer.Option("--text", help="The text to publish instead.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A UTF-8 file that holds it.")] = None,
+    why: Annotated[str, typer.Option("--note", help="Kept in the log.")] = "",
+    override: Override = None,
+    again: Again = False,
+    recipe: Recipes = None,
+    profile: Profiles = None,
+    adapters: Adapters = ADAPTERS,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Approve another text instead. It is guarded like the first."""
+    from lora_marketing.cli.review_policy import Policies
+    from lora_marketing.review import Queue
+
+    words = _words(new, file)
+    with Queue(queue) as opened:
+        item = opened.find(text)
+        policies = Policies.of([item.written], recipe or [], profile or [], adapters)
+        _decide(opened, [item.id], _edited(item, words, by, policies, why, override), again)
+
+
+@app.command("next")
+def next_(
+    by: By,
+    brand: BrandName = None,
+    line: LineName = None,
+    recipe: Recipes = None,
+    profile: Profiles = None,
+    adapters: Adapters = ADAPTERS,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Show pending texts one after the other: a approves, e edits, r rejects, s skips, q ends."""
+    from lora_marketing.cli.review_policy import Policies
+    from lora_marketing.errors import LoraMarketingError
+    from lora_marketing.review import Queue
+
+    with Queue(queue) as opened:
+        pending = opened.items(("pending",), brand, line)
+        policies = Policies.of([item.written for item in pending], recipe or [], profile or [], adapters)
+        for place, item in enumerate(pending, start=1):
+            _present(item, f"{place} of {len(pending)}")
+            while (key := typer.prompt("a/e/r/s/q").strip().lower()) not in ("s", "q"):
+                decision = _asked(key, item, by, policies)
+                if decision is None:
+                    continue
+                try:
+                    opened.decide(item, decision)
+                except LoraMarketingError as error:
+                    note("\n".join(map(str, error.problems)))
+                    continue
+                break
+            if key == "q":
+                return
+    note("no pending texts left" if pending else "no pending texts")
+
+
+@app.command()
+def log(queue: QueueFile = QUEUE) -> None:
+    """Print every decision, oldest first, and the hash of the last one."""
+    from lora_marketing.review import Queue
+
+    with Queue(queue) as opened:
+        for entry in opened.log():
+            why = "".join(f" {text}" for text in (entry.why, entry.override) if text)
+            result(f"{entry.number} {entry.time} {entry.by}: {entry.item[:16]} {entry.state}{why}")
+        note(f"head {opened.head()}")
+
+
+@app.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option(help="A hash that verify told before: it must still be in the chain.")
+    ] = None,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Compute the log's chain again and compare every text with it. Prints the hash of the last entry."""
+    from lora_marketing.review import LogBroken, Queue
+
+    with Queue(queue) as opened:
+        problems, last = opened.verify(head), opened.head()
+    if problems:
+        raise LogBroken(problems)
+    result(last)
+
+
+@app.command()
+def export(
+    to: Annotated[str, typer.Option("--to", help="google-ads, meta, mailchimp, csv or jsonl.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="All if left out.")] = None,
+    ship: Annotated[
+        bool, typer.Option("--ship", help="For publishing: refuse what was not approved.")
+    ] = False,
+    state: States = None,
+    brand: BrandName = None,
+    line: LineName = None,
+    campaign: Annotated[str, typer.Option(help="Campaign; the brand's name by default.")] = "",
+    group: Annotated[str, typer.Option(help="Ad group or ad set; the product by default.")] = "",
+    url: Annotated[str, typer.Option(help="Landing page.")] = "",
+    literal: Annotated[
+        bool, typer.Option("--literal", help="Write cells that begin with = + - @ as they are.")
+    ] = False,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Write texts for another program. Without --ship drafts are in it too, and marked."""
+    from lora_marketing.review import Queue
+    from lora_marketing.review.exports import Shipment, exported
+
+    with Queue(queue) as opened:
+        items = [opened.find(text) for text in texts or []] or opened.items(_states(state), brand, line)
+    raw = exported(to, items, Shipment(ship, campaign, group, url, literal))
+    out.write_bytes(raw)
+    note(f"wrote {out}")
+
+
+@app.command()
+def rows(
+    brand: Annotated[str, typer.Option("--brand", help="Whose texts.")],
+    out: Annotated[Path, typer.Option("--out", help="JSON lines to write.")],
+    line: LineName = None,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Write approved and edited texts as training rows."""
+    from lora_marketing.review import approved_rows
+
+    found = approved_rows(queue, brand, line)
+    _write(out, (row.model_dump(mode="json") for _, row in found))
+
+
+@app.command()
+def pairs(
+    brand: Annotated[str, typer.Option("--brand", help="Whose texts.")],
+    out: Annotated[Path, typer.Option("--out", help="JSON lines to write.")],
+    line: LineName = None,
+    queue: QueueFile = QUEUE,
+) -> None:
+    """Write pairs of a text that was taken and one that was not, for preference training."""
+    from lora_marketing.review import pairs as pairs_of
+
+    _write(out, (pair.row() for pair in pairs_of(queue, brand, line)))
+
+
+def _write(out: Path, found: Iterable[dict[str, object]]) -> None:
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in found]
+    out.write_text("".join(lines), encoding="utf-8")
+    note(f"wrote {len(lines)} rows to {out}")
+
+
+def _states(given: Sequence[str] | None) -> tuple[State, ...]:
+    from typing import cast, get_args
+
+    from lora_marketing.errors import nearest
+    from lora_marketing.review import ReviewError, State
+
+    known = get_args(State)
+    if wrong := [state for state in given or () if state not in known]:
+        raise ReviewError([Problem(f'no state "{state}"', allowed=nearest(state, known)) for state in wrong])
+    return cast("tuple[State, ...]", tuple(given or ()))
+
+
+def _edited(
+    item: Item,
+    words: str,
+    by: str,
+    policies: Policies,
+    why: str = "",
+    override: str | None = None,
+) -> Decision:
+    from lora_marketing.review import Decision
+
+    found = tuple(policies.findings(item.written, words))
+    return Decision("edited", by, why, words, found, override)
+
+
+def _decide(queue: Queue, texts: Sequence[str], decision: Decision, again: bool) -> None:
+    for item in [queue.find(text) for text in texts]:
+        after = queue.decide(item, decision, again=again)
+        result(f"{after.id[:16]} {after.state} by {after.by}")
+
+
+def _words(text: str | None, file: Path | None) -> str:
+    from lora_marketing.errors import DataError
+
+    if (text is None) == (file is None):
+        raise DataError(Problem("an edit needs its text once", fix='--text "...", or --file FILE'))
+    if file is None:
+        return text or ""
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(Problem("cannot be read", str(file), got=str(error))) from error
+
+
+def _asked(key: str, item: Item, by: str, policies: Policies) -> Decision | None:
+    """What somebody at the keyboard decides; None if it was another key."""
+    from lora_marketing.review import Decision
+
+    if key == "e":
+        return _edited(item, typer.prompt("text"), by, policies)
+    if key == "r":
+        return Decision("rejected", by, typer.prompt("why"))
+    if key != "a":
+        note("a approves, e edits, r rejects, s skips, q ends")
+        return None
+    if item.verdict != "block":
+        return Decision("approved", by)
+    reason = typer.prompt("a guard blocks it; why may it be published?", default="", show_default=False)
+    return Decision("approved", by, override=reason or None)
+
+
+def _present(item: Item, place: str) -> None:
+    from rich.markup import escape
+
+    console, brief = rich_stdout(), item.written.brief
+    asked = "".join(f", {key} {value}" for key, value in brief.attributes.items())
+    where = f"{item.written.brand}/{item.written.line} · {brief.channel} {brief.field}"
+    console.print(f"\n[bold]{escape(item.text)}[/bold]")
+    console.print(
+        escape(f"{place} · {item.id[:16]} · {where} · {brief.product}{asked} {brief.notes}".rstrip())
+    )
+    for finding in item.findings:
+        advice = f" ({finding.suggestion})" if finding.suggestion else ""
+        console.print(escape(f"{finding.severity}: {finding.rule}: {finding.message}{advice}"))

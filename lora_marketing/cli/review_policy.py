@@ -1,0 +1,72 @@
+"""Whose policy a text in review is held against, and what is known of the house besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lora_marketing.brand import Brand, load_brand
+from lora_marketing.copies import Copy
+from lora_marketing.data import read_texts
+from lora_marketing.errors import DataError, Problem
+from lora_marketing.guards import Case, Finding, findings
+from lora_marketing.known_texts import KnownTexts
+from lora_marketing.recipe import load_recipe
+
+Voice = tuple[str, str | None]
+"""Name of a brand, and digest of the adapter that wrote."""
+
+
+@dataclass(frozen=True)
+class Policies:
+    """Brands by voice; by brand name, the texts that its recipes teach and the name that people know."""
+
+    brands: Mapping[Voice, Brand]
+    known: Mapping[str, KnownTexts]
+    names: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, copies: Iterable[Copy], recipes: Sequence[Path], profiles: Sequence[Path], adapters: Path
+    ) -> Policies:
+        """The policy of each brand as it is given, else as its adapter was trained with.
+
+        Raises:
+            DataError: the base wrote for a brand that is not given, or a recipe's texts are broken.
+            RegistryError: an adapter is not in the registry any more.
+        """
+        loaded = [load_recipe(path) for path in recipes]
+        given = {brand.name: brand for brand in (*map(load_brand, profiles), *(one.brand for one in loaded))}
+        texts: dict[str, list[str]] = {}
+        for one in loaded:
+            texts.setdefault(one.brand.name, []).extend(row.text for _, row in read_texts(one))
+        brands = _brands(copies, given, adapters)
+        known = {name: KnownTexts.of(found) for name, found in texts.items()}
+        return cls(brands, known, {one.name: one.display_name for one in (*brands.values(), *given.values())})
+
+    def findings(self, copy: Copy, text: str, *, stopped: bool = True) -> list[Finding]:
+        """What the guards have against `text` where `copy` was to be published."""
+        brand = self.brands[copy.brand, copy.digest]
+        others = tuple(shown for name, shown in self.names.items() if name != brand.name)
+        case = Case(copy.brief, brand, stopped, known=self.known.get(brand.name), others=others)
+        return findings(text, case)
+
+
+def _brands(copies: Iterable[Copy], given: Mapping[str, Brand], adapters: Path) -> dict[Voice, Brand]:
+    voices = {(copy.brand, copy.digest): copy.line for copy in copies}
+    unknown = {name: None for name, digest in voices if name not in given and digest is None}
+    if unknown:
+        fix = "--profile FILE, or --recipe FILE"
+        raise DataError(Problem("no policy to guard with", got=", ".join(unknown), fix=fix))
+    return {
+        (name, digest): given[name] if name in given else _trained_with(f"{name}/{line}:{digest}", adapters)
+        for (name, digest), line in voices.items()
+    }
+
+
+def _trained_with(adapter: str, adapters: Path) -> Brand:
+    from lora_marketing.registry import AdapterRef, Registry
+    from lora_marketing.runs import recipe_of
+
+    return recipe_of(Registry(adapters).resolve(AdapterRef.parse(adapter)).manifest)[1]

@@ -1,0 +1,200 @@
+"""`review ...` on the command line, from copies to what is shipped and learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from making import write_world
+from registry.making import manifest, write_adapter
+from review.making import copy
+from typer.testing import CliRunner, Result
+
+from lora_marketing.cli.app import app
+from lora_marketing.cli.review_policy import Policies
+from lora_marketing.copies import write_copies
+from lora_marketing.data import read_texts
+from lora_marketing.errors import DataError, LoraMarketingError, RegistryError
+from lora_marketing.guards import guard_names
+from lora_marketing.recipe import load_recipe
+from lora_marketing.registry import AdapterName, Registry
+from lora_marketing.review import Item, LogBroken, NotApproved, Queue, ReviewError
+from lora_marketing.runs import recorded_recipe
+
+
+class Desk:
+    """A folder with a brand and a queue of three texts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.db = folder, folder / "review.db"
+        self.recipe = write_world(folder)
+        others = ", ".join(f"{name}: off" for name in guard_names() if name != "terms")
+        with (folder / "brand.yaml").open("a", encoding="utf-8") as profile:
+            profile.write(f"severities: {{{others}}}\n")
+        texts = ("It floats.", "A miracle.", "香皂 [会] 浮。")
+        write_copies(folder / "copies.jsonl", [copy(text) for text in texts])
+        self.added = self.call("add", folder / "copies.jsonl", "--recipe", self.recipe)
+
+    def call(self, *arguments: str | Path, typed: str | None = None, code: int = 0) -> Result:
+        command = ["review", *map(str, arguments), "--queue", str(self.db)]
+        done = CliRunner().invoke(app, command, input=typed, env={"COLUMNS": "200"})
+        if isinstance(done.exception, LoraMarketingError):
+            raise done.exception
+        assert done.exit_code == code, done.output
+        return done
+
+    def items(self) -> list[Item]:
+        with Queue(self.db) as queue:
+            return queue.items()
+
+    def states(self) -> list[str]:
+        return [item.state for item in self.items()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_copies_are_guarded_and_put_up_once(desk: Desk) -> None:
+    floats, miracle, chinese = desk.items()
+    assert (floats.verdict, miracle.verdict) == ("pass", "block")
+    assert f"{miracle.id[:16]} block" in desk.added.stdout
+    again = desk.call("add", desk.folder / "copies.jsonl", "--profile", desk.folder / "brand.yaml")
+    assert (again.stdout, len(desk.items())) == ("", 3)
+    assert "3 were there before" in again.stderr
+    listed = desk.call("list", "--state", "pending", "--brand", "tidal").stdout
+    assert "香皂 [会] 浮。" in listed
+    assert desk.call("list", "--brand", "fjord").stdout.count("\n") == 1
+    with pytest.raises(ReviewError, match='did you mean "pending"'):
+        desk.call("list", "--state", "pendin")
+    assert json.loads(desk.call("show", chinese.id[:8]).stdout)["text"] == "香皂 [会] 浮。"
+
+
+def test_a_brand_must_be_known_to_guard(desk: Desk) -> None:
+    with pytest.raises(DataError, match="no policy to guard with"):
+        desk.call("add", desk.folder / "copies.jsonl")
+    write_copies(desk.folder / "other.jsonl", [copy(adapter="tidal/soap", digest="a" * 64)])
+    with pytest.raises(RegistryError, match="no adapter tidal/soap"):
+        desk.call("add", desk.folder / "other.jsonl", "--adapters", desk.folder / "adapters")
+
+
+def test_texts_are_held_against_what_the_recipes_teach_and_the_house(tmp_path: Path) -> None:
+    recipe, other = write_world(tmp_path / "a"), write_world(tmp_path / "b")
+    profile = other.parent / "brand.yaml"
+    own = profile.read_text(encoding="utf-8").replace("tidal", "fjord").replace("Tidal", "Fjørd Kjeks")
+    profile.write_text(own, encoding="utf-8")
+    taught = read_texts(load_recipe(recipe))[0][1].text
+    copies = [copy(taught), copy("Better than Fjørd Kjeks.")]
+    both, alone = (Policies.of(copies, recipes, [], tmp_path) for recipes in ([recipe, other], [recipe]))
+    assert [find.rule.split(".")[0] for find in both.findings(copies[0], taught)].count("regurgitation") == 1
+    rules = [{find.rule for find in one.findings(copies[1], copies[1].text)} for one in (both, alone)]
+    assert rules[0] - rules[1] == {"cross_brand.name"}
+
+
+def test_an_adapter_tells_its_brand(tmp_path: Path) -> None:
+    recipe = write_world(tmp_path)
+    name = AdapterName("tidal", "soap")
+    told = manifest(name, recipe=recorded_recipe(load_recipe(recipe)))
+    version = Registry(tmp_path / "adapters").publish(name, write_adapter(tmp_path / "made"), told)
+    one = copy("A miracle.", adapter="tidal/soap", digest=version.digest)
+    found = Policies.of([one], [], [], tmp_path / "adapters").findings(one, one.text)
+    assert "terms.banned" in {finding.rule for finding in found}
+
+
+def test_decisions(desk: Desk) -> None:
+    floats, miracle, chinese = (item.id for item in desk.items())
+    desk.call("approve", floats[:9], "--by", "Ann", "--note", "fine")
+    with pytest.raises(ReviewError, match=r"approved by Ann at .*: fine"):
+        desk.call("reject", floats[:9], "--by", "Bob", "--why", "dull")
+    desk.call("reject", floats[:9], "--by", "Bob", "--why", "dull", "--again")
+    with pytest.raises(NotApproved, match="banned term"):
+        desk.call("approve", miracle, chinese, "--by", "Ann")
+    desk.call("approve", miracle, "--by", "Ann", "--override", "a quotation")
+    (desk.folder / "new.txt").write_text("浮起来的香皂。\n", encoding="utf-8")
+    edit = ("edit", chinese, "--by", "Ann", "--recipe", desk.recipe)
+    desk.call(*edit, "--file", desk.folder / "new.txt")
+    assert [(item.state, item.text) for item in desk.items()] == [
+        ("rejected", "It floats."),
+        ("approved", "A miracle."),
+        ("edited", "浮起来的香皂。"),
+    ]
+    with pytest.raises(NotApproved, match="guards block"):
+        desk.call(*edit, "--text", "A miracle", "--again")
+    with pytest.raises(DataError, match="an edit needs its text once"):
+        desk.call(*edit)
+    lines = desk.call("log").stdout.splitlines()
+    assert [line.split(":")[-1].split()[1] for line in lines[3:]] == [
+        "approved",
+        "rejected",
+        "approved",
+        "edited",
+    ]
+    assert lines[5].endswith("approved a quotation")
+    head = desk.call("verify").stdout.strip()
+    assert desk.call("verify", "--head", head).stdout.strip() == head
+    with pytest.raises(LogBroken, match="kept hash is gone"):
+        desk.call("verify", "--head", "0f" * 32)
+
+
+def walk(desk: Desk, typed: str) -> Result:
+    return desk.call("next", "--by", "Ann", "--recipe", desk.recipe, typed=typed)
+
+
+def test_one_after_the_other(desk: Desk) -> None:
+    said = walk(desk, "x\na\na\n\ns\ne\n一块会浮的香皂。\n")
+    assert desk.states() == ["approved", "pending", "edited"]
+    for words in ("1 of 3", "香皂 [会] 浮。", "banned term", "guards block", "a approves, e edits"):
+        assert words in said.output
+    walk(desk, "r\nno miracles\n")
+    assert desk.states() == ["approved", "rejected", "edited"]
+    assert "no pending texts" in walk(desk, "").output
+
+
+def test_one_may_stop_or_override(desk: Desk) -> None:
+    walk(desk, "q\n")
+    assert desk.states() == ["pending"] * 3
+    walk(desk, "s\na\na quotation\nq\n")
+    assert desk.states() == ["pending", "approved", "pending"]
+    assert desk.items()[1].override == "a quotation"
+
+
+def test_shipping(desk: Desk) -> None:
+    floats, _, chinese = desk.items()
+    out = desk.folder / "out.csv"
+    with pytest.raises(NotApproved) as caught:
+        desk.call("export", "--to", "csv", "--out", out, "--ship")
+    assert (len(caught.value.problems), caught.value.exit_code, out.exists()) == (3, 1, False)
+    desk.call("approve", floats.id, chinese.id, "--by", "Ann")
+    desk.call(
+        "export", "--to", "meta", "--out", out, "--ship", "--state", "approved", "--url", "https://a.example"
+    )
+    assert "香皂 [会] 浮。" in out.read_text(encoding="utf-8-sig")
+    desk.call("export", floats.id[:9], "--to", "csv", "--out", out, "--ship")
+    assert out.read_text(encoding="utf-8-sig").count("\n") == 2
+    desk.call("export", "--to", "csv", "--out", out)
+    assert ",pending," in out.read_text(encoding="utf-8-sig")
+
+
+def test_rows_and_pairs(desk: Desk) -> None:
+    floats, miracle, chinese = desk.items()
+    desk.call("approve", floats.id, "--by", "Ann")
+    desk.call("reject", miracle.id, "--by", "Ann", "--why", "miracles")
+    desk.call("edit", chinese.id, "--text", "浮", "--by", "Ann", "--recipe", desk.recipe)
+
+    def written(command: str) -> list[dict[str, Any]]:
+        out = desk.folder / "out.jsonl"
+        desk.call(command, "--brand", "tidal", "--line", "soap", "--out", out)
+        return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+    assert [(row["id"], row["text"]) for row in written("rows")] == [
+        (floats.id, "It floats."),
+        (chinese.id, "浮"),
+    ]
+    assert {(row["chosen"], row["rejected"]) for row in written("pairs")} == {
+        ("It floats.", "A miracle."),
+        ("浮", "A miracle."),
+        ("浮", "香皂 [会] 浮。"),
+    }
