@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lora_marketing.brand import Brand, Brief, Example
-from lora_marketing.channels import load_limit
+from lora_marketing.channels.structure import require_field
 from lora_marketing.documents import (
     Model,
     place_of,
@@ -22,7 +22,10 @@ from lora_marketing.documents import (
     validation_problems,
 )
 from lora_marketing.errors import DataError, Problem, nearest
+from lora_marketing.preferences import Pair, pair_problems
 from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.recipe.schema import APPROVED
+from lora_marketing.review.rows import approved_rows
 from lora_marketing.shelf import UnknownName
 from lora_marketing.tasks import task_names
 
@@ -30,9 +33,13 @@ MINIMUM_ROWS = 8
 """Fewer rows than this cannot be split into training and validation."""
 
 
+ANSWERED = ("id", "text", "chosen", "rejected")
+"""Keys of finished rows and pairs that a brief has not."""
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Training and validation rows of one recipe, and the hash of each."""
+    """Training and validation rows (or pairs) of one recipe, and the hash of each."""
 
     train: Sequence[Example]
     validation: Sequence[Example]
@@ -54,17 +61,19 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
 
     Exact duplicates are dropped and counted. Without `data.validation`, rows are ordered by a
     hash of seed and id and the first `validation_fraction` of them is held out, so adding rows
-    moves few others across.
+    moves few others across. Pairs of one brief stay together.
 
     Raises:
         DataError: every broken line, row without text, unknown channel and banned term at once.
     """
-    recipe, brand, path = loaded.recipe, loaded.brand, loaded.train_file
+    recipe, brand, path = loaded.recipe, loaded.brand, loaded.rows_file
+    kind = Pair if recipe.train.method == "dpo" else Example
     problems: list[Problem] = []
-    all_rows = _rows_of(path, brand, recipe.brand.line, problems)
-    held_out = []
-    if loaded.validation_file:
-        held_out = _rows_of(loaded.validation_file, brand, recipe.brand.line, problems)
+    source = (recipe.data.pairs if kind is Pair else recipe.data.train) or ""
+    all_rows = _rows_of(kind, source, brand, recipe.brand.line, problems)
+    held_out: list[Example] = []
+    if recipe.data.validation:
+        held_out = _rows_of(kind, recipe.data.validation, brand, recipe.brand.line, problems)
     if problems:
         raise DataError(problems)
     rows, dropped = _distinct(all_rows)
@@ -74,30 +83,58 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
         _require_apart(rows, held_out, loaded.validation_file)
         return Dataset(rows, held_out, dropped)
     _require_rows(rows, path, recipe.brand.line, MINIMUM_ROWS)
-    ordered = sorted(rows, key=lambda row: sha256(f"{recipe.train.seed}|{row.id}".encode()).digest())
-    size = max(1, round(len(rows) * recipe.data.validation_fraction))
-    chosen = {row.id for row in ordered[:size]}
-    train = [row for row in rows if row.id not in chosen]
-    return Dataset(train, ordered[:size], dropped)
+    groups = sorted({_group(row) for row in rows}, key=lambda one: _shuffled(recipe.train.seed, one))
+    if len(groups) == 1:
+        raise DataError(Problem("all pairs are of one brief: none can be held out", shown(path)))
+    chosen = set(groups[: max(1, round(len(groups) * recipe.data.validation_fraction))])
+    ordered = sorted(rows, key=lambda row: _shuffled(recipe.train.seed, _group(row)))
+    train = [row for row in rows if _group(row) not in chosen]
+    return Dataset(train, [row for row in ordered if _group(row) in chosen], dropped)
 
 
-def read_examples(path: Path) -> list[tuple[str, Example]]:
-    """Read JSON lines of examples with the place (`file:line`) of each.
+def _group(row: Example) -> str:
+    """Rows of one group are held out together: a pair's brief, or the row alone."""
+    return row.about if isinstance(row, Pair) else row.id
+
+
+def _shuffled(seed: int, group: str) -> bytes:
+    return sha256(f"{seed}|{group}".encode()).digest()
+
+
+def read_texts(loaded: LoadedRecipe) -> list[tuple[str, Example]]:
+    """The recipe's own texts of all product lines, from its file or its review queue, with their places.
+
+    Of a recipe that names pairs only, they are the chosen ones.
 
     Raises:
-        DataError: all broken lines at once.
+        DataError, ReviewError: as for `prepare`, but nothing is held against the brand.
     """
     problems: list[Problem] = []
-    found = list(_examples(path, problems))
+    own = loaded.recipe.data
+    kind = Example if own.train else Pair
+    found = list(_source(kind, own.train or own.pairs or "", loaded.brand, None, problems))
     if problems:
         raise DataError(problems)
     return found
 
 
-def _examples(path: Path, problems: list[Problem]) -> Iterator[tuple[str, Example]]:
+def read_examples(path: Path, kind: type[Example] = Example) -> list[tuple[str, Example]]:
+    """Read JSON lines of examples, or of another `kind` of row, with the place (`file:line`) of each.
+
+    Raises:
+        DataError: all broken lines at once.
+    """
+    problems: list[Problem] = []
+    found = list(_examples(kind, path, problems))
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _examples(kind: type[Example], path: Path, problems: list[Problem]) -> Iterator[tuple[str, Example]]:
     ids: dict[str, str] = {}
     for place, value in _json_lines(path, problems):
-        example = _typed(Example, value, place, problems)
+        example = _typed(kind, value, place, problems)
         if example is None:
             continue
         if example.id in ids:
@@ -122,7 +159,7 @@ def read_briefs(path: Path) -> list[Brief]:
     problems: list[Problem] = []
     briefs = []
     for place, value in _json_lines(path, problems):
-        asked = {key: inner for key, inner in value.items() if key not in ("id", "text")}
+        asked = {key: inner for key, inner in value.items() if key not in ANSWERED}
         brief = _typed(Brief, asked, place, problems)
         if brief is not None:
             problems.extend(_brief_problems(brief, place))
@@ -175,9 +212,20 @@ def _typed(model: type[Model], value: dict[str, object], place: str, problems: l
         return None
 
 
-def _rows_of(path: Path, brand: Brand, line: str, problems: list[Problem]) -> list[Example]:
+def _source(
+    kind: type[Example], source: str, brand: Brand, line: str | None, problems: list[Problem]
+) -> Iterable[tuple[str, Example]]:
+    """Rows of a file, or what was approved for the brand in a review queue."""
+    if source.startswith(APPROVED) and kind is Example:
+        return approved_rows(Path(source.removeprefix(APPROVED)), brand.name, line)
+    return _examples(kind, Path(source), problems)
+
+
+def _rows_of(
+    kind: type[Example], source: str, brand: Brand, line: str, problems: list[Problem]
+) -> list[Example]:
     rows = []
-    for place, example in _examples(path, problems):
+    for place, example in _source(kind, source, brand, line, problems):
         problems.extend(_row_problems(example, brand, place))
         if example.line in (None, line):
             rows.append(example)
@@ -186,12 +234,15 @@ def _rows_of(path: Path, brand: Brand, line: str, problems: list[Problem]) -> li
 
 def _row_problems(example: Example, brand: Brand, place: str) -> Iterator[Problem]:
     yield from _brief_problems(example, place)
+    if isinstance(example, Pair):
+        yield from pair_problems(example, place)
     if example.line is not None and example.line not in brand.lines:
         allowed = nearest(example.line, brand.lines)
         yield Problem(f'brand {brand.name} has no line "{example.line}"', place, allowed=allowed)
+    text = "chosen text" if isinstance(example, Pair) else "text"
     for term in brand.forbidden_in(example.text):
         yield Problem(
-            f"text of {brand.name} contains a banned term or competitor",
+            f"{text} of {brand.name} contains a banned term or competitor",
             place,
             got=term,
             fix="rewrite the row, or take the term out of the brand profile",
@@ -203,17 +254,17 @@ def _brief_problems(brief: Brief, place: str | None) -> Iterator[Problem]:
     if brief.task not in task_names():
         yield Problem(f'unknown task "{brief.task}"', place, allowed=nearest(brief.task, task_names()))
     try:
-        load_limit(brief.channel, brief.field)
+        require_field(brief.channel, brief.field)
     except UnknownName as error:
         for problem in error.problems:
             yield replace(problem, where=place)
 
 
 def _distinct(rows: Sequence[Example]) -> tuple[list[Example], int]:
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     kept = []
     for row in rows:
-        key = (row.brief().model_dump_json(), row.text)
+        key = row.model_dump_json(exclude={"id"})
         if key not in seen:
             kept.append(row)
         seen.add(key)

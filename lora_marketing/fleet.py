@@ -73,7 +73,8 @@ class Fleet:
             opened: dict[int, OpenRun] = {}
             for place in group:
                 try:
-                    opened[place] = open_run(jobs[place].loaded, jobs[place].data, self.holder, self.runs)
+                    job = jobs[place]
+                    opened[place] = open_run(job.loaded, job.data, self.holder, self.registry, self.runs)
                 except LoraMarketingError as error:
                     outcomes[place] = _failed(jobs[place].loaded, error)
             waiting = iter(opened.items())

@@ -24,7 +24,7 @@ from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.files import CONFIG, WEIGHTS
 from lora_marketing.registry.gate import check_adapter, check_values
 from lora_marketing.registry.manifest import Manifest
-from lora_marketing.registry.names import AdapterName
+from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 from lora_marketing.tasks import messages
@@ -78,16 +78,27 @@ def recipe_of(manifest: Manifest) -> tuple[BaseSection, Brand, str]:
 
 def published_run(loaded: LoadedRecipe, data: Dataset, registry: Registry) -> Version | None:
     """The newest published version of exactly this recipe, brand and data, if there is one."""
-    name = AdapterName.parse(loaded.name)
+    name, start = AdapterName.parse(loaded.name), started_from(loaded, registry)
     recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
     same = [
         version
         for version in registry.versions(name)
         if version.manifest.recipe == recipe
         and version.manifest.data == rows
+        and version.manifest.parent == (start.digest if start else None)
         and _same_weights(loaded.recipe.base, version)
     ]
     return max(same, key=lambda version: version.manifest.created, default=None)
+
+
+def started_from(loaded: LoadedRecipe, registry: Registry) -> Version | None:
+    """The version that `train.start` means now.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    start = loaded.recipe.train.start
+    return registry.resolve(AdapterRef.parse(start)) if start else None
 
 
 def _same_weights(section: BaseSection, version: Version) -> bool:
@@ -111,24 +122,29 @@ class OpenRun:
     folder: Path
     recipe: Mapping[str, Any]
     rows: Mapping[str, str | int | float]
+    start: Version | None = None
 
 
-def open_run(loaded: LoadedRecipe, data: Dataset, holder: BaseHolder, runs: Path) -> OpenRun:
-    """Load the base, render the rows and name the run's folder below `runs`.
+def open_run(
+    loaded: LoadedRecipe, data: Dataset, holder: BaseHolder, registry: Registry, runs: Path
+) -> OpenRun:
+    """Load the base, render the rows, resolve the start and name the run's folder below `runs`.
 
     Raises:
         TrainingError: a tracker is not installed. BaseModelError: the base is not there.
+        RegistryError: `train.start` is not published.
         RenderContractError, DataError: see `render_dataset`.
     """
     from lora_marketing.training.trackers import require_trackers
     from lora_marketing.training.train import render_dataset
 
     require_trackers(loaded.recipe.train.report_to)
+    start = started_from(loaded, registry)
     base = holder.get(loaded.recipe.base)
     rendered = render_dataset(data, loaded, base)
     recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
-    folder = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint)
-    return OpenRun(loaded, data, base, rendered, folder, recipe, rows)
+    folder = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint, start)
+    return OpenRun(loaded, data, base, rendered, folder, recipe, rows, start)
 
 
 def train_and_publish(
@@ -149,7 +165,7 @@ def train_and_publish(
         AdapterRefused: the load gate refuses what was trained. RegistryError: it cannot be published.
         Whatever training raises.
     """
-    run = open_run(loaded, data, holder, runs)
+    run = open_run(loaded, data, holder, registry, runs)
     trained = train_run(run, resume=resume)
     return publish_run(run, trained, stop_rate(loaded, data, run.base, trained.folder), registry)
 
@@ -170,7 +186,16 @@ def train_run(
         note(f"{run.loaded.name}: trained before, in {run.folder}")
     else:
         (run.folder / ENDED).unlink(missing_ok=True)
-        trained = train(run.loaded, run.rendered, run.base, run.folder, resume=resume, lane=lane, board=board)
+        trained = train(
+            run.loaded,
+            run.rendered,
+            run.base,
+            run.folder,
+            resume=resume,
+            lane=lane,
+            board=board,
+            start=run.start,
+        )
     check_adapter(trained.folder, run.base.linear_shapes)
     check_values(trained.folder)
     _note_end(run.folder, trained)
@@ -187,7 +212,8 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
 
     loaded = run.loaded
     metrics = trained.metrics if rate is None else {**trained.metrics, "stop_rate": rate}
-    draw_loss_curve(trained.folder / "loss.png", trained.points, loaded.name)
+    method = loaded.recipe.train.method
+    draw_loss_curve(trained.folder / "loss.png", trained.points, loaded.name, method)
     card = model_card(loaded, run.base.pin.id, metrics)
     (trained.folder / "README.md").write_text(card, encoding="utf-8")
     manifest = Manifest(
@@ -199,10 +225,13 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
         packages=package_versions(),
         seed=loaded.recipe.train.seed,
         metrics=metrics,
+        parent=run.start.digest if run.start else None,
     )
     published = registry.publish(AdapterName.parse(loaded.name), trained.folder, manifest)
     shutil.rmtree(run.folder, ignore_errors=True)
     stops = "" if rate is None else f", stop rate {rate:.0%}"
+    if "reward_margin" in metrics:
+        stops = f", reward margin {metrics['reward_margin']:.3f}{stops}"
     note(
         f"{loaded.name}: held-out loss {metrics['base_loss']:.3f} -> {metrics['held_out_loss']:.3f}{stops},"
         f" published as {published.digest[:16]} @candidate"
@@ -291,7 +320,12 @@ def package_versions() -> dict[str, str]:
 
 
 def _run_name(
-    loaded: LoadedRecipe, recipe: Mapping[str, Any], rows: Mapping[str, Any], fingerprint: str
+    loaded: LoadedRecipe,
+    recipe: Mapping[str, Any],
+    rows: Mapping[str, Any],
+    fingerprint: str,
+    start: Version | None,
 ) -> str:
-    text = json.dumps([recipe, rows, fingerprint, package_versions()], sort_keys=True, ensure_ascii=False)
+    decides = [recipe, rows, fingerprint, package_versions(), *([start.digest] if start else [])]
+    text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
     return f"{loaded.brand.name}-{loaded.recipe.brand.line}-{sha256(text.encode()).hexdigest()[:12]}"

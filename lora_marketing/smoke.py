@@ -11,6 +11,7 @@ from lora_marketing.bases.tiny import make_tiny_base
 from lora_marketing.data import Dataset
 from lora_marketing.desk import Desk
 from lora_marketing.errors import BaseModelError, Problem, nearest
+from lora_marketing.preferences import Pair
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.runs import BaseHolder, train_and_publish
@@ -44,8 +45,11 @@ def smoke_run(loaded: LoadedRecipe, data: Dataset) -> str:
         base = make_tiny_base(entry.model_type, entry.template, texts, folder / "base")
         small = _shrunk(loaded, base, dict(entry.template_arguments))
         rows = Dataset(data.train[:ROWS], data.validation[:2], data.duplicates_dropped)
-        registry = Registry(folder / "adapters")
-        version = train_and_publish(small, rows, BaseHolder(), registry, folder / "runs", resume=False)
+        registry, holder, runs = Registry(folder / "adapters"), BaseHolder(), folder / "runs"
+        if loaded.recipe.train.start:
+            first = _without_start(small)
+            train_and_publish(first, _chosen(rows), holder, registry, runs, resume=False)
+        version = train_and_publish(small, rows, holder, registry, runs, resume=False)
         desk = Desk.open(registry.root, [str(version.name)], base_id=str(base))
         briefs = [rows.validation[0].brief()]
         copies = desk.write(briefs, 1, Sampling(max_new_tokens=8), with_base=True, with_adapters=True)
@@ -55,6 +59,19 @@ def smoke_run(loaded: LoadedRecipe, data: Dataset) -> str:
         f" {metrics['steps']:.0f} steps, held-out loss {metrics['base_loss']:.3f} ->"
         f" {metrics['held_out_loss']:.3f}, published, {len(copies)} texts written"
     )
+
+
+def _without_start(small: LoadedRecipe) -> LoadedRecipe:
+    """What makes an adapter to start from: the same recipe on the chosen texts."""
+    train = small.recipe.train.model_copy(update={"method": "sft", "start": None})
+    return replace(small, recipe=small.recipe.model_copy(update={"train": train}))
+
+
+def _chosen(pairs: Dataset) -> Dataset:
+    train, validation = (
+        [row.as_chosen() for row in rows if isinstance(row, Pair)] for rows in (pairs.train, pairs.validation)
+    )
+    return Dataset(train, validation, pairs.duplicates_dropped)
 
 
 def _shrunk(loaded: LoadedRecipe, base: Path, arguments: dict[str, bool | str]) -> LoadedRecipe:
@@ -68,7 +85,13 @@ def _shrunk(loaded: LoadedRecipe, base: Path, arguments: dict[str, bool | str]) 
         ),
         "data": recipe.data.model_copy(update={"max_length": recipe.data.max_length * TOKENS_PER_TOKEN}),
         "train": recipe.train.model_copy(
-            update={"epochs": 1.0, "batch_size": batch, "micro_batch_size": min(2, batch), **on_cpu}
+            update={
+                "epochs": 1.0,
+                "batch_size": batch,
+                "micro_batch_size": min(2, batch),
+                "start": loaded.name if recipe.train.start else None,
+                **on_cpu,
+            }
         ),
         "eval": recipe.eval.model_copy(update={"briefs": 1, "max_new_tokens": 8}),
     }

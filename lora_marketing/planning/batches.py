@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lora_marketing.bases.render import Rendered
+from lora_marketing.training.pairs import longest, own_tokens, texts_of
 from lora_marketing.training.tree import build_tree, lay_out
 
 DRAWN = 64
@@ -43,10 +44,10 @@ def as_tree(rows: Sequence[Rendered]) -> MicroBatch:
 
 
 def as_padded(rows: Sequence[Rendered]) -> MicroBatch:
-    """The rows side by side, all as long as the longest."""
-    width = max(len(row.input_ids) for row in rows)
-    own = sum(len(row.input_ids) for row in rows)
-    return MicroBatch(len(rows), len(rows) * width, own, len(rows) * width, 0, len(rows), width)
+    """The rows side by side, all as long as the longest; of a pair both texts are a row."""
+    width, texts = max(map(longest, rows)), sum(len(texts_of(row)) for row in rows)
+    own = sum(map(own_tokens, rows))
+    return MicroBatch(len(rows), texts * width, own, texts * width, 0, texts, width)
 
 
 def micro_batch(rows: Sequence[Rendered], *, tree: bool) -> MicroBatch:
@@ -62,7 +63,7 @@ def worst(rows: Sequence[Rendered], size: int, *, per_source: float) -> list[Seq
     """
 
     def weight(row: Rendered) -> float:
-        return len(row.input_ids) + per_source * (len(row.input_ids) - row.prompt_length)
+        return longest(row) + per_source * (longest(row) - row.prompt_length)
 
     ordered = sorted(rows, key=lambda row: (-weight(row), row.id))
     return [ordered[start : start + size] for start in (0, size) if ordered[start : start + size]]

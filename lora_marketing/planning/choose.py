@@ -13,6 +13,7 @@ from lora_marketing.planning.memory import GIB, Kind, Memory, Workload, layer_ac
 from lora_marketing.planning.rows import Rows
 from lora_marketing.planning.shape import Shape
 from lora_marketing.recipe import Recipe
+from lora_marketing.training.pairs import longest
 
 LEAST_RANK = 4
 
@@ -198,12 +199,12 @@ def _with(recipe: Recipe, section: str, **changes: object) -> Recipe:
 
 def _lengths(rows: Sequence[Rendered]) -> list[int]:
     """Row lengths that a tenth, a quarter and half of the rows exceed."""
-    ordered = sorted(len(row.input_ids) for row in rows)
+    ordered = sorted(map(longest, rows))
     return [ordered[int(len(ordered) * share) - 1] for share in (0.9, 0.75, 0.5)]
 
 
 def _shortened(rows: Rows, length: int) -> Rows:
     train, held_out = (
-        [row for row in split if len(row.input_ids) <= length] for split in (rows.train, rows.validation)
+        [row for row in split if longest(row) <= length] for split in (rows.train, rows.validation)
     )
     return Rows(train, held_out, rows.estimated)

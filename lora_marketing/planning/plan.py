@@ -13,6 +13,7 @@ from lora_marketing.planning.devices import Device
 from lora_marketing.planning.rows import Rows, plan_rows
 from lora_marketing.planning.shape import Shape, base_shape
 from lora_marketing.recipe import LoadedRecipe, Recipe
+from lora_marketing.training.pairs import own_tokens
 from lora_marketing.training.tree import TREE_MODEL_TYPES
 
 GPU_SHARE = 0.3
@@ -24,11 +25,14 @@ class Plan:
     """What a run needs. Tokens are those of the whole run, times are without loading and writing.
 
     `computed_tokens` pass the layers; without prefix trees it would be `row_tokens`. `seconds` and
-    `usd` come from the table's speed and price, and are None where the table has none.
+    `usd` come from the table's speed and price, and are None where the table has none. With `method`
+    dpo rows are pairs, whose two texts are computed side by side, padded; the reference's pass over
+    all pairs before the first step is in `seconds`, and needs less memory than a step.
     """
 
     name: str
     base: str
+    method: str
     layers: int
     device: Device
     choice: Choice
@@ -66,6 +70,7 @@ class Plan:
         return {
             "name": self.name,
             "base": self.base,
+            "method": self.method,
             "layers": self.layers,
             "device": asdict(self.device),
             "fits": self.choice.fits,
@@ -102,6 +107,7 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
     """
     shape, recipe = base_shape(loaded.recipe.base), loaded.recipe
     tree = recipe.train.packing == "prefix_tree" and shape.model_type in TREE_MODEL_TYPES
+    tree = tree and recipe.train.method == "sft"
     if not tree:
         train = recipe.train.model_copy(update={"packing": "padded"})
         recipe = recipe.model_copy(update={"train": train})
@@ -115,6 +121,7 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
     return Plan(
         name=loaded.name,
         base=recipe.base.id,
+        method=recipe.train.method,
         layers=shape.layers,
         device=device,
         choice=choice,
@@ -134,7 +141,7 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
 
 def _tokens(recipe: Recipe, rows: Rows, choice: Choice) -> tuple[int, int]:
     """Tokens of the whole run, computed and in the rows; rows meet as in `choice.drawn`."""
-    own = sum(len(row.input_ids) for row in rows.train) * recipe.train.epochs
+    own = _own(rows, recipe)
     share = sum(batch.computed for batch in choice.drawn) / sum(batch.row_tokens for batch in choice.drawn)
     return round(own * share), round(own)
 
@@ -152,12 +159,14 @@ def _seconds(
     passes = 6 if recipe.train.activation_checkpointing else 4
     sources = sum(batch.sources for batch in choice.drawn) / sum(batch.computed for batch in choice.drawn)
     head = sources * shape.hidden * shape.vocabulary * 4
-    evaluations = 1 + recipe.eval.per_epoch * recipe.train.epochs
-    held_out = sum(len(row.input_ids) for row in rows.validation) * (computed / _own(rows, recipe))
-    operations = computed * (shape.in_layers * passes + head) + evaluations * held_out * shape.in_layers * 2
+    evaluations = 1 + recipe.eval.per_epoch * recipe.train.epochs  # one of the base, or the reference
+    forward = evaluations * sum(map(own_tokens, rows.validation)) * (computed / _own(rows, recipe))
+    if recipe.train.method == "dpo":  # the reference passes over the training pairs once
+        forward += computed / recipe.train.epochs
+    operations = computed * (shape.in_layers * passes + head) + forward * shape.in_layers * 2
     share = GPU_SHARE if device.kind == "cuda" else 1.0
     return operations / (device.tflops * 1e12 * share)
 
 
 def _own(rows: Rows, recipe: Recipe) -> float:
-    return sum(len(row.input_ids) for row in rows.train) * recipe.train.epochs
+    return sum(map(own_tokens, rows.train)) * recipe.train.epochs

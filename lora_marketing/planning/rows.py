@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from lora_marketing.bases.chat import open_speaker
 from lora_marketing.bases.locate import folder_here, template_arguments
-from lora_marketing.bases.render import Rendered, render_example
+from lora_marketing.bases.render import Rendered
 from lora_marketing.brand import Brand, Example
 from lora_marketing.data import Dataset
+from lora_marketing.preferences import Pair
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.tasks import messages
+from lora_marketing.training.pairs import RenderedPair, longest, render_row
 
 CHARACTERS_PER_TOKEN = {"zh": 1.4, "ja": 1.4, "ko": 1.6}
 """Rules of thumb for tokenizers that know the language; languages not named here have OTHERS."""
@@ -46,17 +48,20 @@ def plan_rows(loaded: LoadedRecipe, data: Dataset) -> Rows:
         train, held_out = ([estimated(row, brand) for row in rows] for rows in (data.train, data.validation))
     else:
         train, held_out = (
-            [render_example(row, brand, speaker) for row in rows] for rows in (data.train, data.validation)
+            [render_row(row, brand, speaker) for row in rows] for rows in (data.train, data.validation)
         )
     limit = loaded.recipe.data.max_length
-    kept = [row for row in train if len(row.input_ids) <= limit]
-    kept_out = [row for row in held_out if len(row.input_ids) <= limit]
+    kept = [row for row in train if longest(row) <= limit]
+    kept_out = [row for row in held_out if longest(row) <= limit]
     overlong = len(train) + len(held_out) - len(kept) - len(kept_out)
     return Rows(kept, kept_out, speaker is None, overlong)
 
 
 def estimated(example: Example, brand: Brand) -> Rendered:
     """A row of made-up tokens: every few characters are one, so equal beginnings stay equal."""
+    if isinstance(example, Pair):
+        chosen, rejected = (estimated(row, brand) for row in (example.as_chosen(), example.as_rejected()))
+        return RenderedPair(chosen.id, chosen.input_ids, chosen.prompt_length, rejected)
     size = CHARACTERS_PER_TOKEN.get(brand.language, OTHERS)
     chat = messages(example.brief(), brand)
     prompt = [token for turn in chat for token in (*range(-FRAME, 0), *_tokens(turn["content"], size))]

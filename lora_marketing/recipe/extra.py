@@ -1,4 +1,4 @@
-"""Names that `train.extra` may hold: fields of the installed TRL's SFTConfig, read without importing it."""
+"""Names that `train.extra` may hold: fields of the installed TRL's configs, read without importing it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ OWNED = {
     "weight_decay": "train.weight_decay",
 }
 """SFTConfig fields that a typed key of the recipe already sets."""
+OWNED_IN_DPO = {**OWNED, "beta": "train.beta"}
 
 FORBIDDEN = frozenset(
     [
@@ -73,21 +74,36 @@ FORBIDDEN = frozenset(
 """Fields the kit itself depends on: crash-safe checkpoints, the render contract, the loss mask."""
 
 
-def extra_problems(places: Mapping[str, str | None]) -> list[Problem]:
-    """What is wrong with the names in `train.extra`, given the place of each."""
+FORBIDDEN_IN_DPO = FORBIDDEN | {
+    "precompute_ref_log_probs",
+    "precompute_ref_batch_size",
+    "sync_ref_model",
+    "ref_model_mixup_alpha",
+    "ref_model_sync_steps",
+    "disable_dropout",
+    "padding_free",
+    "truncation_mode",
+}
+"""For preference training also: the reference is computed once, from the start, and rows are never cut."""
+
+
+def extra_problems(places: Mapping[str, str | None], method: str = "sft") -> list[Problem]:
+    """What is wrong with the names in `train.extra`, given the place of each and `train.method`."""
     if not places:
         return []
-    known = sft_config_fields()
+    known = dpo_config_fields() if method == "dpo" else sft_config_fields()
+    owned, forbidden = (OWNED_IN_DPO, FORBIDDEN_IN_DPO) if method == "dpo" else (OWNED, FORBIDDEN)
     problems = []
     for name, where in places.items():
         what = f"train.extra.{name} is not allowed"
-        if name in OWNED:
-            problems.append(Problem(what, where, fix=f"set {OWNED[name]} instead"))
-        elif name in FORBIDDEN:
+        if name in owned:
+            problems.append(Problem(what, where, fix=f"set {owned[name]} instead"))
+        elif name in forbidden:
             problems.append(Problem(what, where, fix="the kit sets it; remove the key"))
         elif name not in known:
-            near = get_close_matches(name, known - FORBIDDEN)
-            allowed = nearest(name, near) if near else "a field of TRL's SFTConfig that the kit leaves free"
+            near = get_close_matches(name, known - forbidden)
+            config = f"TRL's {method.upper()}Config"
+            allowed = nearest(name, near) if near else f"a field of {config} that the kit leaves free"
             problems.append(Problem(f"unknown key train.extra.{name}", where, allowed=allowed))
     return problems
 
@@ -95,12 +111,22 @@ def extra_problems(places: Mapping[str, str | None]) -> list[Problem]:
 @cache
 def sft_config_fields() -> frozenset[str]:
     """Field names of SFTConfig and the classes it extends, from their source files."""
+    return _config_fields("trainer/sft_config.py")
+
+
+@cache
+def dpo_config_fields() -> frozenset[str]:
+    """Field names of DPOConfig and the classes it extends, likewise."""
+    return _config_fields("trainer/dpo_config.py")
+
+
+def _config_fields(file: str) -> frozenset[str]:
     sources = (
-        ("trl", "trainer/sft_config.py"),
+        ("trl", file),
         ("trl", "trainer/base_config.py"),
         ("transformers", "training_args.py"),
     )
-    return frozenset(name for package, file in sources for name in _dataclass_fields(package, file))
+    return frozenset(name for package, source in sources for name in _dataclass_fields(package, source))
 
 
 def _dataclass_fields(package: str, file: str) -> list[str]:

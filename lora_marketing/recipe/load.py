@@ -24,7 +24,8 @@ from lora_marketing.documents import (
 )
 from lora_marketing.errors import DocumentError, LoraMarketingError, Problem, RecipeError, nearest
 from lora_marketing.recipe.extra import extra_problems
-from lora_marketing.recipe.schema import Recipe, path_keys
+from lora_marketing.recipe.method import method_problems, start_problems
+from lora_marketing.recipe.schema import APPROVED, Recipe, path_keys
 from lora_marketing.recipe.variants import variant_problems
 
 FAR = "../../../"
@@ -54,13 +55,21 @@ class LoadedRecipe:
 
     @property
     def train_file(self) -> Path:
-        """The brand's texts."""
-        return Path(self.recipe.data.train)
+        """The brand's texts, the review queue that holds them, or its pairs where no texts are named."""
+        text = self.recipe.data.train or self.recipe.data.pairs or ""
+        return Path(text.removeprefix(APPROVED))
+
+    @property
+    def rows_file(self) -> Path:
+        """What is trained on: the pairs for preference training, else the brand's texts."""
+        pairs = self.recipe.data.pairs
+        return Path(pairs) if pairs and self.recipe.train.method == "dpo" else self.train_file
 
     @property
     def validation_file(self) -> Path | None:
-        """Held-out texts, if the recipe names a file of them."""
-        return Path(self.recipe.data.validation) if self.recipe.data.validation else None
+        """Held-out texts, or the queue of them, if the recipe names one."""
+        text = self.recipe.data.validation
+        return Path(text.removeprefix(APPROVED)) if text else None
 
     def portable(self) -> dict[str, Any]:
         """The whole resolved recipe as plain data, paths relative to the recipe's folder.
@@ -69,12 +78,12 @@ class LoadedRecipe:
         """
         values = self.recipe.model_dump(mode="json")
         for section, key in path_keys():
-            text = values[section][key]
+            kind, text = _kind_and_path(section, values[section][key])
             if isinstance(text, str) and os.path.isabs(text):
                 near = Path(os.path.relpath(text, self.path.parent)).as_posix()
                 near = Path(text).name if near.startswith(FAR) else near
                 is_id = section == "base" and not near.startswith(".")  # a name would be the catalogue's
-                values[section][key] = f"./{near}" if is_id else near
+                values[section][key] = f"./{near}" if is_id else kind + near
         return values
 
     def digest(self) -> str:
@@ -93,7 +102,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """
     values, history = _merged(path, overrides)
     places = {key: settings[-1].place for key, settings in history.items()}
-    problems = extra_problems(_extra_places(values, places))
+    problems = [*extra_problems(_extra_places(values, places), _method(values))]
+    problems += method_problems(values, places)
     try:
         recipe = validated(Recipe, values, {(): shown(path), **places})
     except RecipeError as error:
@@ -113,6 +123,9 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         where = place_of(("brand", "line"), places)
         problem = f'brand {brand.name} has no line "{recipe.brand.line}"'
         problems.append(Problem(problem, where, allowed=nearest(recipe.brand.line, brand.lines)))
+    if brand:
+        name, where = f"{brand.name}/{recipe.brand.line}", place_of(("train", "start"), places)
+        problems += start_problems(recipe.train.start, name, where)
     if problems or brand is None:
         raise RecipeError(problems)
     return LoadedRecipe(path, recipe, brand, history)
@@ -126,6 +139,11 @@ def _extra_places(values: Mapping[str, Any], places: Mapping[KeyPath, Place]) ->
         if isinstance(extra, dict)
         else {}
     )
+
+
+def _method(values: Mapping[str, Any]) -> str:
+    train = values.get("train")
+    return "dpo" if isinstance(train, dict) and train.get("method") == "dpo" else "sft"
 
 
 def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[KeyPath, list[Setting]]]:
@@ -194,9 +212,17 @@ def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]
         inner = copy.get(section)
         if not (isinstance(inner, dict) and isinstance(inner.get(key), str)):
             continue
-        if section != "base" or inner[key].startswith((".", "/", "~")):
-            inner[key] = os.path.abspath(folder / Path(inner[key]).expanduser())
+        kind, text = _kind_and_path(section, inner[key])
+        if section != "base" or text.startswith((".", "/", "~")):
+            inner[key] = kind + os.path.abspath(folder / Path(text).expanduser())
     return copy
+
+
+def _kind_and_path(section: str, text: Any) -> tuple[str, Any]:
+    """`approved:` and the path, where a path stands for approved texts."""
+    if section == "data" and isinstance(text, str) and text.startswith(APPROVED):
+        return APPROVED, text.removeprefix(APPROVED)
+    return "", text
 
 
 def _parsed(overrides: Sequence[str]) -> list[tuple[str, tuple[str, ...], Any]]:
@@ -230,7 +256,7 @@ def _batch_problems(recipe: Recipe, where: Place | None) -> Iterator[Problem]:
 
 def _missing_files(recipe: Recipe, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
     for section, key in sorted(path_keys() - {("base", "id")}):
-        text = getattr(getattr(recipe, section), key)
+        _, text = _kind_and_path(section, getattr(getattr(recipe, section), key))
         if text is not None and not Path(text).is_file():
             what = f"{dotted((section, key))} is not there"
             yield Problem(what, place_of((section, key), places), got=shown(Path(text)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from lora_marketing.brand import Slug
 from lora_marketing.documents import Frozen
@@ -17,8 +17,13 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+ADAPTER = r"^[a-z0-9][a-z0-9_-]{0,62}/[a-z0-9][a-z0-9_-]{0,62}(@[a-z0-9][a-z0-9_-]{0,62}|:[0-9a-f]{4,64})?$"
+"""`brand/line`, `brand/line@alias` or `brand/line:digest`."""
+
 IS_PATH = {"format": "path"}
 """Marks keys whose value is a path relative to the file that sets it."""
+APPROVED = "approved:"
+"""Before the path of a review queue in `data`: its approved and edited texts are the rows."""
 
 
 class BaseSection(Frozen):
@@ -44,9 +49,13 @@ class LoraSection(Frozen):
 
 
 class DataSection(Frozen):
-    """The brand's texts, and what happens to rows that are too long."""
+    """The brand's texts, or its preference pairs, and what happens to rows that are too long.
 
-    train: Annotated[str, Field(json_schema_extra=IS_PATH)]
+    `train` and `validation` are JSON lines, or `approved:review.db`; `pairs` are JSON lines.
+    """
+
+    train: Annotated[str | None, Field(json_schema_extra=IS_PATH)] = None
+    pairs: Annotated[str | None, Field(json_schema_extra=IS_PATH)] = None
     validation: Annotated[str | None, Field(json_schema_extra=IS_PATH)] = None
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     max_length: Positive = 1024
@@ -57,8 +66,13 @@ class TrainSection(Frozen):
     """One optimizer step sees `batch_size` rows, computed `micro_batch_size` at a time.
 
     Without `micro_batch_size`, the plan picks the largest divisor of `batch_size` that fits in memory.
+    With `method: dpo` a row is a preference pair, and training begins at the published adapter `start`,
+    which is the reference too, or else at the bare base; `beta` holds the result near the reference.
     """
 
+    method: Literal["sft", "dpo"] = "sft"
+    start: Annotated[str, StringConstraints(pattern=ADAPTER)] | None = None
+    beta: PositiveFloat = 0.1
     epochs: PositiveFloat = 3.0
     batch_size: Positive = 16
     micro_batch_size: Positive | None = None

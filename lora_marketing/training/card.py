@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lora_marketing.brand import Brand
-from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.training.progress import LogPoint
 
+LOSSES = {
+    "sft": "loss per completion token (nats)",
+    "dpo": "DPO loss per pair (the reference's is ln 2)",
+}
+"""What a loss is, by `train.method`."""
 
-def draw_loss_curve(path: Path, points: Sequence[LogPoint], title: str) -> None:
-    """Draw training and held-out loss per completion token against optimizer steps."""
+
+def draw_loss_curve(path: Path, points: Sequence[LogPoint], title: str, method: str = "sft") -> None:
+    """Draw training and held-out loss against optimizer steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -23,7 +29,7 @@ def draw_loss_curve(path: Path, points: Sequence[LogPoint], title: str) -> None:
         axes.plot(*zip(*held_out, strict=True), color="#c2410c", marker="o", ms=4, label="held out")
         step, loss = min(held_out, key=lambda pair: pair[1])
         axes.annotate(f"best {loss:.3f}", (step, loss), (0, -14), textcoords="offset points", ha="center")
-    axes.set(title=title, xlabel="optimizer step", ylabel="loss per completion token (nats)")
+    axes.set(title=title, xlabel="optimizer step", ylabel=LOSSES[method])
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(y=0.12)
     axes.legend(frameon=False)
@@ -50,8 +56,18 @@ LoRA adapter ({recipe.lora.variant}, rank {recipe.lora.rank}) that writes in the
 {rows}
 
 Write with it: `lora-marketing generate --adapter {loaded.name}`. The whole recipe, the hashes of
-the data and the base's fingerprint are in manifest.json. Loss is in nats per completion token.
+the data and the base's fingerprint are in manifest.json. Losses are {_loss(recipe)}.
 """
+
+
+def _loss(recipe: Recipe) -> str:
+    if recipe.train.method == "sft":
+        return "in nats per completion token"
+    reference = recipe.train.start or "the bare base"
+    return (
+        f"DPO's per preference pair; the reference, {reference}, has ln 2. A reward is"
+        f" {recipe.train.beta:g} times the difference to its log-probability in nats"
+    )
 
 
 def _first_sentence(brand: Brand) -> str:

@@ -81,12 +81,14 @@ def visible(tree: PrefixTree) -> Tensor:
     return ancestors[nodes][:, nodes].tril()
 
 
-def tree_refusal(config: PreTrainedConfig) -> str | None:
-    """Why this architecture cannot be trained on prefix trees, or None if it can.
+def tree_refusal(config: PreTrainedConfig, method: str = "sft") -> str | None:
+    """Why this architecture cannot be trained on prefix trees by `train.method`, or None if it can.
 
     Layers that carry state from token to token (Mamba, linear attention, convolutions) would
     let one branch of the tree leak into the next.
     """
+    if method == "dpo":
+        return "preference pairs are compared row by row"
     text = config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ())
     unknown = kinds - {"full_attention", "sliding_attention"}

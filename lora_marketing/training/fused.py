@@ -58,7 +58,7 @@ def fusing_refusal(recipe: Recipe, base: LoadedBase) -> str | None:
         return "its tracker follows one run at a time"
     if recipe.train.extra:
         return "train.extra may change the forward"
-    return tree_refusal(base.model.config)
+    return tree_refusal(base.model.config, recipe.train.method)
 
 
 class FusedStep:

@@ -50,7 +50,7 @@ def settle(
     kind: Kind = "cuda" if base.device.type == "cuda" else "cpu"
     shape = shape_of(config.to_dict(), config.model_type)
     planned = recipe
-    if tree_refusal(config):
+    if tree_refusal(config, recipe.train.method):
         padded = recipe.train.model_copy(update={"packing": "padded"})
         planned = recipe.model_copy(update={"train": padded})
     setting = Setting(shape, planned, Rows(train, validation), kind, _allowance(kind == "cuda"))

@@ -1,4 +1,4 @@
-"""Train one adapter: rows rendered and proven, SFTTrainer run, best checkpoint kept."""
+"""Train one adapter: rows rendered and proven, TRL's trainer run, best checkpoint kept."""
 
 from __future__ import annotations
 
@@ -21,19 +21,30 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer import TRAINER_STATE_NAME
-from trl import SFTConfig
+from trl import DPOConfig, SFTConfig
 
 from lora_marketing.bases.load import LoadedBase, sliding_window_of
-from lora_marketing.bases.render import Rendered, render_example
+from lora_marketing.bases.render import Rendered
 from lora_marketing.brand import Brand, Example
 from lora_marketing.console import note
 from lora_marketing.data import Dataset
 from lora_marketing.errors import DataError, Problem, TrainingError
 from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
+from lora_marketing.registry.version import Version
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
 from lora_marketing.training.loftq import start_from_rounding_error
+from lora_marketing.training.pairs import longest, render_row
+from lora_marketing.training.preference import (
+    START_LOSS,
+    PreferenceTrainer,
+    adapter_arguments,
+    dpo_arguments,
+    hf_pairs,
+    overlong_problems,
+    reward_figures,
+)
 from lora_marketing.training.progress import Board, LogPoint, ProgressCallback, peak_memory_gib
 from lora_marketing.training.settle import memory_errors_told, settle
 from lora_marketing.training.trackers import LOGS, PROJECT, opened_trackers
@@ -68,8 +79,10 @@ def render_dataset(dataset: Dataset, loaded: LoadedRecipe, base: LoadedBase) -> 
     train = _rendered(dataset.train, loaded.brand, base)
     validation = _rendered(dataset.validation, loaded.brand, base)
     limit = loaded.recipe.data.max_length
-    overlong = [row for row in (*train, *validation) if len(row.input_ids) > limit]
+    overlong = [row for row in (*train, *validation) if longest(row) > limit]
     if overlong and loaded.recipe.data.overlong == "error":
+        if loaded.recipe.train.method == "dpo":
+            raise DataError(overlong_problems(overlong, loaded))
         worst = max(overlong, key=lambda row: len(row.input_ids))
         raise DataError(
             Problem(
@@ -88,7 +101,7 @@ def render_dataset(dataset: Dataset, loaded: LoadedRecipe, base: LoadedBase) -> 
 
 
 def _rendered(rows: Sequence[Example], brand: Brand, base: LoadedBase) -> list[Rendered]:
-    return [render_example(row, brand, base) for row in rows]
+    return [render_row(row, brand, base) for row in rows]
 
 
 def train(
@@ -101,41 +114,46 @@ def train(
     callbacks: Sequence[TrainerCallback] = (),
     lane: Lane | None = None,
     board: Board | None = None,
+    start: Version | None = None,
 ) -> TrainedAdapter:
     """Train the recipe's adapter in the folder `run` and leave the base as it was found.
 
     With `resume`, training goes on from the newest valid checkpoint and ends with the same
     weights as an uninterrupted run (bit for bit on the CPU). `callbacks` watch the run as Trainer's
     own do; a `lane` computes its micro-batches together with those of other runs, which share a
-    `board`.
+    `board`. Preference training begins at `start`, the version that `train.start` means.
 
     Raises:
         TrainingError: the run does not fit in memory or ran out of it, NaN loss, a tracker that is
-            not installed, or the best checkpoint was lost.
+            not installed, the best checkpoint was lost, or `start` does not fit the recipe.
+        AdapterRefused: `start` was trained on another base, or the load gate refuses it.
     """
+    if loaded.recipe.train.start and start is None:
+        got, fix = loaded.recipe.train.start, "use lora-marketing train, or take train.start out"
+        raise TrainingError(Problem("train.start is not followed here", got=got, fix=fix))
     base = base.with_modules_of_its_own()
     settled = settle(loaded.recipe, data.train, data.validation, base)
     vault = CheckpointVault(run / "checkpoints")
     if not resume:
         vault.clear()
-    start = vault.newest_valid() if resume else None
+    checkpoint = vault.newest_valid() if resume else None
     progress = ProgressCallback(loaded.name, board or Board())
     trackers = opened_trackers(loaded.recipe.train.report_to, run.parent / LOGS / run.name)
     with memory_errors_told(loaded.name), closing(progress), trackers as opened:
-        trainer = _build_trainer(settled.recipe, data, base, vault, run, progress, lane)
+        trainer = _build_trainer(settled.recipe, data, base, vault, run, progress, lane, start)
         for callback in (*callbacks, *opened):
             trainer.add_callback(callback)
         base_loss = _base_loss(trainer, run)
         set_seed(loaded.recipe.train.seed)
-        _run(trainer, start)
-        best = trainer.state.best_global_step
-        if best is None:
+        _run(trainer, checkpoint)
+        best, best_loss = trainer.state.best_global_step, trainer.state.best_metric
+        if best is None or best_loss is None:
             raise TrainingError(_no_best(trainer.state))
         load_weights(trainer.model, vault.require(best))
         folder = _save_adapter(trainer.model, base, run / "adapter")
         metrics = {
             "base_loss": base_loss,
-            "held_out_loss": float(trainer.state.best_metric),
+            "held_out_loss": float(best_loss),
             "train_loss": _mean_train_loss(trainer.state),
             "steps": float(trainer.state.global_step),
             "best_step": float(best),
@@ -145,6 +163,8 @@ def train(
             "peak_memory_gib": round(peak_memory_gib(), 2),
             "overlong_dropped": float(data.overlong_dropped),
         }
+        if isinstance(trainer, PreferenceTrainer):
+            metrics |= reward_figures(trainer.state, best)
         return TrainedAdapter(folder, metrics, _curve(trainer, base_loss))
 
 
@@ -156,47 +176,51 @@ def _build_trainer(
     run: Path,
     progress: ProgressCallback,
     lane: Lane | None = None,
-) -> BrandTrainer:
-    refusal = tree_refusal(base.model.config) if recipe.train.packing == "prefix_tree" else "the recipe asks"
-    if refusal and recipe.train.packing == "prefix_tree":
+    start: Version | None = None,
+) -> BrandTrainer | PreferenceTrainer:
+    method, variant = recipe.train.method, VARIANTS[recipe.lora.variant]
+    refusal = tree_refusal(base.model.config, method) if recipe.train.packing == "prefix_tree" else None
+    if refusal:
         note(f"Training on padded batches: {refusal}")
-    collator = None if refusal else TreeCollator(sliding_window_of(base.model.config))
-    trainer = BrandTrainer(
-        vault=vault,
-        variant=VARIANTS[recipe.lora.variant],
-        b_ratio=recipe.lora.b_learning_rate_ratio,
-        lane=lane,
-        model=base.model,
-        args=sft_config(recipe, len(data.train), run),
-        train_dataset=_hf_dataset(data.train),
-        eval_dataset=_hf_dataset(data.validation),
-        processing_class=base.tokenizer,
-        data_collator=collator,
-        peft_config=lora_config(recipe, base),
-        callbacks=[
+    padded, preference = refusal or recipe.train.packing == "padded", method == "dpo"
+    as_columns = hf_pairs if preference else _hf_dataset
+    shared: dict[str, Any] = {
+        "vault": vault,
+        "variant": variant,
+        "b_ratio": recipe.lora.b_learning_rate_ratio,
+        "args": trl_config(recipe, len(data.train), run),
+        "train_dataset": as_columns(data.train),
+        "eval_dataset": as_columns(data.validation),
+        "processing_class": base.tokenizer,
+        "data_collator": None if padded else TreeCollator(sliding_window_of(base.model.config)),
+        "callbacks": [
             progress,
             EarlyStoppingCallback(recipe.eval.patience),
             BudgetCallback(recipe.budget.minutes),
         ],
-    )
+        **adapter_arguments(lora_config(recipe, base), recipe, base, start),
+    }
+    trainer = PreferenceTrainer(**shared) if preference else BrandTrainer(lane=lane, **shared)
     trainer.remove_callback(PrinterCallback)
-    if VARIANTS[recipe.lora.variant].loftq:
+    if variant.loftq and start is None:
         start_from_rounding_error(trainer.model, base.folder)
     return trainer
 
 
-def sft_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig:
-    """TRL's arguments for a settled recipe with `rows` training rows.
+def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
+    """TRL's arguments for a settled recipe with `rows` training rows or pairs.
 
     A recipe that is not settled has its whole batch computed at once.
     """
+    preference = recipe.train.method == "dpo"
+    config_class, own = (DPOConfig, dpo_arguments(recipe)) if preference else (SFTConfig, {})
     settings = recipe.train
     micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
     per_epoch = math.ceil(rows / settings.batch_size)
     every = max(1, per_epoch // recipe.eval.per_epoch)
     on_gpu = torch.cuda.is_available()
     try:
-        return SFTConfig(
+        return config_class(
             output_dir=str(run),
             num_train_epochs=settings.epochs,
             per_device_train_batch_size=micro,
@@ -230,6 +254,7 @@ def sft_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig:
             report_to="none",  # `opened_trackers` are callbacks of their own
             run_name=run.name,
             project=PROJECT,
+            **own,
             **settings.extra,
         )
     except (TypeError, ValueError) as error:
@@ -282,8 +307,10 @@ def _hf_dataset(rows: Sequence[Rendered]) -> datasets.Dataset:
     )
 
 
-def _base_loss(trainer: BrandTrainer, run: Path) -> float:
-    """Held-out loss of the untouched base, taken once per run."""
+def _base_loss(trainer: BrandTrainer | PreferenceTrainer, run: Path) -> float:
+    """Held-out loss of the untouched base, taken once per run; of the reference where there is one."""
+    if isinstance(trainer, PreferenceTrainer):
+        return START_LOSS
     memo = run / "base_loss.json"
     if memo.is_file():
         return float(json.loads(memo.read_text()))
@@ -296,7 +323,7 @@ def _base_loss(trainer: BrandTrainer, run: Path) -> float:
     return loss
 
 
-def _run(trainer: BrandTrainer, start: Path | None) -> None:
+def _run(trainer: BrandTrainer | PreferenceTrainer, start: Path | None) -> None:
     """Train from `start`, or not at all if the run had come to its end there."""
     if start is not None:
         state = TrainerState.load_from_json(str(start / TRAINER_STATE_NAME))
@@ -320,7 +347,7 @@ def _mean_train_loss(state: TrainerState) -> float:
     return sum(losses) / len(losses)
 
 
-def _curve(trainer: BrandTrainer, base_loss: float) -> list[LogPoint]:
+def _curve(trainer: BrandTrainer | PreferenceTrainer, base_loss: float) -> list[LogPoint]:
     """The whole loss curve, also of steps before a resume."""
     points = [LogPoint(0, None, base_loss)]
     for entry in trainer.state.log_history:

@@ -30,35 +30,21 @@ class Lane(Protocol):
         """Add the gradients of one micro-batch to the trainer's LoRA weights and return its loss."""
 
 
-class BrandTrainer(SFTTrainer):  # type: ignore[misc]
-    """One brand's training run.
+class CrashSafeTrainer(Trainer):
+    """What every method's trainer has in common, to be put before TRL's trainer of the method.
 
-    Differs from SFTTrainer in six places: the loss on a prefix tree, an evaluation loss that is
-    the mean over tokens, checkpoints that are whole or absent, LoRA weights that keep their dtype
-    on resume, LoRA+'s optimizer, and micro-batches that a fleet computes with those of other brands.
+    Checkpoints that are whole or absent, LoRA weights that keep their dtype on resume, LoRA+'s
+    optimizer, and no telemetry.
     """
 
-    args: SFTConfig
+    model: Any  # a PeftModel, of which transformers knows less
     optimizer: torch.optim.Optimizer | None
 
-    def __init__(
-        self,
-        *,
-        vault: CheckpointVault,
-        variant: Variant,
-        b_ratio: float,
-        lane: Lane | None = None,
-        **arguments: Any,
-    ) -> None:
+    def __init__(self, *, vault: CheckpointVault, variant: Variant, b_ratio: float, **arguments: Any) -> None:
         self._vault = vault
         self._variant = variant
-        self._lane = lane
         self._b_ratio = b_ratio
         self._staging: Path | None = None
-        self._eval_loss_sum = 0.0
-        self._eval_targets = 0
-        if isinstance(arguments.get("data_collator"), TreeCollator):
-            use_tree_attention(arguments["model"])
         super().__init__(**arguments)
 
     def _send_telemetry(self) -> None:
@@ -66,6 +52,72 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Write nothing: the published version gets its own card."""
+
+    def _require_finite(self, loss: Tensor, rows: str) -> None:
+        """Stop before a NaN reaches the weights.
+
+        Raises:
+            TrainingError: the loss is NaN or infinite; `rows` is the key to look at.
+        """
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                Problem(
+                    f"the loss became {loss.item()} at step {self.state.global_step + 1}",
+                    got=f"learning rate {self._get_learning_rate():.2e}",
+                    fix=f"lower train.learning_rate, or look for odd rows in {rows}; the last good"
+                    " checkpoint is kept and nothing was published",
+                )
+            )
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:
+        """The recipe's optimizer; for LoRA+ with a higher learning rate on B."""
+        if self._variant.loraplus and self.optimizer is None:
+            from peft.optimizers import create_loraplus_optimizer
+
+            cls, keywords = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = create_loraplus_optimizer(
+                self.model,
+                cls,
+                loraplus_lr_ratio=self._b_ratio,
+                loraplus_weight_decay=self.args.weight_decay,
+                **keywords,
+            )
+        return super().create_optimizer(model)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._staging) if self._staging else super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Write one checkpoint that is whole or absent, then drop those no longer needed."""
+        with self._vault.staged(self.state.global_step) as staging:
+            self._staging = staging
+            try:
+                Trainer._save_checkpoint(self, model, trial)
+            finally:
+                self._staging = None
+        self._vault.prune(keep_newest=2, best_step=self.state.best_global_step)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Copy the adapter's weights into the existing parameters, which keep their dtype."""
+        load_weights(model or self.model, Path(resume_from_checkpoint))
+
+
+class BrandTrainer(CrashSafeTrainer, SFTTrainer):  # type: ignore[misc]
+    """One brand's training run on its texts.
+
+    Differs from SFTTrainer also in the loss on a prefix tree, an evaluation loss that is the mean
+    over tokens, and micro-batches that a fleet computes with those of other brands.
+    """
+
+    args: SFTConfig
+
+    def __init__(self, *, lane: Lane | None = None, **arguments: Any) -> None:
+        self._lane = lane
+        self._eval_loss_sum = 0.0
+        self._eval_targets = 0
+        if isinstance(arguments.get("data_collator"), TreeCollator):
+            use_tree_attention(arguments["model"])
+        super().__init__(**arguments)
 
     # -- loss ---------------------------------------------------------------------------------
 
@@ -127,15 +179,7 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
         else:
             model.train()
             loss = self._lane.backward(self, self._prepare_inputs(inputs), num_items_in_batch)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                Problem(
-                    f"the loss became {loss.item()} at step {self.state.global_step + 1}",
-                    got=f"learning rate {self._get_learning_rate():.2e}",
-                    fix="lower train.learning_rate, or look for odd rows in data.train; the last good"
-                    " checkpoint is kept and nothing was published",
-                )
-            )
+        self._require_finite(loss, "data.train")
         return loss
 
     # -- evaluation ---------------------------------------------------------------------------
@@ -160,42 +204,6 @@ class BrandTrainer(SFTTrainer):  # type: ignore[misc]
             output.metrics[f"{prefix}_loss"] = self._eval_loss_sum / self._eval_targets
         return output
 
-    # -- optimizer ----------------------------------------------------------------------------
-
-    def create_optimizer(self, model: nn.Module | None = None) -> Any:
-        """The recipe's optimizer; for LoRA+ with a higher learning rate on B."""
-        if self._variant.loraplus and self.optimizer is None:
-            from peft.optimizers import create_loraplus_optimizer
-
-            cls, keywords = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            self.optimizer = create_loraplus_optimizer(
-                self.model,
-                cls,
-                loraplus_lr_ratio=self._b_ratio,
-                loraplus_weight_decay=self.args.weight_decay,
-                **keywords,
-            )
-        return super().create_optimizer(model)
-
-    # -- checkpoints --------------------------------------------------------------------------
-
-    def _get_output_dir(self, trial: Any) -> str:
-        return str(self._staging) if self._staging else super()._get_output_dir(trial)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Write one checkpoint that is whole or absent, then drop those no longer needed."""
-        with self._vault.staged(self.state.global_step) as staging:
-            self._staging = staging
-            try:
-                Trainer._save_checkpoint(self, model, trial)
-            finally:
-                self._staging = None
-        self._vault.prune(keep_newest=2, best_step=self.state.best_global_step)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Copy the adapter's weights into the existing parameters, which keep their dtype."""
-        load_weights(model or self.model, Path(resume_from_checkpoint))
-
 
 def _targets(inputs: dict[str, Any]) -> Tensor:
     targets: Tensor = inputs["labels"][..., 1:] if "labels" in inputs else inputs["shift_labels"]
@@ -204,7 +212,16 @@ def _targets(inputs: dict[str, Any]) -> Tensor:
 
 def load_weights(model: nn.Module, folder: Path) -> None:
     """Copy adapter weights from a checkpoint folder into a PEFT model, dtypes unchanged."""
-    result = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+    put_weights(model, load_file(folder / "adapter_model.safetensors"), folder)
+
+
+def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Copy an adapter's tensors, which were read from `folder`, into a PEFT model, dtypes unchanged.
+
+    Raises:
+        TrainingError: the model has no place for some of them.
+    """
+    result = set_peft_model_state_dict(model, dict(tensors))
     unexpected: Sequence[str] = result.unexpected_keys
     if unexpected:
         names = ", ".join(unexpected[:3])

@@ -45,7 +45,7 @@ def test_everything_training_sets_is_refused_in_extra() -> None:
     calls = [
         node
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "SFTConfig"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "config_class"
     ]
     assert len(calls) == 1
     names = {keyword.arg for keyword in calls[0].keywords if keyword.arg}

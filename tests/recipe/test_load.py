@@ -179,8 +179,8 @@ def test_missing_keys_name_the_recipe(tmp_path: Path) -> None:
     path = write_world(tmp_path, "schema: 1\ndata: {max_length: 9}\n")
     assert problems_of(path) == [
         ("", "missing key base", None),
-        (":2", "missing key data.train", None),
         ("", "missing key brand", None),
+        (":2", "missing key data.train", None),
     ]
 
 

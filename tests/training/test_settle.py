@@ -27,7 +27,7 @@ from lora_marketing.planning.memory import Workload, activations, logits, lora_p
 from lora_marketing.planning.shape import shape_of
 from lora_marketing.training.calibrate import calibrate
 from lora_marketing.training.settle import settle
-from lora_marketing.training.train import lora_config, sft_config, train
+from lora_marketing.training.train import lora_config, train, trl_config
 
 from .making import BRAND, build_trainer, dataset, make_base, open_run, recipe
 
@@ -163,7 +163,7 @@ def test_training_takes_the_micro_batch_that_the_plan_picks(tiny: Path, tmp_path
     base, data = open_run(loaded)
     settled = settle(loaded.recipe, data.train, data.validation, base)
     assert settled.recipe.train.micro_batch_size == 8
-    config = sft_config(settled.recipe, len(data.train), tmp_path)
+    config = trl_config(settled.recipe, len(data.train), tmp_path)
     assert (config.per_device_train_batch_size, config.gradient_accumulation_steps) == (8, 1)
     metrics = train(loaded, data, base, tmp_path / "run", resume=False).metrics
     assert metrics["micro_batch_size"] == 8
