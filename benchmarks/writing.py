@@ -408,7 +408,7 @@ def _first_token(base: LoadedBase, make: AdapterMaker, options: argparse.Namespa
     for number in range(options.rounds + 1):
         first, second = _prompts(base, setting, ["brand-0", "brand-0"], f"first {number}")
         for key, prompt in (("uncached_ms", first), ("cached_ms", second)):
-            took = _milliseconds(lambda prompt=prompt: _write_one(engine, prompt))
+            took = _first_token_ms(engine, prompt)
             if number:
                 found[key].append(took)
     medians = {key: statistics.median(values) for key, values in found.items()}
@@ -421,13 +421,17 @@ def _first_token(base: LoadedBase, make: AdapterMaker, options: argparse.Namespa
     return found
 
 
-def _write_one(engine: Engine, prompt: Sequence[int]) -> None:
+def _first_token_ms(engine: Engine, prompt: Sequence[int]) -> float:
     from lora_marketing.writing.request import Request
     from lora_marketing.writing.sampling import Sampling
 
-    engine.submit(Request(prompt, "brand-0", Sampling(0, 0.0, 1.0, 1)), lambda progress: None)
+    heard: list[float] = []
+    start = time.perf_counter()
+    request = Request(prompt, "brand-0", Sampling(0, 0.0, 1.0, 1))
+    engine.submit(request, lambda progress: heard.append(time.perf_counter()))
     while engine.step():
         pass
+    return (heard[0] - start) * 1e3
 
 
 def _milliseconds(work: Callable[[], object]) -> float:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,18 +57,27 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
 def header_of(file: BinaryIO, size: int, path: Path) -> dict[str, TensorInfo]:
     """`read_header` of an open file of `size` bytes, or of bytes in memory; `path` is for messages."""
     raw = _raw_header(file, size, path)
-    entries = _entries(raw, path)
+    try:
+        return dict(_tensors(raw, size))
+    except AdapterRefused as error:
+        raise AdapterRefused(replace(problem, where=str(path)) for problem in error.problems) from None
+
+
+@lru_cache(maxsize=64)
+def _tensors(raw: bytes, size: int) -> Mapping[str, TensorInfo]:
+    """What a header says of a file of `size` bytes. Adapters of one recipe have the very same header."""
+    entries = _entries(raw)
     data_start = _LENGTH_BYTES + len(raw)
     tensors, problems = {}, []
     for name, entry in entries.items():
         try:
             tensors[name] = _tensor(entry, data_start)
         except _Malformed as error:
-            problems.append(Problem(f"tensor {quoted(name)} is malformed", str(path), got=str(error)))
+            problems.append(Problem(f"tensor {quoted(name)} is malformed", got=str(error)))
     if problems:
         raise AdapterRefused(islice(problems, MAX_SHOWN))
     ordered = dict(sorted(tensors.items(), key=lambda item: item[1].start))
-    _check_coverage(ordered, data_start, size, path)
+    _check_coverage(ordered, data_start, size)
     return ordered
 
 
@@ -91,18 +102,18 @@ def _raw_header(file: BinaryIO, size: int, path: Path) -> bytes:
     return raw
 
 
-def _entries(raw: bytes, path: Path) -> dict[str, Any]:
+def _entries(raw: bytes) -> dict[str, Any]:
     try:
         entries = strict_json.loads(raw)
     except strict_json.NotStrictJson as error:
-        raise _refused(path, "has a header that is not strict JSON", str(error)) from error
+        raise _refused(None, "has a header that is not strict JSON", str(error)) from error
     if not isinstance(entries, dict):
-        raise _refused(path, "has a header that is not a JSON object")
+        raise _refused(None, "has a header that is not a JSON object")
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _refused(path, "has __metadata__ that is not a map of texts")
+        raise _refused(None, "has __metadata__ that is not a map of texts")
     if len(entries) > MAX_TENSORS:
-        raise _refused(path, "has too many tensors", f"{len(entries):,}", f"at most {MAX_TENSORS:,}")
+        raise _refused(None, "has too many tensors", f"{len(entries):,}", f"at most {MAX_TENSORS:,}")
     return entries
 
 
@@ -131,18 +142,18 @@ def _integers(value: Any, least: int) -> bool:
     return not value or (least <= min(value) and max(value) < 1 << 53)
 
 
-def _check_coverage(tensors: dict[str, TensorInfo], data_start: int, size: int, path: Path) -> None:
+def _check_coverage(tensors: dict[str, TensorInfo], data_start: int, size: int) -> None:
     position = data_start
     for name, tensor in tensors.items():
         if tensor.start != position:
             what = "overlaps the tensor before it" if tensor.start < position else "leaves a gap before it"
-            raise _refused(path, f"tensor {quoted(name)} {what}", f"byte {tensor.start:,}", f"{position:,}")
+            raise _refused(None, f"tensor {quoted(name)} {what}", f"byte {tensor.start:,}", f"{position:,}")
         position = tensor.end
     if position != size:
-        raise _refused(path, "is not exactly its tensors", f"{size:,} bytes", f"{position:,} bytes")
+        raise _refused(None, "is not exactly its tensors", f"{size:,} bytes", f"{position:,} bytes")
 
 
 def _refused(
-    path: Path, what: str, got: str | None = None, allowed: str | None = None, fix: str | None = None
+    path: Path | None, what: str, got: str | None = None, allowed: str | None = None, fix: str | None = None
 ) -> AdapterRefused:
-    return AdapterRefused(Problem(what, str(path), got, allowed, fix))
+    return AdapterRefused(Problem(what, str(path) if path else None, got, allowed, fix))

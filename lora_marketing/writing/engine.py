@@ -170,6 +170,7 @@ class Engine:
         if self._running:
             self._steps += 1
             self._advance(0, self._logits(0, [one.next_feed() for one in self._running]))
+            self._let_go(0)
         return busy
 
     @torch.inference_mode()
@@ -260,13 +261,13 @@ class Engine:
         first = len(self._running)
         self._running += joined
         feeds = [Feed(one.ticket.request.prompt[one.reused :], one.reused) for one in joined]
-        logits = self._logits(first, feeds)
+        self._advance(first, self._logits(first, feeds))
         for number, (one, feed) in enumerate(zip(joined, feeds, strict=True), start=first):
-            request = one.ticket.request
+            request = one.ticket.request  # kept after its first token was told: nobody waits for that
             self._memory.keep(number, self._identity(request), request.prompt)
             self._computed += len(feed.tokens)
             self._reused += one.reused
-        self._advance(first, logits)
+        self._let_go(first)
 
     def _logits(self, first: int, feeds: Sequence[Feed]) -> Tensor:
         """(rows, vocabulary) logits that follow each feed, for rows `first` and on."""
@@ -280,11 +281,14 @@ class Engine:
         )
 
     def _advance(self, first: int, logits: Tensor) -> None:
-        """Give rows `first` and on their next token; those that end with it leave."""
+        """Give rows `first` and on their next token, and tell who waits for it."""
         for one, scores in zip(self._running[first:], logits.cpu(), strict=True):
             one.row.choose(scores)
             self._tokens += 1
             one.ticket.listen(one.row.take_progress())
+
+    def _let_go(self, first: int) -> None:
+        """Rows `first` and on that have ended leave."""
         for number in reversed(range(first, len(self._running))):
             if self._running[number].row.written:
                 self._finished += 1
