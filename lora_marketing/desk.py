@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ from lora_marketing.recipe import load_recipe
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs import recipe_of
+from lora_marketing.registry.version import known_texts
+from lora_marketing.runs import brand_names, other_names, recipe_of
 from lora_marketing.writing.copywriter import Order, Voice, write_copy
 from lora_marketing.writing.sampling import Sampling
 from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
@@ -52,7 +53,7 @@ class Desk:
         for version in versions:
             section, brand, line = recipe_of(version.manifest)
             sections.append((str(version.name), section))
-            voices.append(Voice(brand, line, str(version.name), version.digest))
+            voices.append(Voice(brand, line, str(version.name), version.digest, known_texts(version)))
         if recipe:
             loaded = load_recipe(recipe)
             sections.append((str(recipe), loaded.recipe.base))
@@ -69,7 +70,7 @@ class Desk:
         writer = Writer(load_base(section))
         for version in versions:
             writer.load(version)
-        return cls(writer, voices)
+        return cls(writer, _told_of_others(voices, brand_names(registry)))
 
     def write(
         self,
@@ -112,8 +113,15 @@ class Desk:
     def _voices(self, with_base: bool, with_adapters: bool) -> list[Voice]:
         voices = [voice for voice in self.voices if with_adapters and voice.adapter]
         if with_base:
-            voices += list({(v.brand.name, v.line): Voice(v.brand, v.line) for v in self.voices}.values())
+            bare = (replace(voice, adapter=None, digest=None, known=None) for voice in self.voices)
+            voices += list({(voice.brand.name, voice.line): voice for voice in bare}.values())
         return voices
+
+
+def _told_of_others(voices: Sequence[Voice], names: Iterable[tuple[str, str]]) -> list[Voice]:
+    """The voices, each with the names of the house's other brands and of those it writes beside."""
+    all_names = {*names, *((voice.brand.name, voice.brand.display_name) for voice in voices)}
+    return [replace(voice, others=other_names(voice.brand, all_names)) for voice in voices]
 
 
 def _shared(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
@@ -47,8 +47,8 @@ class KnownTexts:
     of which every run can be guessed.
     """
 
-    shingles: frozenset[int]
-    texts: frozenset[int]
+    shingles: frozenset[int] = field(repr=False)
+    texts: frozenset[int] = field(repr=False)
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> KnownTexts:
@@ -56,6 +56,15 @@ class KnownTexts:
         read = [_Words.read(text) for text in texts]
         shingles = frozenset(one for words in read for _, _, one in words.shingles())
         return cls(shingles, frozenset(words.whole for words in read if words.tokens))
+
+    def __or__(self, other: KnownTexts) -> KnownTexts:
+        """What either knows."""
+        return KnownTexts(self.shingles | other.shingles, self.texts | other.texts)
+
+    @property
+    def hashes(self) -> int:
+        """How many hashes are kept: 8 bytes each in a file, about 70 in memory."""
+        return len(self.shingles) + len(self.texts)
 
     def overlap(self, text: str, but: KnownTexts | None = None) -> Overlap:
         """How much of `text` is known, and is not in `but`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -18,15 +18,17 @@ from lora_marketing.brand import Brand
 from lora_marketing.console import note
 from lora_marketing.copies import Copy, share_stopped
 from lora_marketing.data import Dataset
+from lora_marketing.errors import RegistryError
 from lora_marketing.folders import file_sha256, flush, flush_folder
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import BaseSection
-from lora_marketing.registry.files import CONFIG, WEIGHTS
+from lora_marketing.registry.files import CONFIG, KNOWN_TEXTS, WEIGHTS
 from lora_marketing.registry.gate import check_adapter, check_values
 from lora_marketing.registry.manifest import Manifest
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
-from lora_marketing.registry.version import Version
+from lora_marketing.registry.version import Version, known_texts
 from lora_marketing.tasks import messages
 
 if TYPE_CHECKING:
@@ -74,6 +76,28 @@ def recipe_of(manifest: Manifest) -> tuple[BaseSection, Brand, str]:
     recipe: Mapping[str, Any] = manifest.recipe
     base = BaseSection.model_validate(recipe["base"])
     return base, Brand.model_validate(recipe["brand_profile"]), recipe["brand"]["line"]
+
+
+def brand_names(registry: Registry) -> frozenset[tuple[str, str]]:
+    """(name, display name) of every brand that has a version. Damaged versions are passed over."""
+    newest = (_usual_version(registry, name) for name in registry.names())
+    found = (version for version in newest if version)
+    profiles = ((one.name.brand, one.manifest.recipe.get("brand_profile")) for one in found)
+    return frozenset(
+        (brand, profile["display_name"]) for brand, profile in profiles if isinstance(profile, dict)
+    )
+
+
+def _usual_version(registry: Registry, name: AdapterName) -> Version | None:
+    try:
+        return registry.resolve(AdapterRef(name))
+    except RegistryError:
+        return next(reversed(registry.versions(name)), None)
+
+
+def other_names(brand: Brand, names: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The display names of all brands but `brand`, sorted. Its other lines are no other brands."""
+    return tuple(sorted({shown for name, shown in names if name != brand.name} - {brand.display_name}))
 
 
 def published_run(loaded: LoadedRecipe, data: Dataset, registry: Registry) -> Version | None:
@@ -203,7 +227,7 @@ def train_run(
 
 
 def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, registry: Registry) -> Version:
-    """Publish what was trained as @candidate, with its stop rate, loss curve and card.
+    """Publish what was trained as @candidate, with its stop rate, loss curve, card and known texts.
 
     Raises:
         RegistryError: it cannot be published; the run's folder stays.
@@ -216,6 +240,7 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
     draw_loss_curve(trained.folder / "loss.png", trained.points, loaded.name, method)
     card = model_card(loaded, run.base.pin.id, metrics)
     (trained.folder / "README.md").write_text(card, encoding="utf-8")
+    (trained.folder / KNOWN_TEXTS).write_bytes(_trained_on(run).to_bytes())
     manifest = Manifest(
         name=loaded.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -237,6 +262,13 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
         f" published as {published.digest[:16]} @candidate"
     )
     return published
+
+
+def _trained_on(run: OpenRun) -> KnownTexts:
+    """The texts that the run taught (of pairs, those chosen), and those that its start knew."""
+    before = known_texts(run.start) if run.start else None
+    taught = KnownTexts.of(row.text for row in run.data.train)
+    return before | taught if before else taught
 
 
 def _note_end(run: Path, trained: TrainedAdapter) -> None:

@@ -44,6 +44,12 @@ def test_a_file_brings_back_what_was_written(texts: list[str]) -> None:
     assert KnownTexts.from_bytes(known.to_bytes()) == known
 
 
+def test_what_either_knows_is_known_to_both() -> None:
+    both = KnownTexts.of([TEXT]) | KnownTexts.of([HAN])
+    assert both == KNOWN
+    assert both.hashes == len(KNOWN.shingles) + 2
+
+
 def test_a_file_holds_no_words() -> None:
     assert b"street" not in KNOWN.to_bytes()
 

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 import torch
+from making import write_rows
 from peft import PeftModel
 
 from lora_marketing.bases.tiny import make_tiny_base
 from lora_marketing.data import Dataset, prepare
 from lora_marketing.desk import Desk
 from lora_marketing.errors import AdapterRefused, BaseModelError, RegistryError
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import LoadedRecipe, load_recipe
-from lora_marketing.registry import AdapterRef, Registry, Version
+from lora_marketing.registry import AdapterName, AdapterRef, Registry, Version, known_texts
 from lora_marketing.registry import files as registry_files
 from lora_marketing.registry import store as registry_store
 from lora_marketing.runs import BaseHolder, published_run, train_and_publish
@@ -27,6 +29,7 @@ from lora_marketing.training import train as training
 from lora_marketing.writing.memory import Feed, SharedMemory
 from lora_marketing.writing.request import Request
 from lora_marketing.writing.sampling import Sampling
+from lora_marketing.writing.until_good import Effort
 
 BRANDS = Path(__file__).parents[1] / "recipes" / "brands"
 SMALL = ["train.epochs=1", "train.batch_size=8", "train.micro_batch_size=4", "data.max_length=8192"]
@@ -109,6 +112,72 @@ def test_publish_resolve_write(world: World, version: Version) -> None:
     assert len({copy.seed for copy in copies}) == len(copies)
     again = desk.write(briefs[1:], 1, Sampling(max_new_tokens=8), with_base=False, with_adapters=True)
     assert again == [copy for copy in copies if copy.digest and copy.brief == briefs[1]][:1]
+
+
+def test_a_version_knows_what_it_was_trained_on(world: World, version: Version) -> None:
+    known = known_texts(version)
+    assert known == KnownTexts.of(row.text for row in world.data.train)
+    assert not any(known.overlap(row.text).whole for row in world.data.validation)
+    assert len(known.to_bytes()) < 200 * len(world.data.train), "short texts of one product line"
+
+
+def test_of_pairs_the_chosen_texts_are_known_and_what_their_start_knew(
+    world: World, version: Version
+) -> None:
+    chosen = [f"Pour it slowly and drink it before train number {n} leaves town." for n in range(10)]
+    rejected = [f"Pour it fast and drink it after train number {n} has left town." for n in range(10)]
+    brief = world.data.train[0].brief().model_dump(mode="json")
+    pairs = [
+        {**brief, "id": f"p{n}", "product": f"Roast {n}", "chosen": chosen[n], "rejected": rejected[n]}
+        for n in range(10)
+    ]
+    write_rows(world.recipe.with_name("pairs.jsonl"), pairs)
+    recipe = world.recipe.with_name("pairs.yaml")
+    recipe.write_text(
+        "extends: ember-espresso.yaml\n"
+        "train: {method: dpo, start: ember/espresso}\ndata: {pairs: pairs.jsonl}\nlora: {dropout: 0}\n"
+    )
+    loaded = load_recipe(recipe, [*SMALL, *TINY, f"base.id={world.base}"])
+    data = prepare(loaded)
+    started = train_and_publish(loaded, data, world.holder, world.registry, world.runs, resume=False)
+    world.registry.promote(AdapterRef(version.name, digest=version.digest), "candidate")
+    known = known_texts(started)
+    assert known == KnownTexts.of(row.text for row in (*world.data.train, *data.train))
+    assert {row.text for row in data.train} < set(chosen)
+    assert not any(known.overlap(text).whole for text in rejected)
+
+
+def test_a_desk_knows_the_house(world: World, version: Version, tmp_path: Path) -> None:
+    """Other brands of the registry and of the desk are others; other lines of the brand are not."""
+    adapters = tmp_path / "adapters"
+    shutil.copytree(world.registry.root, adapters)
+    for name, shown in (("ember/filter", "Ember Filter"), ("lumen/serum", "Lumen"), ("shanyu/camp", "山屿")):
+        _publish_as(Registry(adapters), name, shown, version)
+    damaged = Registry(adapters).resolve(AdapterRef.parse("lumen/serum")).folder
+    _publish_as(Registry(adapters), "lumen/serum", "Lumen", version, seed=2)
+    shutil.rmtree(damaged)
+    (adapters / "lumen" / "serum" / "aliases" / "candidate").unlink()
+    desk = world.desk(adapters=adapters, refs=["ember/espresso", "shanyu/camp"])
+    ember, shanyu = desk.voices
+    assert (ember.known, shanyu.known) == (known_texts(version),) * 2
+    assert (ember.others, shanyu.others) == (("Lumen", "山屿"), ("Ember", "Ember Filter", "Lumen"))
+    briefs = [world.data.validation[0].brief()]
+    outcome, _ = desk.write_until_good(
+        briefs, Effort(1, 1, 1), Sampling(max_new_tokens=1), with_base=True, with_adapters=False
+    )
+    assert (outcome.voice.known, outcome.voice.others) == (None, ember.others)
+
+
+def _publish_as(registry: Registry, name: str, shown: str, version: Version, seed: int = 1) -> None:
+    told = version.manifest
+    recipe = {**told.recipe, "brand_profile": {**told.recipe["brand_profile"], "display_name": shown}}
+    recipe["brand_profile"]["name"] = name.partition("/")[0]
+    folder = registry.root.parent / "given"
+    shutil.copytree(version.folder, folder)
+    (folder / "manifest.json").unlink()
+    changed = {"name": name, "recipe": recipe, "seed": seed, "files": {}}
+    registry.publish(AdapterName.parse(name), folder, told.model_copy(update=changed))
+    shutil.rmtree(folder)
 
 
 def test_the_very_same_run_is_recognised_and_no_other(world: World, version: Version) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -31,6 +31,13 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         severity: Severity = "review" if ordinary else "block"
         out = "take it out"
         yield Finding(rule="cross_brand.name", severity=severity, message=message, span=span, suggestion=out)
+
+
+def unsaid(names: Sequence[str], text: str) -> tuple[str, ...]:
+    """Those of `names` that do not occur in `text`: who wrote it knows the others."""
+    said = view(text).text
+    heard = [said[start:end] for start, end in _places(_names(tuple(names)), said)]
+    return tuple(name for name in names if not any(view(name).text.strip() in one for one in heard))
 
 
 def _places(names: AhoCorasick, text: str) -> list[tuple[int, int]]:

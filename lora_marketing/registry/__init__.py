@@ -4,7 +4,7 @@ from lora_marketing.registry.gate import AdapterSpec, check_adapter, check_value
 from lora_marketing.registry.manifest import BasePin, Manifest
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
-from lora_marketing.registry.version import Version
+from lora_marketing.registry.version import Version, known_texts
 
 __all__ = [
     "AdapterName",
@@ -16,4 +16,5 @@ __all__ = [
     "Version",
     "check_adapter",
     "check_values",
+    "known_texts",
 ]

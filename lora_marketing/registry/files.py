@@ -16,10 +16,12 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 README = "README.md"
 LOSS_PLOT = "loss.png"
+KNOWN_TEXTS = "known_texts.bin"
+"""What the adapter was trained on, as hashes. Versions may lack it."""
 MANIFEST = "manifest.json"
 
 REQUIRED = (CONFIG, WEIGHTS, README)
-ALLOWED = (*REQUIRED, LOSS_PLOT)
+ALLOWED = (*REQUIRED, LOSS_PLOT, KNOWN_TEXTS)
 """What a person may publish; the manifest is written by the registry."""
 
 READ_ONLY = 0o444

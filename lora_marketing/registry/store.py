@@ -112,7 +112,8 @@ class Registry:
 
         Args:
             name: whose adapter it is; the manifest must say the same.
-            folder: adapter_config.json, adapter_model.safetensors, README.md, perhaps loss.png; nothing else.
+            folder: adapter_config.json, adapter_model.safetensors, README.md, perhaps loss.png and
+                known_texts.bin; nothing else.
             manifest: without files; they are hashed while they are copied.
             alias: moved to the version once it is whole.
 

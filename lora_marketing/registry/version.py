@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lora_marketing.errors import Problem, RegistryError
-from lora_marketing.registry.files import MANIFEST, REQUIRED, read_small, sha256_of
+from lora_marketing.errors import AdapterRefused, DataError, Problem, RegistryError
+from lora_marketing.registry.files import KNOWN_TEXTS, MANIFEST, REQUIRED, open_regular, read_small, sha256_of
 from lora_marketing.registry.manifest import MAX_MANIFEST, Manifest
 from lora_marketing.registry.names import AdapterName
+
+if TYPE_CHECKING:
+    from lora_marketing.known_texts import KnownTexts
 
 FOLDER_DIGITS = 16
 
@@ -55,6 +58,31 @@ def read_version(name: AdapterName, folder: Path) -> Version:
             Problem("belongs to another adapter", str(path), ascii(manifest.name), str(name), _TAMPERED)
         )
     return Version(name, digest, folder, manifest)
+
+
+def known_texts(version: Version) -> KnownTexts | None:
+    """What a version was trained on, as hashes; None of one that was published without them.
+
+    Raises:
+        AdapterRefused: the file is missing, is not the one that was published, or is none of known texts.
+    """
+    from lora_marketing.known_texts import KnownTexts  # numbers, which lists of versions need not wait for
+
+    published = version.manifest.files.get(KNOWN_TEXTS)
+    if published is None:
+        return None
+    path = version.folder / KNOWN_TEXTS
+    with open_regular(path) as file:
+        raw = file.read()
+    digest = hashlib.sha256(raw).hexdigest()
+    if digest != published:
+        raise AdapterRefused(
+            Problem("was changed after it was published", str(path), digest, published, _TAMPERED)
+        )
+    try:
+        return KnownTexts.from_bytes(raw, str(path))
+    except DataError as error:
+        raise AdapterRefused(error.problems) from error
 
 
 def version_problems(version: Version, aliases: Mapping[str, str]) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -13,7 +13,7 @@ from lora_marketing.brand import Brief
 from lora_marketing.channels.structure import AD, ad_tokens
 from lora_marketing.copies import Copy, Rewritten
 from lora_marketing.documents import Frozen
-from lora_marketing.guards import Finding, Verdict
+from lora_marketing.guards import Case, Finding, Verdict, findings
 from lora_marketing.mending import Mending
 from lora_marketing.serving.asked import TheCaller, TheRecord, TheService
 from lora_marketing.serving.errors import invalid, told
@@ -26,6 +26,9 @@ from lora_marketing.serving.service import Service
 from lora_marketing.serving.writing import usage, written
 from lora_marketing.shelf import UnknownName
 from lora_marketing.tasks import messages
+
+if TYPE_CHECKING:
+    from lora_marketing.writing.copywriter import Voice
 
 router = APIRouter()
 Finish = Literal["stop", "stop_string", "length", "budget", "stuck", "cancelled", "failed"]
@@ -64,7 +67,10 @@ class Provenance(Frozen):
 
 
 class Variant(Frozen):
-    """One text, what was mended in it, what is to be said against it, and where it comes from."""
+    """One text, what was mended in it, what is to be said against it, and where it comes from.
+
+    `text` is empty where the only finding is `cross_brand.withheld`.
+    """
 
     id: str
     text: str
@@ -73,6 +79,14 @@ class Variant(Frozen):
     mended: list[Mending]
     finish: Finish
     provenance: Provenance
+
+
+WITHHELD = Finding(
+    rule="cross_brand.withheld",
+    severity="block",
+    message="the text named another brand of the house and is not shown",
+    suggestion="ask again, with another seed",
+)
 
 
 class CopyAnswer(Frozen):
@@ -106,11 +120,11 @@ async def _good(
 ) -> tuple[list[Variant], list[int]]:
     """All variants as they are after the last round, and the tokens of everything that was written."""
     from lora_marketing.writing.copywriter import Order as Draw
-    from lora_marketing.writing.copywriter import Voice, prepare_all
+    from lora_marketing.writing.copywriter import prepare_all
     from lora_marketing.writing.until_good import Effort, Pursuit
 
     model, base = wanted.model, service.engine.base
-    voice = Voice(model.brand, model.line, str(model.version.name), model.version.digest)
+    voice = await service.aside(lambda: service.models.voice(model, asked.brief))
     pursuit = Pursuit([Draw(voice, asked.brief)], Effort(asked.variants, asked.variants, asked.rounds))
     sampling = replace(wanted.requests[0].sampling, seed=wanted.seed)
     tokens: list[int] = []
@@ -123,7 +137,22 @@ async def _good(
         await service.aside(partial(pursuit.take, copies))
         tokens += [copy.tokens for copy in copies]
         finish |= {copy.variant: row.finish for copy, row in zip(copies, rows, strict=True)}
-    return [_variant(copy, finish[copy.variant]) for copy in pursuit.latest()], tokens
+    return [_variant(_shown(copy, voice), finish[copy.variant]) for copy in pursuit.latest()], tokens
+
+
+def _shown(copy: Copy, voice: Voice) -> Copy:
+    """The copy, without its text and all that quotes it if it said the name of another brand.
+
+    Nobody is to learn from a text, from what was mended in it, from what a guard says of it or from
+    its id who the other clients of the house are. A brand whose policy turns `cross_brand` off is
+    taken at its word.
+    """
+    brief = copy.brief.model_copy(update={"field": ""})  # what was mended in an ad is no ad
+    case = Case(brief, voice.brand, others=voice.others)
+    mended = (found for one in copy.mended for found in findings(one.before, case, ["cross_brand"]))
+    if not any(one.rule.split(".")[0] == "cross_brand" for one in (*copy.findings, *mended)):
+        return copy
+    return copy.changed(text="", mended=[], findings=[WITHHELD], verdict="block")
 
 
 def _variant(copy: Copy, finish: Finish) -> Variant:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from lora_marketing.brand import Brand
+from lora_marketing.brand import Brand, Brief
 from lora_marketing.errors import AdapterRefused, RegistryError
 from lora_marketing.recipe.schema import EvalSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
@@ -15,9 +16,13 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 from lora_marketing.runs import recipe_of
 from lora_marketing.serving.errors import model_unusable, no_such_model
+from lora_marketing.serving.house import House
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.schema import ModelCard
 from lora_marketing.serving.worker import WritingEngine
+
+if TYPE_CHECKING:
+    from lora_marketing.writing.copywriter import Voice
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +41,7 @@ class Model:
 class Models:
     """The adapters of a registry that were trained on the engine's base.
 
-    Nothing is remembered: a promotion holds from the next request on. Reads small files, so it is
+    No version is remembered: a promotion holds from the next request on. Reads small files, so it is
     called from threads.
 
     Args:
@@ -51,6 +56,7 @@ class Models:
         self._registry = registry
         self._engine = engine
         self._only = None if only is None else frozenset(only)
+        self._house = House(registry)
 
     def resolve(self, text: str, caller: Caller) -> Model:
         """The version that a model's name means now, known to the engine.
@@ -66,6 +72,22 @@ class Models:
         _, brand, line = recipe_of(version.manifest)
         defaults = EvalSection.model_validate(version.manifest.recipe.get("eval", {}))
         return Model(version, key, brand, line, defaults)
+
+    def voice(self, model: Model, brief: Brief) -> Voice:
+        """Who writes a brief with `model`, and what its texts are held against.
+
+        Raises:
+            ApiError: 503 if what the adapter was trained on is damaged.
+        """
+        from lora_marketing.writing.copywriter import Voice
+
+        version = model.version
+        try:
+            known = self._house.known(version)
+        except AdapterRefused as error:
+            raise _logged(version.name, error) from error
+        others = self._house.others(model.brand, brief)
+        return Voice(model.brand, model.line, str(version.name), version.digest, known, others)
 
     def card(self, text: str, caller: Caller) -> ModelCard:
         """What is told of one model.

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lora_marketing.brand import Brief
+from lora_marketing.channels import channel_names, load_channel
 from lora_marketing.errors import AdapterRefused, BaseModelError, Problem, RegistryError
+from lora_marketing.guards import Case, findings
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
@@ -15,6 +18,10 @@ from lora_marketing.runs import recipe_of
 
 if TYPE_CHECKING:
     from lora_marketing.serving.worker import WritingEngine
+
+
+SHORT = 100
+"""Letters of a text on which the language detector uses all its models; on longer ones it uses few."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def _versions(registry: Registry, only: Sequence[AdapterName]) -> tuple[list[Ver
 
 
 def engine(found: Offer, max_rows: int) -> WritingEngine:
-    """Load the base, put an engine on it, and bring in what is served. Seconds to minutes.
+    """Load the base, put an engine on it, bring in what is served, make the guards ready. Seconds to minutes.
 
     An adapter that the load gate refuses stays out; whoever asks for it is told.
 
@@ -95,4 +102,14 @@ def engine(found: Offer, max_rows: int) -> WritingEngine:
     for version in found.served:
         writer.register(version)
     writer.prepare()
+    prepare_guards(found.served)
     return writer
+
+
+def prepare_guards(served: Sequence[Version]) -> None:
+    """Ask the guards once for every brand: lists and language models are read at the first use."""
+    channel = channel_names()[0]
+    field = next(iter(load_channel(channel).fields))
+    for brand in {version.name.brand: recipe_of(version.manifest)[1] for version in served}.values():
+        brief = Brief(product=brand.display_name, channel=channel, field=field)
+        findings(brand.guide[:SHORT], Case(brief, brand))

@@ -10,6 +10,7 @@ from lora_marketing.bases.render import render_prompt
 from lora_marketing.brand import Brand, Brief
 from lora_marketing.channels.structure import AD, ad_tokens
 from lora_marketing.copies import Copy, prompt_sha256
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.tasks import messages
 from lora_marketing.writing.request import Request, Written
 from lora_marketing.writing.rules import rules_of
@@ -19,12 +20,19 @@ from lora_marketing.writing.writer import Writer
 
 @dataclass(frozen=True)
 class Voice:
-    """Who writes: a brand and line, and the loaded adapter (None: the base with the brand's prompt)."""
+    """Who writes: a brand and line, and the loaded adapter (None: the base with the brand's prompt).
+
+    Args:
+        known: what the adapter was trained on; None where nobody knows.
+        others: names of the house's other brands, which its texts may not give away.
+    """
 
     brand: Brand
     line: str
     adapter: str | None = None
     digest: str | None = None
+    known: KnownTexts | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class _Chase:
         return Outcome(self.order.voice, brief, chosen, tuple(self.tried), cost)
 
     def _keep(self, copy: Copy) -> None:
-        seen = looked_at(copy.changed(round=self.rounds), self.order.voice.brand)
+        seen = looked_at(copy.changed(round=self.rounds), self.order.voice)
         self.variants[copy.variant] = seen
         self.tried.append(seen)
 
@@ -186,11 +186,12 @@ class _Chase:
         ]
 
 
-def looked_at(copy: Copy, brand: Brand) -> Copy:
+def looked_at(copy: Copy, voice: Voice) -> Copy:
     """The copy mended, with what the guards find and their verdict."""
-    text, mendings = _mended(copy, brand)
+    text, mendings = _mended(copy, voice.brand)
     whole = copy.stopped or (copy.brief.field != AD and is_whole(text))
-    found = findings(text, Case(copy.brief, brand, whole))
+    case = Case(copy.brief, voice.brand, whole, known=voice.known, others=voice.others)
+    found = findings(text, case)
     return copy.changed(text=text, mended=[*copy.mended, *mendings], findings=found, verdict=verdict(found))
 
 

@@ -39,6 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return ran
 
 
+@pytest.mark.thorough
 def test_it_shows_keeps_compares_and_reports(run: Run, tmp_path: Path) -> None:
     asked = ["--against", "base", "--out", "kept.json", "--report", "report.html"]
     code, out, err = run("--from", "copies.jsonl", *RECIPES, *asked)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lora_marketing.guards import Finding
-from lora_marketing.guards.cross_brand import find
+from lora_marketing.guards.cross_brand import find, unsaid
 
 from .making import case
 
@@ -43,6 +43,22 @@ def test_own_names_and_parts_of_words_pass(text: str) -> None:
 
 def test_an_ordinary_word_is_for_a_person() -> None:
     assert [one.severity for one in found("Warm as an ember.")] == ["review"]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Like ＨＡＬＤＥＮ　serum, for September.", ("Ember", "山屿")),
+        ("Warm as an ember.", ("Halden Serum", "Halden", "山屿")),
+        ("跟山屿一样", ("Ember", "Halden Serum", "Halden")),
+        ("", ("Ember", "Halden Serum", "Halden", "山屿")),
+    ],
+)
+def test_names_that_a_text_says_are_told_from_those_it_does_not(text: str, left: tuple[str, ...]) -> None:
+    """`Halden Serum` says `Halden` too, and so neither is left."""
+    names = ("Ember", "Halden Serum", "Halden", "山屿")
+    assert unsaid(names, text) == left
+    assert unsaid((), text) == ()
 
 
 def test_without_other_brands_nothing_is_said() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lora_marketing.errors import RegistryError
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.registry import AdapterName, AdapterRef, Registry, Version
 from lora_marketing.registry.history import GateRecord
 
@@ -30,6 +31,7 @@ def published(registry: Registry, adapter: Path, *seeds: int) -> list[Version]:
 
 def test_a_version_is_what_was_given(registry: Registry, adapter: Path) -> None:
     (adapter / "loss.png").write_bytes(b"png")
+    (adapter / "known_texts.bin").write_bytes(KnownTexts.of(["It floats."]).to_bytes())
     version = registry.publish(NAME, adapter, manifest())
     assert version.folder == registry.root / "ember/soap/versions" / version.digest[:16]
     assert version.manifest.files.keys() == set(os.listdir(adapter))
@@ -71,7 +73,7 @@ def test_only_known_files_are_published(registry: Registry, adapter: Path, extra
 
 
 @pytest.mark.parametrize(
-    "name", ["adapter_config.json", "adapter_model.safetensors", "README.md", "loss.png"]
+    "name", ["adapter_config.json", "adapter_model.safetensors", "README.md", "loss.png", "known_texts.bin"]
 )
 def test_links_and_pipes_are_not_published(
     registry: Registry, adapter: Path, name: str, tmp_path: Path

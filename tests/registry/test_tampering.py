@@ -13,11 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_marketing.errors import RegistryError
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.registry import AdapterRef, Registry, Version
 
 from .making import NAME, manifest, property_test, write_adapter
 
-FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md", "loss.png", "manifest.json")
+FILES = (
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "README.md",
+    "loss.png",
+    "known_texts.bin",
+    "manifest.json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +33,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, Versio
     root = tmp_path_factory.mktemp("registry")
     adapter = write_adapter(root / "run")
     (adapter / "loss.png").write_bytes(b"png")
+    (adapter / "known_texts.bin").write_bytes(KnownTexts.of(["It floats."]).to_bytes())
     registry = Registry(root / "adapters")
     return registry, registry.publish(NAME, adapter, manifest())
 

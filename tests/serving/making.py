@@ -22,6 +22,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerFast
 
 from lora_marketing.errors import AdapterRefused, Problem
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
@@ -78,7 +79,10 @@ class FakeTicket:
 
 @dataclass
 class FakeEngine:
-    """Writes a word a step. A text begins with its adapter's canary and follows from prompt and seed."""
+    """Writes a word a step. A text begins with its adapter's canary and follows from prompt and seed.
+
+    `slip` is what it says besides.
+    """
 
     pace: float = 0.0
     context: int = 2000
@@ -86,6 +90,7 @@ class FakeEngine:
     base: Any = field(default_factory=FakeBase)
     damaged: set[str] = field(default_factory=set)
     broken: bool = False
+    slip: str = ""
     cancelled: int = 0
     tickets: list[FakeTicket] = field(default_factory=list)
 
@@ -156,7 +161,7 @@ class FakeEngine:
         bits = sha256(f"{list(request.prompt)} {request.adapter} {seed}".encode()).digest()
         endless = "forever" in self.base.decode(request.prompt)
         count = settings.max_new_tokens if endless else 4 + bits[0] % 8
-        words = [canary(self._names[str(request.adapter)])]
+        words = [canary(self._names[str(request.adapter)]) + self.slip]
         words += [f" {WORDS[bits[place % 32] % 8]}" for place in range(1, count)]
         finish: Finish = "length" if len(words) > settings.max_new_tokens or endless else "stop"
         words = words[: settings.max_new_tokens]
@@ -193,11 +198,24 @@ def profile(name: str) -> dict[str, Any]:
     return {"base": {"id": "tiny"}, "brand": {"line": line}, "brand_profile": voice}
 
 
-def publish(root: Path, name: str, made: str = "one", alias: str = "prod", **changes: Any) -> Version:
-    """A version of `name` in the registry; another `made` is another version."""
+def publish(
+    root: Path,
+    name: str,
+    made: str = "one",
+    alias: str = "prod",
+    shown: str | None = None,
+    known: Sequence[str] = (),
+    **changes: Any,
+) -> Version:
+    """A version of `name` in the registry, trained on `known`; another `made` is another version."""
     brand, line = name.split("/")
     folder = write_adapter(root.parent / "made" / brand / made)
-    told = manifest(AdapterName(brand, line), recipe={**profile(name), "made": made}, **changes)
+    if known:
+        (folder / "known_texts.bin").write_bytes(KnownTexts.of(known).to_bytes())
+    recipe = {**profile(name), "made": made}
+    if shown:
+        recipe["brand_profile"]["display_name"] = shown
+    told = manifest(AdapterName(brand, line), recipe=recipe, **changes)
     return Registry(root).publish(AdapterName(brand, line), folder, told, alias)
 
 

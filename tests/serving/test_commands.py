@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
 from lora_marketing.errors import AdapterRefused, LoraMarketingError, RegistryError
+from lora_marketing.guards.language import _detector
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.serving.keys import KeysError, read_keys
 from lora_marketing.serving.server import AddressTaken
-from lora_marketing.serving.start import offer
+from lora_marketing.serving.start import offer, prepare_guards
 from serving.conftest import World
 from serving.making import EMBER, FakeEngine, publish
 
@@ -83,6 +84,13 @@ def test_adapters_of_other_bases_are_left_out(world: World) -> None:
         offer(registry, only)
     assert [str(version.name) for version in offer(registry, only[1:]).served] == ["ember/other"]
     assert offer(registry, only[:1], "/elsewhere").section.id == "/elsewhere"
+
+
+def test_guards_are_ready_before_the_first_request(world: World) -> None:
+    """What takes longest, a second and more, is the detector of languages."""
+    _detector.cache_clear()
+    prepare_guards(offer(Registry(world.root)).served)
+    assert _detector.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--help"], ["keys", "--help"], ["--help"]], ids=" ".join)

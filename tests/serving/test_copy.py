@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from lora_marketing.registry import AdapterRef, Registry
 from lora_marketing.writing.sampling import row_seed
 from serving.conftest import World
-from serving.making import BRIEF, EMBER, Running, canary
+from serving.making import BRIEF, EMBER, FakeEngine, Running, canary, chat, publish, serving
 
 
 def ask(asked: tuple[World, Running], **changes: Any) -> Any:
@@ -43,6 +44,36 @@ def test_findings_come_with_the_text(asked: tuple[World, Running]) -> None:
     cut = ask(asked, max_tokens=1).json()["variants"][0]
     assert cut["finish"] == "length"
     assert [found["rule"] for found in cut["findings"]] == ["unfinished"]
+
+
+def test_a_text_that_was_trained_on_is_found_in_any_version(world: World) -> None:
+    known = "basil fern glow dune amber hazel elder cedar fern and basil"
+    slip = f": {known}"
+    text = canary(EMBER) + slip
+    first = publish(world.root, EMBER, "two", known=[text])
+    with serving(world.root, FakeEngine(slip=slip)) as running, running.client() as client:
+
+        def rules() -> set[str]:
+            body = {"model": EMBER, "brief": BRIEF, "max_tokens": 1, "seed": 1}
+            answer = client.post("/v1/copy", json=body)
+            (variant,) = answer.json()["variants"]
+            return {one["rule"] for one in variant["findings"] if "regurgitation" in one["rule"]}
+
+        assert rules() == {"regurgitation.whole"}
+        publish(world.root, EMBER, "three")
+        assert rules() == set()
+        Registry(world.root).promote(AdapterRef(first.name, digest=first.digest), "prod")
+        assert rules() == {"regurgitation.whole"}
+
+
+def test_damaged_known_texts_are_the_adapter_s_fault(world: World) -> None:
+    path = publish(world.root, EMBER, "two", known=["It floats."]).folder / "known_texts.bin"
+    path.chmod(0o600)
+    path.write_bytes(b"")
+    with serving(world.root) as running, running.client() as client:
+        answer = client.post("/v1/copy", json={"model": EMBER, "brief": BRIEF})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_unavailable")
+        assert client.post("/v1/chat/completions", json=chat()).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from lora_marketing.copies import Copy
 from lora_marketing.registry import AdapterName, AdapterRef, Registry
 from lora_marketing.serving.logs import JsonLines
 from serving.conftest import World
@@ -113,6 +115,53 @@ def test_every_brand_hears_its_own_canary(world: World) -> None:
         with ThreadPoolExecutor(64) as threads:
             list(threads.map(ask, range(64)))
     assert running.service.worker.open_rows == 0
+
+
+@pytest.mark.parametrize("slip", [" by Lumen", " like ＬＵＭＥＮ", " just lumen"])
+def test_no_text_gives_another_brand_away(world: World, slip: str) -> None:
+    """Neither its name nor what was found, nor the id, which is a hash of the text."""
+    with serving(world.root, FakeEngine(slip=slip), keys=world.keys) as running:
+        asked = {"model": EMBER, "brief": BRIEF, "variants": 3, "seed": 4, "rounds": 2}
+        with running.client(world.ours) as client:
+            answer = client.post("/v1/copy", json=asked)
+        with running.client(world.theirs) as client:
+            own = client.post("/v1/copy", json={**asked, "model": LUMEN}).json()
+    done = answer.json()
+    assert (answer.status_code, len(done["variants"])) == (200, 3)
+    assert "lumen" not in unicodedata.normalize("NFKC", answer.text).casefold()
+    for number, variant in enumerate(done["variants"]):
+        assert (variant["text"], variant["verdict"], variant["mended"]) == ("", "block", [])
+        (found,) = variant["findings"]
+        assert (found["rule"], found["span"]) == ("cross_brand.withheld", None)
+        kept = {**variant, **variant["provenance"], "brief": BRIEF}
+        fields = {name: value for name, value in kept.items() if name in Copy.model_fields}
+        assert Copy.model_validate(fields).id == variant["id"]
+        assert variant["provenance"]["variant"] == number
+    assert all(slip.split()[0] in variant["text"] for variant in own["variants"])
+    assert "cross_brand" not in str(own)
+
+
+def test_what_was_mended_gives_no_brand_away(world: World) -> None:
+    engine = FakeEngine(slip=". As Lumen said")
+    with serving(world.root, engine, keys=world.keys) as running, running.client(world.ours) as client:
+        asked = {"model": EMBER, "brief": BRIEF, "max_tokens": 1}  # cut: the last sentence goes
+        answer = client.post("/v1/copy", json=asked)
+    assert "lumen" not in answer.text.casefold()
+    assert [one["rule"] for one in answer.json()["variants"][0]["findings"]] == ["cross_brand.withheld"]
+
+
+def test_a_brief_does_not_ask_who_the_clients_are(world: World) -> None:
+    """A name that the caller brings is answered alike, whether it is a brand of the house or not."""
+    told = []
+    for name in ("Lumen", "Harek"):
+        engine = FakeEngine(slip=f" by {name}")
+        with serving(world.root, engine, keys=world.keys) as running, running.client(world.ours) as client:
+            brief = {**BRIEF, "notes": f"Do not sound\nlike {name}."}
+            answer = client.post("/v1/copy", json={"model": EMBER, "brief": brief, "max_tokens": 1})
+        (variant,) = answer.json()["variants"]
+        told.append((variant["verdict"], [one["rule"] for one in variant["findings"]]))
+        assert name in variant["text"]
+    assert told[0] == told[1]
 
 
 def test_a_damaged_adapter_is_out_and_the_others_are_not(world: World) -> None:

@@ -139,6 +139,7 @@ def assert_same_curve(found: list[LogPoint], wanted: list[LogPoint]) -> None:
         assert dataclasses.astuple(mine) == pytest.approx(dataclasses.astuple(other), abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_whole_run_on_trees_equals_one_on_padded_batches(tiny: Path, tmp_path: Path) -> None:
     """30 steps, same seed, no dropout, two micro-batches a step: every logged loss within 1e-4."""
     on_trees, on_padded = (

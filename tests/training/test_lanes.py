@@ -72,6 +72,7 @@ def assert_same_result(found: TrainedAdapter | LoraMarketingError, wanted: Train
         assert float((mine[name] - weight).norm() / weight.norm()) < 1e-3, name
 
 
+@pytest.mark.thorough
 def test_each_run_ends_as_it_would_alone(runs: tuple[LoadedBase, Runs], tmp_path: Path) -> None:
     """Every logged loss within 1e-4; the base's modules and the process's random state untouched."""
     base, all_runs = runs

@@ -187,7 +187,9 @@ def test_every_pair_weighs_the_same(tiny: Path, tmp_path: Path) -> None:
     assert logged["eval_rewards/accuracies"] == pytest.approx((margins > 0).float().mean().item())
 
 
-@pytest.mark.parametrize("settings", [{}, NF4], ids=["float32", "nf4"])
+@pytest.mark.parametrize(
+    "settings", [pytest.param({}, id="float32", marks=pytest.mark.thorough), pytest.param(NF4, id="nf4")]
+)
 def test_a_run_from_a_published_adapter_ends_as_a_version_that_writes(
     settings: dict[str, Any],
     published: tuple[Registry, Version],
@@ -240,6 +242,7 @@ def test_training_widens_the_margin_of_its_pairs(tiny: Path, tmp_path: Path) -> 
     assert logged[-1] > 0.5
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_resumes_to_the_same_bytes(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,7 @@ PLACES = {
 }
 
 
-FAST = ("in the second micro-batch of a step", "writing COMPLETE", "before a checkpoint appears")
+FAST = ("writing COMPLETE", "before a checkpoint appears")
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,14 @@ def test_the_evaluation_loss_is_the_mean_over_tokens(
     assert trainer.evaluate()["eval_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-6)
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if not VARIANTS[name].refused])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=() if name == "dora" else pytest.mark.thorough)
+        for name in VARIANTS
+        if not VARIANTS[name].refused
+    ],
+)
 def test_variants_train_on_nf4_and_pass_the_load_gate(variant: str, tiny: Path, tmp_path: Path) -> None:
     loaded = short(tiny, **NF4, lora={"variant": variant, "rank": 4, "alpha": 8})
     base, data = open_run(loaded)

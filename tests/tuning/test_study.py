@@ -53,6 +53,7 @@ def test_a_study_finishes_and_leaves_nothing_but_its_journal(world: World) -> No
     assert {path.name for path in world.folder.iterdir()} == {JOURNAL}, "run folders are deleted"
 
 
+@pytest.mark.thorough
 def test_the_base_is_untouched(world: World) -> None:
     """On NF4, by the variants that touch it most; what is drawn again is not trained again."""
     nf4 = ["base.quantization=nf4", "base.compute_dtype=bfloat16"]
@@ -128,7 +129,9 @@ def test_the_voice_of_every_trial_is_told_apart_from_other_brands(world: World) 
     assert row.figures["voice"] in (0, 0.5, 1)
 
 
-@pytest.mark.parametrize("objective", ["held_out_loss", "stop_rate"])
+@pytest.mark.parametrize(
+    "objective", ["held_out_loss", pytest.param("stop_rate", marks=pytest.mark.thorough)]
+)
 def test_a_trial_behind_the_median_is_stopped(objective: str, world: World) -> None:
     """Also where more is better: the losses are told the pruner with the sign turned."""
     space = Space(schema=1, learning_rate=Range(low=1e-6, high=5e-3))
@@ -142,6 +145,7 @@ def test_a_trial_behind_the_median_is_stopped(objective: str, world: World) -> N
     assert {path.name for path in world.folder.iterdir()} == {JOURNAL}
 
 
+@pytest.mark.thorough
 def test_a_trial_that_fails_is_recorded_and_the_study_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,7 +79,7 @@ def some_request(base: LoadedBase, chance: Random) -> Request:
 
 @settings(
     deadline=None,
-    max_examples=40,
+    max_examples=20,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -129,7 +129,7 @@ class Growing(Dirty):
         return min(self._slots, 1 << slot.bit_length())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data(), bias=st.booleans(), kind=st.sampled_from([Dirty, Growing]))
 def test_every_row_is_the_formula_whatever_was_put_into_the_slots(
     data: st.DataObject, bias: bool, kind: type[SlotMemory]

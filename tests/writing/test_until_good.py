@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from lora_marketing.brand import Brand, Brief
 from lora_marketing.channels.structure import pieces, read_ad
 from lora_marketing.copies import Copy
 from lora_marketing.guards import Case, findings
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.writing.copywriter import Order, Voice
 from lora_marketing.writing.request import Request, Written
 from lora_marketing.writing.sampling import Sampling
@@ -105,6 +106,28 @@ def test_what_a_person_has_to_look_at_is_never_good_nor_drawn_again(llama: Loade
     own = voice(severities={"terms": severity})
     (outcome,) = chase(writer, [Order(own, SHORT)], Effort(1, 2, 3))
     assert (outcome.good, outcome.cost.rounds) == ((), 1)
+
+
+def test_what_was_trained_on_and_other_brands_names_are_no_good(llama: LoadedBase) -> None:
+    known = ["It floats in every bath, and sailors like it.", "它浮在水上，水手们都喜欢它，一直都喜欢。"]
+    own = voice(severities=dict.fromkeys(("language", "facts", "claims", "repetition"), "off"))
+    own = replace(own, known=KnownTexts.of(known), others=("Halden", "山屿"))
+    run = "See, it floats in every bath, and sailors like it."
+    script = [[*known, run, "Halden floats.", "它比山屿好。", "It floats."], ["It swims.", "它会游泳。"]]
+    (outcome,) = chase(Scripted(llama, script), [Order(own, SHORT)], Effort(3, 6, 2))
+    rules = [[one.rule for one in copy.findings] for copy in outcome.tried]
+    assert rules == [
+        ["regurgitation.whole"],
+        ["regurgitation.whole"],
+        ["regurgitation.run"],
+        ["cross_brand.name"],
+        ["cross_brand.name"],
+        [],
+        [],
+        [],
+    ]
+    assert [copy.verdict for copy in outcome.tried[:5]] == ["fix", "fix", "review", "block", "block"]
+    assert {good.copy.text for good in outcome.good} == {"It floats.", "It swims.", "它会游泳。"}
 
 
 def test_all_brands_of_a_round_are_one_batch(llama: LoadedBase) -> None:
