@@ -1,9 +1,15 @@
-"""Train two real brands and report held-out loss before and after, stop rate, and voices.
+"""Tell four real voices apart, and train adapters whose texts must sound like their brand.
 
-    python benchmarks/real_voices.py --data ../shared/data/brand_voices
+    python benchmarks/real_voices.py --data ../shared/data/brand_voices --parts classifier
+    python benchmarks/real_voices.py --data ../shared/data/brand_voices --parts adapters
 
-The rows are product texts of AWS and Google (see the data's SOURCE.md). Groups of services are
-never split between training and validation.
+`classifier` prints how often the voice score names the brand of a real text of an unseen service or
+page: AWS, Google APIs, and Mozilla in English and in Chinese, topic masked, folds of three seeds. Two
+controls show what topic would do: the same with topic left in, and two products of one voice
+(Firefox, Mozilla VPN), which should *not* be told apart once their topic is masked.
+
+`adapters` trains an adapter per brand. It and the bare base, with the brand's prompt, write the
+brand's held-out briefs, and the classifier of all four voices names the brand of each text.
 """
 
 from __future__ import annotations
@@ -12,99 +18,211 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import torch
-
-from lora_marketing.copies import Copy
+from lora_marketing.copies import Copy, share_stopped
 from lora_marketing.data import prepare
 from lora_marketing.desk import Desk
-from lora_marketing.evaluation import VoiceReport, score_voices
+from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.runs import BaseHolder, train_and_publish
 from lora_marketing.writing.sampling import Sampling
 
-BRANDS = {
-    "aws": (
-        "AWS",
+BASE = Path(__file__).resolve().parent.parent / "recipes" / "bases" / "smollm2-135m.yaml"
+SEEDS = (13, 14, 15)
+TEACHING = ("description", "body", "meta_description")
+"""Roles of texts long enough to answer a brief for a description."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a brand's texts lie, and what its profile says. The classifier masks `names`."""
+
+    file: str
+    names: tuple[str, ...]
+    guide: str = ""
+    text: str = "text"
+
+
+SOURCES = {
+    "aws": Source(
         "aws.jsonl",
+        ("AWS", "Amazon"),
         "Write plain, exact descriptions of cloud services. Speak to builders as you.",
     ),
-    "google": (
-        "Google",
+    "google": Source(
         "google_apis.jsonl",
+        ("Google",),
         "Write short, matter-of-fact descriptions of APIs. Verbs first.",
     ),
+    "mozilla": Source(
+        "mozilla_en.jsonl",
+        ("Mozilla", "Firefox", "Mozilla VPN"),
+        "Write warm, direct copy for people who care about privacy. Speak to them as you.",
+    ),
+    "mozilla-zh": Source("mozilla_en_zh.jsonl", ("Mozilla", "Firefox", "Mozilla VPN"), text="zh"),
 }
-BASE = Path(__file__).resolve().parent.parent / "recipes" / "bases" / "smollm2-135m.yaml"
+TAUGHT = ("aws", "google", "mozilla")
+"""Brands that the English base can write for."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One real text. Its `group`, the first part of a service's name or a page, is never split."""
+
+    id: str
+    group: str
+    product: str
+    line: str
+    role: str
+    about: tuple[str, ...]
+    text: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether adapters never see its group: about one group in eight."""
+        return sha256(self.group.encode()).digest()[0] < 32
+
+
+Rows = Mapping[str, Sequence[Row]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--parts", nargs="+", choices=("classifier", "adapters"), default=["classifier"])
+    parser.add_argument("--brands", nargs="+", choices=TAUGHT, default=TAUGHT)
+    parser.add_argument("--rows", type=int, default=160, help="training rows of a brand, at most")
     parser.add_argument("--epochs", type=float, default=2.0)
-    parser.add_argument("--briefs", type=int, default=16)
+    parser.add_argument("--briefs", type=int, default=16, help="held-out briefs of a brand, at most")
     options = parser.parse_args()
+    rows = {brand: list(_rows(brand, options.data)) for brand in SOURCES}
+    print(f"\n{date.today()}, {platform.processor() or platform.machine()}")
+    if "classifier" in options.parts:
+        _print_held_out(rows)
+    if "adapters" in options.parts:
+        _train_and_print(rows, options)
+
+
+def _rows(brand: str, data: Path) -> Iterator[Row]:
+    source = SOURCES[brand]
+    for line in (data / source.file).read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        slug = row["id"].split("-")[1]
+        page = row["source"].removeprefix("en/").removesuffix(".ftl")
+        group = {"aws": slug, "google": slug[:6]}.get(brand, page)
+        yield Row(
+            id=row["id"],
+            group=f"{brand}/{group}",
+            product=row.get("product", source.names[0]),
+            line=row["product_line"],
+            role=row["role"],
+            about=tuple(row.get("attributes", {}).get("resources", [page])),
+            text=row[source.text],
+        )
+
+
+def _names(rows: Rows) -> set[str]:
+    """Every brand, product and attribute string: what is masked whatever the texts say."""
+    found = {name for source in SOURCES.values() for name in source.names}
+    for row in (row for own in rows.values() for row in own):
+        found.update((row.product, *row.about))
+    return found
+
+
+def _voice_texts(rows: Rows) -> list[VoiceText]:
+    return [VoiceText(brand, row.text, row.group) for brand, own in rows.items() for row in own]
+
+
+def _print_held_out(rows: Rows) -> None:
+    texts, names = _voice_texts(rows), _names(rows)
+    print("\n| texts | seed | right | 95 % interval | mean of brands | each brand |")
+    print("|---|---|---|---|---|---|")
+    for seed in SEEDS:
+        _print_accuracy("four voices, topic masked", texts, names, seed)
+    _print_accuracy("four voices, topic left in", texts, names, SEEDS[0], masked=False)
+    english = [row for row in texts if row.brand in TAUGHT]
+    _print_accuracy("the three English ones, topic masked", english, names, SEEDS[0])
+    products = [row for row in rows["mozilla"] if row.line in ("Firefox", "Mozilla VPN")]
+    one_voice = [VoiceText(row.line, row.text, row.group) for row in products]
+    _print_accuracy("two products of one voice, topic masked", one_voice, names, SEEDS[0])
+    _print_accuracy("two products of one voice, topic left in", one_voice, names, SEEDS[0], masked=False)
+
+
+def _print_accuracy(
+    what: str, texts: Sequence[VoiceText], names: Iterable[str], seed: int, *, masked: bool = True
+) -> None:
+    held_out = VoiceClassifier.fit(texts, names, seed, masked=masked).heldout_accuracy
+    low, high = held_out.interval
+    each = ", ".join(f"{brand} {share:.1%}" for brand, share in held_out.by_brand.items())
+    print(
+        f"| {what} ({held_out.n}) | {seed} | {held_out.accuracy:.1%} | {low:.1%} to {high:.1%}"
+        f" | {held_out.macro:.1%} | {each} |",
+        flush=True,
+    )
+
+
+def _train_and_print(rows: Rows, options: argparse.Namespace) -> None:
+    classifier = VoiceClassifier.fit(_voice_texts(rows), _names(rows), SEEDS[0])
     with TemporaryDirectory() as temporary:
-        recipes = [_recipe(name, options.data, Path(temporary)) for name in BRANDS]
-        loaded = [load_recipe(path, [f"train.epochs={options.epochs}"]) for path in recipes]
-        metrics = _trained(loaded, Path(temporary))
-        report = _voices(loaded, Path(temporary), options.briefs)
-    _print(metrics, report)
+        folder = Path(temporary)
+        recipes = [
+            load_recipe(_recipe(brand, rows[brand], options, folder), [f"train.epochs={options.epochs}"])
+            for brand in options.brands
+        ]
+        _print_trained(_trained(recipes, folder))
+        _print_named(_written(recipes, folder), classifier)
 
 
-def _recipe(name: str, data: Path, folder: Path) -> Path:
+def _recipe(brand: str, rows: Sequence[Row], options: argparse.Namespace, folder: Path) -> Path:
     """Write brand profile, rows and recipe of one real brand; return the recipe."""
-    display, file, guide = BRANDS[name]
     profile = {
         "schema": 1,
-        "name": name,
-        "display_name": display,
+        "name": brand,
+        "display_name": SOURCES[brand].names[0],
         "locale": "en-US",
-        "lines": {"cloud": "Cloud services and APIs."},
-        "guide": guide,
+        "lines": {"software": "Software and services."},
+        "guide": SOURCES[brand].guide,
     }
-    rows = list(_rows(data / file))
-    _write(folder / f"{name}.jsonl", [row for held_out, row in rows if not held_out])
-    _write(folder / f"{name}-validation.jsonl", [row for held_out, row in rows if held_out])
-    (folder / f"{name}-brand.yaml").write_text(json.dumps(profile))
     recipe = {
         "extends": str(BASE),
-        "brand": {"profile": f"{name}-brand.yaml", "line": "cloud"},
-        "data": {"train": f"{name}.jsonl", "validation": f"{name}-validation.jsonl"},
+        "brand": {"profile": f"{brand}-brand.yaml", "line": "software"},
+        "data": {"train": f"{brand}.jsonl", "validation": f"{brand}-validation.jsonl"},
     }
-    path = folder / f"{name}.yaml"
+    teaching = sorted(
+        (row for row in rows if row.role in TEACHING), key=lambda row: sha256(row.id.encode()).digest()
+    )
+    _write(folder / f"{brand}.jsonl", [row for row in teaching if not row.held_out][: options.rows])
+    _write(folder / f"{brand}-validation.jsonl", [row for row in teaching if row.held_out][: options.briefs])
+    (folder / f"{brand}-brand.yaml").write_text(json.dumps(profile))
+    path = folder / f"{brand}.yaml"
     path.write_text(json.dumps(recipe))
     return path
 
 
-def _rows(path: Path) -> Iterator[tuple[bool, dict[str, Any]]]:
-    """Each row as an example, and whether its group of services is held out (about one in eight)."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        group = row["product"].split()[0].lower()
-        example = {
-            "id": row["id"],
-            "product": row["product"],
+def _write(path: Path, rows: Iterable[Row]) -> None:
+    examples = [
+        {
+            "id": row.id,
+            "product": row.product,
             "channel": "product_page",
             "field": "description",
-            "attributes": {"resources": ", ".join(row["attributes"].get("resources", [])[:6])},
-            "text": row["text"],
+            "attributes": {"about": ", ".join(row.about[:6])},
+            "text": row.text,
         }
-        yield sha256(group.encode()).digest()[0] < 32, example
+        for row in rows
+    ]
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in examples), encoding="utf-8")
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-
-
-def _trained(recipes: list[LoadedRecipe], folder: Path) -> dict[str, dict[str, float]]:
+def _trained(recipes: Sequence[LoadedRecipe], folder: Path) -> dict[str, dict[str, float]]:
     holder, registry = BaseHolder(), Registry(folder / "adapters")
     metrics = {}
     for loaded in recipes:
@@ -116,21 +234,19 @@ def _trained(recipes: list[LoadedRecipe], folder: Path) -> dict[str, dict[str, f
     return metrics
 
 
-def _voices(recipes: list[LoadedRecipe], folder: Path, briefs: int) -> VoiceReport:
+def _written(recipes: Sequence[LoadedRecipe], folder: Path) -> list[Copy]:
+    """The held-out briefs of each brand, by its adapter and by the base with its prompt."""
     desk = Desk.open(folder / "adapters", [loaded.name for loaded in recipes])
     copies: list[Copy] = []
     for loaded in recipes:
-        asked = [row.brief() for row in prepare(loaded).validation[:briefs]]
-        written = desk.write(asked, 1, Sampling(), with_base=True, with_adapters=True, raw=True)
-        copies += [copy for copy in written if copy.brand == loaded.brand.name]
-    return score_voices(copies, recipes, seed=13)
+        own = replace(desk, voices=[one for one in desk.voices if one.brand.name == loaded.brand.name])
+        briefs = [row.brief() for row in prepare(loaded).validation]
+        copies += own.write(briefs, 1, Sampling(), with_base=True, with_adapters=True, raw=True)
+    return copies
 
 
-def _print(metrics: dict[str, dict[str, float]], report: VoiceReport) -> None:
-    print(
-        f"\n{date.today()}, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads\n"
-    )
-    print("| brand | rows | held out | loss, base | loss, adapter | stop rate | tokens/s | minutes |")
+def _print_trained(metrics: Mapping[str, Mapping[str, float]]) -> None:
+    print("\n| brand | rows | held out | loss, base | loss, adapter | stop rate | tokens/s | minutes |")
     print("|---|---|---|---|---|---|---|---|")
     for name, m in metrics.items():
         print(
@@ -138,12 +254,33 @@ def _print(metrics: dict[str, dict[str, float]], report: VoiceReport) -> None:
             f" | {m['held_out_loss']:.3f} | {m['stop_rate']:.0%} | {m['tokens_per_second']:.0f}"
             f" | {m['seconds'] / 60:.1f} |"
         )
-    held = report.held_out
-    low, high = held.interval
-    print(f"\nVoice classifier on held-out real texts: {held.accuracy:.1%} ({low:.1%} to {high:.1%})\n")
-    print("| written by | as brand | texts | named right |\n|---|---|---|---|")
-    for row in report.rows:
-        print(f"| {row.writer} | {row.brand} | {row.score.n} | {row.score.share:.0%} |")
+
+
+def _print_named(copies: Sequence[Copy], classifier: VoiceClassifier) -> None:
+    """A row per writer and brand: what its texts were named, and the share named right."""
+    chance, held_out = 1 / len(classifier.brands), classifier.heldout_accuracy
+    print(f"\nChance {chance:.0%}; real texts of unseen groups {held_out.accuracy:.1%}\n")
+    print(f"| written by | for | texts | {' | '.join(classifier.brands)} | named right | ended |")
+    print("|---|---|---|" + "---|" * (len(classifier.brands) + 2))
+    for writer in ("base", "adapter"):
+        own = [copy for copy in copies if (writer == "adapter") == bool(copy.adapter)]
+        for brand in sorted({copy.brand for copy in own}):
+            _print_writer(writer, brand, [copy for copy in own if copy.brand == brand], classifier)
+        right = sum(
+            verdict.brand == copy.brand
+            for verdict, copy in zip(classifier.predict(copy.text for copy in own), own, strict=True)
+        )
+        print(f"| {writer} | all | {len(own)} |{' |' * len(classifier.brands)} {right / len(own):.0%} | |")
+
+
+def _print_writer(writer: str, brand: str, copies: Sequence[Copy], classifier: VoiceClassifier) -> None:
+    named = Counter(verdict.brand for verdict in classifier.predict(copy.text for copy in copies))
+    score = classifier.score((copy.text for copy in copies), brand)
+    low, high = score.interval
+    print(
+        f"| {writer} | {brand} | {score.n} | {' | '.join(str(named[one]) for one in classifier.brands)}"
+        f" | {score.share:.0%} ({low:.0%} to {high:.0%}) | {share_stopped(copies):.0%} |"
+    )
 
 
 if __name__ == "__main__":

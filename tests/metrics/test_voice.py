@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 
 from lora_marketing.errors import DataError
-from lora_marketing.metrics.voice import (
-    FUNCTION_WORDS,
-    PLACEHOLDER,
-    VoiceClassifier,
-    VoiceText,
-    mask,
-    topic_words,
-)
+from lora_marketing.metrics._topic import PLACEHOLDER, terms
+from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 
 BRANDS = Path(__file__).parents[2] / "recipes" / "brands"
 
@@ -35,47 +29,6 @@ TEXTS, NAMES = EMBER + LUMEN, EMBER_NAMES + LUMEN_NAMES
 @pytest.fixture(scope="module")
 def classifier() -> VoiceClassifier:
     return VoiceClassifier.fit(TEXTS, NAMES, seed=13)
-
-
-@pytest.mark.parametrize(
-    ("text", "topic", "expected"),
-    [
-        ("Ember roasts 250 g. It's strong.", {"ember", "roasts", "g"}, "□ □ 0 □. It's strong."),
-        ("Coffee, COFFEE, coffee.", {"coffee"}, "□, □, □."),
-        ("It is secure, not a cure.", {"cure"}, "It is secure, not a □."),
-        ("Ember’s bag, and Ember's date", {"Ember"}, "□'s bag, and □'s date"),
-        ("18g in 28.5 seconds at 7:30", set(), "0g in 0 seconds at 0"),
-        ("A pour-over.", {"pour", "over"}, "A □-□."),
-        ("薄霜睡袋重 680 克，很轻。", {"薄霜", "睡袋"}, "□重 0 克，很轻。"),
-        ("带上睡袋和帐篷。", {"睡袋", "帐篷"}, "带上□和□。"),
-        ("用GPS手表看路", {"gps", "手表"}, "用□□看路"),
-    ],
-)
-def test_mask(text: str, topic: set[str], expected: str) -> None:
-    assert mask(text, topic) == expected
-
-
-def test_topic_words_are_those_of_one_brand_and_of_names() -> None:
-    coffee = ["You grind the coffee, then wait in the rain."] * 3
-    skin = ["We pour the serum and wait, as the rain falls."] * 3
-    found = topic_words({"a": coffee, "b": skin}, ["Long Wave", "of the evening", "薄霜睡袋"])
-    assert {"coffee", "grind", "serum", "pour", "falls", "long", "wave", "evening", "睡袋"} <= found
-    assert found.isdisjoint({"wait", "rain"}), "both brands use them"
-    assert found.isdisjoint(FUNCTION_WORDS)
-
-
-def test_topic_words_of_two_of_three_brands() -> None:
-    coffee, skin = ["Good coffee for you."] * 4, ["Good serum for you."] * 4
-    found = topic_words({"a": coffee, "b": coffee, "c": skin})
-    assert found == {"coffee", "serum"}
-
-
-def test_topic_words_in_chinese() -> None:
-    camp, shop = ["帐篷在山里，你走慢些。"] * 3, ["面霜在山里，我们等你。"] * 3
-    found = topic_words({"a": camp, "b": shop})
-    assert {"帐篷", "面霜"} <= found
-    assert "山里" not in found
-    assert mask("帐篷在山里", found) == "□在山里"
 
 
 def test_real_topic_words_are_found(classifier: VoiceClassifier) -> None:
@@ -112,6 +65,35 @@ def test_shuffled_labels_are_a_coin_toss() -> None:
     assert held_out.macro == pytest.approx(0.5, abs=0.1)
 
 
+def _topic_alone() -> list[VoiceText]:
+    """Sentences of either brand at random, gaps filled with topic words of the brand they are said to be."""
+    draw = random.Random(7)
+    whole = VoiceClassifier.fit(TEXTS, NAMES)
+    said = {brand: " ".join(row.text for row in TEXTS if row.brand == brand) for brand in ("ember", "lumen")}
+    words = {brand: sorted(terms(text) & whole.topic_words) for brand, text in said.items()}
+    frames = [whole.mask(row.text).split(PLACEHOLDER) for row in TEXTS]
+    found = []
+    for number, row in enumerate(TEXTS):
+        first, *rest = draw.choice(frames)
+        text = first + "".join(draw.choice(words[row.brand]) + part for part in rest)
+        found.append(VoiceText(row.brand, text, f"{row.brand} {number % 7}"))
+    return found
+
+
+def test_topic_alone_is_a_coin_toss() -> None:
+    texts = _topic_alone()
+    assert VoiceClassifier.fit(texts, NAMES, masked=False).heldout_accuracy.macro >= 0.8
+    assert VoiceClassifier.fit(texts, NAMES).heldout_accuracy.macro == pytest.approx(0.5, abs=0.1)
+
+
+def test_no_text_shows_a_name(classifier: VoiceClassifier) -> None:
+    names = frozenset().union(*(terms(name) for name in NAMES))
+    assert {"ember", "lumen"} <= names
+    for row in TEXTS:
+        seen = {word.casefold() for word in classifier.shape(row.text)}
+        assert names.isdisjoint(terms(classifier.mask(row.text)) | seen)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -125,6 +107,7 @@ def test_a_topic_word_moves_nothing(classifier: VoiceClassifier, one: str, other
     first, second = classifier.predict([one, other])
     assert first == second
     assert classifier.mask(one) == classifier.mask(other)
+    assert classifier.shape(one) == classifier.shape(other)
 
 
 def test_unseen_content_words_are_masked(classifier: VoiceClassifier) -> None:

@@ -1,0 +1,147 @@
+"""Style: what a text shows besides its topic, as features of a linear model.
+
+Four blocks: character n-grams and word n-grams of the masked text, n-grams of its shape (how masked
+words are cased and inflected, where sentences begin and end), and figures of its rhythm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from math import log, log1p, sqrt
+from typing import TYPE_CHECKING, Any
+
+from lora_marketing.metrics._topic import PLACEHOLDER, UNSPACED, Terms, masked, shape, terms, topic_words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+LONGEST_SHAPE = 3
+"""Tokens in the longest n-gram of shapes."""
+
+_TOKEN = re.compile(rf"[^\W\d_{UNSPACED}]+(?:'[^\W\d_{UNSPACED}]+)*|[{UNSPACED}]|\d|[^\w\s]")
+_SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)|[。！？]+|\n+")
+_WORD_TOKEN = re.compile(rf"[\w{PLACEHOLDER}]")
+
+
+class Features:
+    """Turns texts into one sparse matrix: character n-grams, word n-grams, shapes, rhythm.
+
+    Each block of a row has unit length (rhythm: unit length on average), so none drowns the others and
+    a long text weighs no more than a headline.
+    """
+
+    def __init__(self, masked: bool, style: bool) -> None:
+        self.masked, self.style = masked, style
+        self.topic: frozenset[str] = frozenset()
+        self.kept: frozenset[str] = frozenset()
+
+    def fit(self, texts: Mapping[str, Sequence[str]], names: Iterable[str]) -> Features:
+        """Learn topic words, vocabulary and what length predicts of rhythm from the texts of each brand."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        rows = [text for own in texts.values() for text in own]
+        if self.masked:
+            self.topic = topic_words(texts, names)
+            self.kept = frozenset().union(*(terms(text) for text in rows)) - self.topic
+        shown = [self.mask(text) for text in rows]
+        shared = {"min_df": 2, "sublinear_tf": True, "lowercase": False}
+        self.characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), **shared)
+        self.words = TfidfVectorizer(
+            tokenizer=_TOKEN.findall, token_pattern=None, ngram_range=(1, 2), **shared
+        )
+        self.shapes = TfidfVectorizer(
+            tokenizer=self.shape, token_pattern=None, ngram_range=(1, LONGEST_SHAPE), **shared
+        )
+        self.characters.fit(shown)
+        self.words.fit(shown)
+        if self.style:
+            self.shapes.fit(rows)
+            self._fit_rhythm(shown)
+        return self
+
+    def mask(self, text: str) -> str:
+        """Mask topic words and words never seen in training."""
+        return masked(text, self._hidden(text))
+
+    def shape(self, text: str) -> list[str]:
+        """Words and marks in order, with casing and inflection of those masked."""
+        return list(shape(text, self._hidden(text)))
+
+    def transform(self, texts: Iterable[str]) -> Any:
+        """Rows of features, as a SciPy sparse matrix."""
+        from scipy.sparse import csr_matrix, hstack
+
+        rows = list(texts)
+        shown = [self.mask(text) for text in rows]
+        blocks = [self.characters.transform(shown), self.words.transform(shown)]
+        if self.style:
+            blocks += [self.shapes.transform(rows), csr_matrix(self._rhythm(shown))]
+        return hstack(blocks, format="csr")
+
+    def _hidden(self, text: str) -> Terms:
+        return Terms(terms(text) - self.kept if self.masked else ())
+
+    def _fit_rhythm(self, shown: Sequence[str]) -> None:
+        import numpy as np
+
+        figures, lengths = _rhythm_rows(shown)
+        self.by_length = np.linalg.lstsq(lengths, figures, rcond=None)[0]
+        self.scale = (figures - lengths @ self.by_length).std(axis=0)
+        self.scale[self.scale < 1e-9] = 1.0
+
+    def _rhythm(self, shown: Sequence[str]) -> Floats:
+        figures, lengths = _rhythm_rows(shown)
+        standard = (figures - lengths @ self.by_length) / self.scale
+        rows: Floats = standard.clip(-3, 3) / sqrt(standard.shape[1])
+        return rows
+
+
+def _rhythm_rows(shown: Sequence[str]) -> tuple[Floats, Floats]:
+    """Figures [texts, figures] and the powers 0, 1, 2 of log length [texts, 3]."""
+    import numpy as np
+
+    rows = [_rhythm(text) for text in shown]
+    length = np.array([length for _, length in rows])
+    return np.array([figures for figures, _ in rows]), np.vander(length, 3)
+
+
+def _rhythm(text: str) -> tuple[list[float], float]:
+    """Style figures of a masked text, and the logarithm of its length in words.
+
+    All are rates, so that a headline and a page are comparable; `_Features` then takes out what
+    length alone predicts. Length itself is no feature: the field decides it, not the brand.
+    """
+    tokens = [_TOKEN.findall(part) for part in _SENTENCE_END.split(text)]
+    lengths = [sum(1 for token in part if _WORD_TOKEN.match(token)) for part in tokens]
+    lengths = [length for length in lengths if length] or [1]
+    words, sentences = sum(lengths), len(lengths)
+    mean = words / sentences
+    spread = sqrt(sum((length - mean) ** 2 for length in lengths) / sentences)
+    flat = [token for part in tokens for token in part]
+    marks = Counter(text)
+    figures = [
+        log(mean),
+        log(max(lengths)),
+        log(min(lengths)),
+        log1p(spread / mean),
+        _count(marks, ",，") / sentences,
+        _count(marks, ",，") / words,
+        _count(marks, "、") / words,
+        _count(marks, "!！") / sentences,
+        _count(marks, "?？") / sentences,
+        _count(marks, ":：;；—–") / sentences,
+        marks["'"] / words,
+        flat.count("0") / words,
+        flat.count(PLACEHOLDER) / words,
+        float(bool(re.search(r"[.。!！?？…]\W*$", text))),
+    ]
+    return figures, log(words)
+
+
+def _count(marks: Counter[str], characters: str) -> int:
+    return sum(marks[character] for character in characters)
