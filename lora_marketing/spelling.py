@@ -38,16 +38,21 @@ _UNSEEN = re.compile(
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """Unicode's Default_Ignorable_Code_Point: soft hyphens, zero-width spaces and joiners, and the like."""
+_OTHER_ALPHABETS = re.compile("[\u0250-\u02af\u0370-\u058f\u13a0-\u13ff]")
+"""Phonetic, Greek, Cyrillic, Armenian and Cherokee letters, of which many look like Latin ones."""
 
 
 def folded(text: str) -> str:
-    """One spelling for what reads the same: case, full width, accents, hyphens, apostrophes, spaces.
+    """One spelling for what reads the same: case, full width, accents, look-alikes, hyphens, spaces.
 
     Decomposed, so that more text never changes how the text before it is spelled.
     """
     if not text.isascii():
         text = normalize("NFKD", _UNSEEN.sub("", text)).translate(_PLAIN_SIGNS)
-    return re.sub(r"\s+", " ", normalize("NFKD", text.casefold()))
+    text = normalize("NFKD", text.casefold())
+    if _OTHER_ALPHABETS.search(text):
+        text = text.translate(_latin_by_letter())
+    return re.sub(r"\s+", " ", text)
 
 
 @lru_cache(maxsize=1024)
@@ -210,6 +215,15 @@ def _look_alikes() -> dict[str, str]:
         if not letter.isascii() and letter.isalpha() and not unbroken(letter)
         if (latin := [one["c"] for one in alike if one["c"].isascii() and one["c"].isalpha()])
     }
+
+
+@cache
+def _latin_by_letter() -> dict[int, str]:
+    """For `str.translate`: small letters of other alphabets that look Latin, or whose capitals do."""
+    pairs = _look_alikes().items()
+    alike = {letter: latin for letter, latin in pairs if len(latin) == 1 and _OTHER_ALPHABETS.match(letter)}
+    small = {letter: latin for letter, latin in alike.items() if letter == letter.casefold()}
+    return str.maketrans({letter.casefold(): latin for letter, latin in alike.items()} | small)
 
 
 Edges = Literal["word", "apart", "none"]

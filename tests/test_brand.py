@@ -57,6 +57,9 @@ def banning(*terms: str) -> Brand:
         ("が", "か\u3099ら"),
         ("한국", "\u1112\u1161\u11ab국에서"),
         ("ệ", "e\u0302\u0323"),
+        ("cure", "a \u0441ur\u0435"),
+        ("cure", "a \u0421UR\u0395"),
+        ("\u0441\u043e\u0440", "\u0421\u041e\u0420"),
     ],
 )
 def test_a_forbidden_term_is_found(term: str, text: str) -> None:
@@ -79,6 +82,7 @@ def test_a_forbidden_term_is_found(term: str, text: str) -> None:
         ("cure", ""),
         ("cure", "curé"),
         ("cure", "cure\u0301"),
+        ("cure", "\u0441ur\u0435\u0431"),
         ("か", "がら"),
         ("하", "한국"),
     ],
@@ -115,7 +119,8 @@ def test_an_accent_may_still_slip_under_another() -> None:
 
 
 LETTERS = st.text(
-    st.sampled_from("cureCaf \n.é\u0301\u0323e\u200bが\u3099か最佳한하\u11abs-+’'pot new"), max_size=14
+    st.sampled_from("cureCaf \n.é\u0301\u0323e\u0441\u0415\u200bが\u3099か最佳한하\u11abs-+’'pot new"),
+    max_size=14,
 )
 
 

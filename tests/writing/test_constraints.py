@@ -60,6 +60,7 @@ ENGLISH_BASE = pieces(
         "e",
         "\u0301",
         "ｃ",
+        "\u0441",
         "\u200b",
         "\u00ad",
         ".",
@@ -100,9 +101,11 @@ def test_all_together(seed: int, unit: Unit, most: int) -> None:
     assert count(told.text.strip(), unit) <= most
 
 
-@pytest.mark.parametrize("spelling", ["a cure", "a CURE", "a cu\u00adre", "a ｃure", "a cu\u200bre"])
+@pytest.mark.parametrize(
+    "spelling", ["a cure", "a CURE", "a cu\u00adre", "a ｃure", "a cu\u200bre", "a \u0441ure"]
+)
 def test_a_row_takes_another_word_whatever_the_spelling(spelling: str) -> None:
-    base = pieces("a", " ", "cu", "cure", "CURE", "re", "\u00ad", "\u200b", "ｃ", "u", "soap", "d")
+    base = pieces("a", " ", "cu", "cure", "CURE", "re", "\u00ad", "\u200b", "ｃ", "\u0441", "u", "soap", "d")
     rules = (BannedTerms(ENGLISH),)
     told = write(base, Request(PROMPT, None, Sampling(0, 0), rules), saying(base, spelling, "a soap"))
     assert told.text == "a soap"
