@@ -52,6 +52,9 @@ def test_chinese_terms_count_in_context(text: str, verdict: str) -> None:
         ("Guarant33d to work", "block"),
         ("Guaranteed for two years against rust", "pass"),
         ("The best way to rinse: slowly.", "pass"),
+        ("The no. 1 bar in Whitby", "review"),
+        ("The number one bar", "review"),
+        ("No one to ask about rinsing. Late? No. One bar is enough.", "pass"),
     ],
 )
 def test_english_terms_count_in_context(text: str, verdict: str) -> None:
