@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from lora_marketing.brand import Brief
     from lora_marketing.copies import Copy
-    from lora_marketing.writing.until_good import Outcome
+    from lora_marketing.metrics.voice import VoiceClassifier
+    from lora_marketing.writing.until_good import Good, Outcome
 
 
 def generate(
@@ -36,6 +37,12 @@ def generate(
     variants: Annotated[int, typer.Option(min=1, help="Texts wanted per brief and voice.")] = 1,
     tries: Annotated[int, typer.Option(min=1, help="Texts tried for each of them at once.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="How often what is to be fixed is written at most.")] = 3,
+    voices: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--voices", help="Recipes of two brands or more: what sounds like its brand ranks first."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 13,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.7,
     top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.9,
@@ -70,6 +77,7 @@ def generate(
     from lora_marketing.writing.sampling import Sampling
     from lora_marketing.writing.until_good import Effort
 
+    classifier = _classifier(voices or [], seed)
     desk = Desk.open(adapters, adapter or [], recipe, base_id)
     sampling = Sampling(seed, temperature, top_p, max_new_tokens)
     with_base, with_adapters = base or compare or not adapter, not base or compare
@@ -81,7 +89,12 @@ def generate(
     else:
         effort = Effort(variants, tries * variants, rounds)
         outcomes = desk.write_until_good(
-            briefs, effort, sampling, with_base=with_base, with_adapters=with_adapters
+            briefs,
+            effort,
+            sampling,
+            with_base=with_base,
+            with_adapters=with_adapters,
+            classifier=classifier,
         )
         copies = [good.copy for outcome in outcomes for good in outcome.good]
     if out:
@@ -99,6 +112,16 @@ def _require_published(adapters: Path, refs: Sequence[str]) -> None:
 
     for ref in refs:
         Registry(adapters).resolve(AdapterRef.parse(ref))
+
+
+def _classifier(recipes: Sequence[Path], seed: int) -> VoiceClassifier | None:
+    """What hears whose voice a text is in, taught by the recipes' real texts."""
+    if not recipes:
+        return None
+    from lora_marketing.evaluation.voices import fit_voices
+    from lora_marketing.recipe import load_recipe
+
+    return fit_voices([load_recipe(path) for path in recipes], seed)
 
 
 def _briefs(
@@ -165,12 +188,21 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
         said = f"{len(outcome.good)} passed" if outcome.good else "no variant passed"
         note(f"{who} · {_title(outcome.brief)}: {said} ({took})")
         for good in outcome.good:
+            note(f"    variant {good.copy.variant}: {_parts(good)}")
             for one in good.copy.mended:
                 note(f"    mended {one.rule}: {one.before!r} → {one.after!r}")
         for copy in () if outcome.good else outcome.tried:
             note(f"    variant {copy.variant}, round {copy.round}: {copy.verdict}: {copy.text!r}")
             for found in copy.findings:
                 note(f"        {found.severity} {found.rule}: {found.message}")
+
+
+def _parts(good: Good) -> str:
+    """What spoke for a text when it was ranked."""
+    parts = good.parts.model_dump(exclude={"total"}, exclude_none=True)
+    return f"ranked {good.parts.total:.2f}: " + ", ".join(
+        f"{name} {part:.2f}" for name, part in parts.items()
+    )
 
 
 def _voice(copy: Copy) -> str:

@@ -204,8 +204,7 @@ def _mended(copy: Copy, brand: Brand) -> tuple[str, list[Mending]]:
     for piece in pieces(copy.text, copy.brief):
         mended = mend(piece.text, brand)
         ad.setdefault(piece.field, []).append(mended.text)
-        where = f"{piece.field} {piece.number + 1}"
-        done += [one.model_copy(update={"piece": where}) for one in mended.mendings]
+        done += _of_piece(piece, mended.mendings)
     return (write_ad(ad), done) if done else (copy.text, [])
 
 
@@ -232,10 +231,12 @@ def _with_pieces(ad: Copy, written: Sequence[tuple[Piece, Copy]], brand: Brand) 
     """An ad with the pieces that were written again, but for those that are cut."""
     new: dict[tuple[str, int], str] = {}
     rewritten = []
+    done: list[Mending] = []
     for piece, copy in written:
-        text = mend(copy.text, brand, cut=not copy.stopped).text
-        if text and (copy.stopped or is_whole(text)):
-            new[piece.field, piece.number] = text
+        mended = mend(copy.text, brand, cut=not copy.stopped)
+        if mended.text and (copy.stopped or is_whole(mended.text)):
+            new[piece.field, piece.number] = mended.text
+            done += _of_piece(piece, mended.mendings)
             rewritten.append(
                 Rewritten(
                     field=piece.field,
@@ -248,7 +249,12 @@ def _with_pieces(ad: Copy, written: Sequence[tuple[Piece, Copy]], brand: Brand) 
     texts: dict[str, list[str]] = {}
     for piece in pieces(ad.text, ad.brief):
         texts.setdefault(piece.field, []).append(new.get((piece.field, piece.number), piece.text))
-    return ad.changed(text=write_ad(texts), rewritten=[*ad.rewritten, *rewritten])
+    return ad.changed(text=write_ad(texts), rewritten=[*ad.rewritten, *rewritten], mended=[*ad.mended, *done])
+
+
+def _of_piece(piece: Piece, mendings: Sequence[Mending]) -> list[Mending]:
+    where = f"{piece.field} {piece.number + 1}"
+    return [one.model_copy(update={"piece": where}) for one in mendings]
 
 
 def _voices(copies: Sequence[Copy], brand: Brand, classifier: VoiceClassifier | None) -> list[float] | None:

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from making import BRANDS
 from typer.testing import CliRunner
 
 from lora_marketing.brand import Brand, Brief
 from lora_marketing.copies import Copy, read_copies
+from lora_marketing.data import read_examples
 from lora_marketing.guards import Finding
 from lora_marketing.ranking import Parts
 from lora_marketing.writing.copywriter import Voice
@@ -34,12 +36,16 @@ class Desk:
 
     def __init__(self) -> None:
         self.efforts: list[Effort] = []
+        self.classifier: Any = None
 
     def write(self, briefs: Sequence[Brief], *_: Any, **__: Any) -> list[Copy]:
         return [copy(brief, "[raw]") for brief in briefs]
 
-    def write_until_good(self, briefs: Sequence[Brief], effort: Effort, *_: Any, **__: Any) -> list[Outcome]:
+    def write_until_good(
+        self, briefs: Sequence[Brief], effort: Effort, *_: Any, classifier: Any, **__: Any
+    ) -> list[Outcome]:
         self.efforts.append(effort)
+        self.classifier = classifier
         return [self._outcome(brief) for brief in briefs]
 
     def _outcome(self, brief: Brief) -> Outcome:
@@ -70,7 +76,19 @@ def test_what_passed_is_shown_as_it_is(desk: Desk) -> None:
     assert done.exit_code == 0
     assert "It [bold]floats." in done.stdout
     assert "1 passed (4 texts, 2 rounds, 12 tokens)" in done.stderr
+    assert "variant 0: ranked 0.90: faithfulness 1.00, diversity 1.00, length 0.50" in done.stderr
     assert desk.efforts == [Effort(wanted=2, tries=6, rounds=5)]
+    assert desk.classifier is None
+
+
+@pytest.mark.thorough
+def test_recipes_teach_what_hears_the_voices(desk: Desk) -> None:
+    recipes = [str(BRANDS / f"{name}.yaml") for name in ("ember-espresso", "lumen-serum")]
+    assert run(*ASKED, "--voices", recipes[0], "--voices", recipes[1]).exit_code == 0
+    (_, row) = read_examples(BRANDS / "lumen" / "texts.jsonl")[0]
+    assert desk.classifier.predict([row.text])[0].brand == "lumen"
+    alone = run(*ASKED, "--voices", recipes[0])
+    assert "brands" in str(alone.exception)
 
 
 def test_no_variant_passed_is_said_with_the_findings_and_code_1(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ def test_of_an_ad_only_the_failing_pieces_are_written_again(llama: LoadedBase) -
         llama,
         [
             [ad("It floats", long, "It floats")],
-            ["Soap that swims", "Six pounds and" + CUT],
+            ["Soap  that swims", "Six pounds and" + CUT],
             ["For sailors"],
         ],
     )
@@ -160,6 +161,7 @@ def test_of_an_ad_only_the_failing_pieces_are_written_again(llama: LoadedBase) -
     copy = outcome.good[0].copy
     assert read_ad(copy.text, "google_rsa")["headline"] == ("It floats", "Soap that swims", "For sailors")
     assert [(one.field, one.number) for one in copy.rewritten] == [("headline", 1), ("headline", 2)]
+    assert [(one.rule, one.piece) for one in copy.mended] == [("spacing", "headline 2")]
     assert [len(asked) for asked in writer.asked] == [1, 2, 1]
     assert "one headline for Google" in llama.decode(writer.asked[1][0].prompt)
     assert [type(rule).__name__ for rule in writer.asked[0][0].constraints] == ["BannedTerms", "JsonGrammar"]
@@ -206,3 +208,19 @@ def test_the_engine_itself_writes_ads_and_texts_in_one_batch(llama: LoadedBase) 
         assert set(read_ad(copy.text, "google_rsa")) >= {"headline", "description"}
     assert all(copy.verdict for outcome in first for copy in outcome.tried)
     assert all(outcome.cost.texts >= 2 and outcome.cost.rounds <= 2 for outcome in first)
+
+
+class Listener:
+    """Stands for a voice classifier: the more a text swims, the more it sounds like Tidal."""
+
+    def predict(self, texts: Sequence[str]) -> list[Any]:
+        sure = [0.9 if "swims" in text else 0.1 for text in texts]
+        return [SimpleNamespace(probabilities={"tidal": one, "fjord": 1 - one}) for one in sure]
+
+
+@pytest.mark.parametrize(("brand", "first"), [("tidal", "It swims well."), ("fjord", "It floats well.")])
+def test_what_sounds_like_the_brand_is_taken_first(llama: LoadedBase, brand: str, first: str) -> None:
+    writer: Any = Scripted(llama, [["It floats well.", "It swims well."]])
+    listener: Any = Listener()
+    (outcome,) = write_until_good(writer, [Order(voice(brand), SHORT)], SAMPLING, Effort(1, 2, 1), listener)
+    assert (outcome.good[0].copy.text, outcome.good[0].parts.voice) == (first, 0.9)
