@@ -80,21 +80,14 @@ def generate(
     classifier = _classifier(voices or [], seed)
     desk = Desk.open(adapters, adapter or [], recipe, base_id)
     sampling = Sampling(seed, temperature, top_p, max_new_tokens)
-    with_base, with_adapters = base or compare or not adapter, not base or compare
+    bare, tuned = base or compare or not adapter, not base or compare
     outcomes: list[Outcome] = []
     if raw:
-        copies = desk.write(
-            briefs, variants, sampling, with_base=with_base, with_adapters=with_adapters, raw=True
-        )
+        copies = desk.write(briefs, variants, sampling, with_base=bare, with_adapters=tuned, raw=True)
     else:
         effort = Effort(variants, tries * variants, rounds)
         outcomes = desk.write_until_good(
-            briefs,
-            effort,
-            sampling,
-            with_base=with_base,
-            with_adapters=with_adapters,
-            classifier=classifier,
+            briefs, effort, sampling, with_base=bare, with_adapters=tuned, classifier=classifier
         )
         copies = [good.copy for outcome in outcomes for good in outcome.good]
     if out:
