@@ -49,12 +49,8 @@ def generate(
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 120,
     base: Annotated[bool, typer.Option("--base", help="Write with the bare base, without adapters.")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="Base and adapters side by side.")] = False,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="What the model says by itself: one try, no rules, no guards.")
-    ] = False,
-    base_id: Annotated[
-        str | None, typer.Option(help="Where the base lies, if not where the recipe says.")
-    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="What the model says by itself: no guards.")] = False,
+    base_id: Annotated[str | None, typer.Option(help="Where the base lies, if not as a recipe says.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per text.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also keep the texts as JSON lines.")] = None,
     adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
@@ -68,10 +64,7 @@ def generate(
     from lora_marketing.copies import write_copies
 
     briefs = _briefs(text, brief, channel, field, audience, attribute or [])
-    if not (adapter or recipe):
-        fix = "--adapter brand/line, or --base --recipe RECIPE"
-        raise DataError(Problem("nobody to write as", fix=fix))
-    _require_published(adapters, adapter or [])
+    _require_writers(adapters, adapter or [], recipe)
     quiet_upstream()
     from lora_marketing.desk import Desk
     from lora_marketing.writing.sampling import Sampling
@@ -98,11 +91,14 @@ def generate(
         raise typer.Exit(1)
 
 
-def _require_published(adapters: Path, refs: Sequence[str]) -> None:
-    """Say that an adapter is unknown before torch is loaded, which takes seconds."""
+def _require_writers(adapters: Path, refs: Sequence[str], recipe: Path | None) -> None:
+    """Say that nobody writes, or that an adapter is unknown, before torch is loaded, which takes seconds."""
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
 
+    if not (refs or recipe):
+        fix = "--adapter brand/line, or --base --recipe RECIPE"
+        raise DataError(Problem("nobody to write as", fix=fix))
     for ref in refs:
         Registry(adapters).resolve(AdapterRef.parse(ref))
 
