@@ -1,4 +1,5 @@
 VENV ?= .venv
+TINY = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test fast lint clean
 
@@ -6,10 +7,11 @@ demo: $(VENV)/.ready  ## train two brands, write in both voices, measure that th
 	VENV=$(VENV) scripts/demo
 
 test: lint fast  ## everything: style, types, all tests
-	$(VENV)/bin/python -m pytest -m "real or thorough"
+	$(TINY) -m "thorough and not real"
+	$(VENV)/bin/python -m pytest -m real
 
-fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time; under 90 s on two cores
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not real and not thorough" -n 2 --dist worksteal
+fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time
+	$(TINY) -m "not real and not thorough"
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

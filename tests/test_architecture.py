@@ -152,6 +152,7 @@ def left_of_the_torch_line(source: Source) -> bool:
     return rank(source.module) <= TORCH_LINE or source.module in LIGHT_PACKAGES
 
 
+@pytest.mark.thorough
 def test_it_looks_at_every_file() -> None:
     """The folder, the import system and this test know the same files."""
     files = {path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyi", ".pyx", ".so")}

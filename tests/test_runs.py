@@ -121,6 +121,7 @@ def test_a_version_knows_what_it_was_trained_on(world: World, version: Version) 
     assert len(known.to_bytes()) < 200 * len(world.data.train), "short texts of one product line"
 
 
+@pytest.mark.thorough
 def test_of_pairs_the_chosen_texts_are_known_and_what_their_start_knew(
     world: World, version: Version
 ) -> None:

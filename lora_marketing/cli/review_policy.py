@@ -9,10 +9,13 @@ from pathlib import Path
 from lora_marketing.brand import Brand, load_brand
 from lora_marketing.copies import Copy
 from lora_marketing.data import read_texts
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.errors import DataError, Problem, RegistryError
 from lora_marketing.guards import Case, Finding, findings
 from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import load_recipe
+from lora_marketing.registry.names import AdapterRef
+from lora_marketing.registry.store import Registry
+from lora_marketing.registry.version import known_texts
 
 Voice = tuple[str, str | None]
 """Name of a brand, and digest of the adapter that wrote."""
@@ -20,10 +23,10 @@ Voice = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Policies:
-    """Brands by voice; by brand name, the texts that its recipes teach and the name that people know."""
+    """By voice, the brand and the texts that it was taught, where anybody knows them; brands' shown names."""
 
     brands: Mapping[Voice, Brand]
-    known: Mapping[str, KnownTexts]
+    known: Mapping[Voice, KnownTexts]
     names: Mapping[str, str]
 
     @classmethod
@@ -31,6 +34,8 @@ class Policies:
         cls, copies: Iterable[Copy], recipes: Sequence[Path], profiles: Sequence[Path], adapters: Path
     ) -> Policies:
         """The policy of each brand as it is given, else as its adapter was trained with.
+
+        What was taught is what the recipes teach, else what the adapter's version keeps.
 
         Raises:
             DataError: the base wrote for a brand that is not given, or a recipe's texts are broken.
@@ -41,15 +46,18 @@ class Policies:
         texts: dict[str, list[str]] = {}
         for one in loaded:
             texts.setdefault(one.brand.name, []).extend(row.text for _, row in read_texts(one))
-        brands = _brands(copies, given, adapters)
-        known = {name: KnownTexts.of(found) for name, found in texts.items()}
+        written = list(copies)
+        brands = _brands(written, given, adapters)
+        taught = {name: KnownTexts.of(found) for name, found in texts.items()}
+        known = _known(written, taught, adapters)
         return cls(brands, known, {one.name: one.display_name for one in (*brands.values(), *given.values())})
 
     def findings(self, copy: Copy, text: str, *, stopped: bool = True) -> list[Finding]:
         """What the guards have against `text` where `copy` was to be published."""
         brand = self.brands[copy.brand, copy.digest]
         others = tuple(shown for name, shown in self.names.items() if name != brand.name)
-        case = Case(copy.brief, brand, stopped, known=self.known.get(brand.name), others=others)
+        known = self.known.get((copy.brand, copy.digest))
+        case = Case(copy.brief, brand, stopped, known=known, others=others)
         return findings(text, case)
 
 
@@ -65,8 +73,26 @@ def _brands(copies: Iterable[Copy], given: Mapping[str, Brand], adapters: Path) 
     }
 
 
+def _known(
+    copies: Sequence[Copy], taught: Mapping[str, KnownTexts], adapters: Path
+) -> dict[Voice, KnownTexts]:
+    """What every voice was taught. A profile may stand in for an adapter that is gone; its texts cannot."""
+    registry = Registry(adapters)
+    found: dict[Voice, KnownTexts] = {}
+    for (name, digest), line in {(copy.brand, copy.digest): copy.line for copy in copies}.items():
+        if name in taught:
+            found[name, digest] = taught[name]
+        elif digest is not None:
+            try:
+                version = registry.resolve(AdapterRef.parse(f"{name}/{line}:{digest}"))
+            except RegistryError:
+                continue
+            if (kept := known_texts(version)) is not None:
+                found[name, digest] = kept
+    return found
+
+
 def _trained_with(adapter: str, adapters: Path) -> Brand:
-    from lora_marketing.registry import AdapterRef, Registry
     from lora_marketing.runs import recipe_of
 
     return recipe_of(Registry(adapters).resolve(AdapterRef.parse(adapter)).manifest)[1]

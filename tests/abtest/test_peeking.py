@@ -58,6 +58,7 @@ def share(flags: list[bool], what: str) -> float:
     return found
 
 
+@pytest.mark.thorough
 def test_rates_of_the_prior_lose_less_than_the_care_however_often_one_looks() -> None:
     drawn = np.random.default_rng(3).beta(PRIOR.a, PRIOR.b, (TESTS * 3, 2))
     ended = list(simulated([(float(a), float(b)) for a, b in drawn], LOOKS, 4))
@@ -75,6 +76,7 @@ def test_equal_variants_get_a_winner_which_costs_nothing() -> None:
     assert share([test.winner is not None for test in ended], "A/A: a winner is named, 40 looks") > 0.9
 
 
+@pytest.mark.thorough
 def test_looking_often_makes_wrong_winners_more_frequent() -> None:
     pairs = [(0.03, 0.0315)] * TESTS
     often, once = (list(simulated(pairs, looks, 6)) for looks in (LOOKS, 1))

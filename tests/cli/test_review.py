@@ -18,6 +18,7 @@ from lora_marketing.copies import write_copies
 from lora_marketing.data import read_texts
 from lora_marketing.errors import DataError, LoraMarketingError, RegistryError
 from lora_marketing.guards import guard_names
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.review import Item, LogBroken, NotApproved, Queue, ReviewError
@@ -94,14 +95,21 @@ def test_texts_are_held_against_what_the_recipes_teach_and_the_house(tmp_path: P
     assert rules[0] - rules[1] == {"cross_brand.name"}
 
 
-def test_an_adapter_tells_its_brand(tmp_path: Path) -> None:
+def test_an_adapter_tells_its_brand_and_what_it_was_taught(tmp_path: Path) -> None:
     recipe = write_world(tmp_path)
     name = AdapterName("tidal", "soap")
     told = manifest(name, recipe=recorded_recipe(load_recipe(recipe)))
-    version = Registry(tmp_path / "adapters").publish(name, write_adapter(tmp_path / "made"), told)
-    one = copy("A miracle.", adapter="tidal/soap", digest=version.digest)
+    made = write_adapter(tmp_path / "made")
+    taught = "A miracle that floats in every bath, and sailors like it."
+    (made / "known_texts.bin").write_bytes(KnownTexts.of([taught]).to_bytes())
+    version = Registry(tmp_path / "adapters").publish(name, made, told)
+    one = copy(taught, adapter="tidal/soap", digest=version.digest)
     found = Policies.of([one], [], [], tmp_path / "adapters").findings(one, one.text)
-    assert "terms.banned" in {finding.rule for finding in found}
+    assert {"terms.banned", "regurgitation.whole"} <= {finding.rule for finding in found}
+    profile = recipe.parent / "brand.yaml"
+    found = Policies.of([one], [], [profile], tmp_path / "nowhere").findings(one, one.text)
+    rules = {finding.rule for finding in found}
+    assert "terms.banned" in rules and "regurgitation.whole" not in rules
 
 
 def test_decisions(desk: Desk) -> None:

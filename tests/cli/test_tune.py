@@ -50,6 +50,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     assert set(listed.read_text().split()) & HEAVY == set()
 
 
+@pytest.mark.thorough
 def test_a_study_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

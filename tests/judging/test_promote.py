@@ -24,6 +24,7 @@ def ended() -> object:
     return end.value.code
 
 
+@pytest.mark.thorough
 def test_a_version_that_too_few_rows_speak_for(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

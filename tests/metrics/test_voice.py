@@ -56,6 +56,7 @@ def test_short_texts_of_equal_length_are_told_apart() -> None:
     assert held_out.macro >= 0.8
 
 
+@pytest.mark.thorough
 def test_shuffled_labels_are_a_coin_toss() -> None:
     half = TEXTS[::2]
     brands = [row.brand for row in half]
@@ -80,6 +81,7 @@ def _topic_alone() -> list[VoiceText]:
     return found
 
 
+@pytest.mark.thorough
 def test_topic_alone_is_a_coin_toss() -> None:
     texts = _topic_alone()
     assert VoiceClassifier.fit(texts, NAMES, masked=False).heldout_accuracy.macro >= 0.8
@@ -144,6 +146,7 @@ def test_score_counts_and_bounds(classifier: VoiceClassifier) -> None:
     assert theirs.named_right <= 2
 
 
+@pytest.mark.thorough
 def test_mixed_languages() -> None:
     shanyu, shanyu_names = _read("shanyu")
     three = VoiceClassifier.fit(TEXTS[::2] + shanyu[::2], [*NAMES, *shanyu_names, "山屿"])
@@ -174,6 +177,7 @@ def test_shared_groups_that_cannot_be_split_are_an_error() -> None:
         VoiceClassifier.fit(texts)
 
 
+@pytest.mark.thorough
 def test_groups_shared_by_brands_are_split_whole() -> None:
     shared = [VoiceText(row.brand, row.text, f"page {i % 7}") for i, row in enumerate(TEXTS)]
     assert VoiceClassifier.fit(shared[::3], NAMES).heldout_accuracy.macro >= 0.9

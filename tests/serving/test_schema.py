@@ -15,7 +15,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from serving.conftest import World
 from serving.making import EMBER, LUMEN, Running
 
-EXAMPLES, THOROUGH_EXAMPLES = 60, 1500
+EXAMPLES, THOROUGH_EXAMPLES = 15, 1500
 """For each of the operations."""
 OPERATIONS = [
     ("GET", "/v1/models"),

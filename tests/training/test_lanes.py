@@ -95,6 +95,7 @@ def test_each_run_ends_as_it_would_alone(runs: tuple[LoadedBase, Runs], tmp_path
         assert_same_result(found[name], wanted)
 
 
+@pytest.mark.thorough
 def test_a_run_that_fails_stops_no_other(runs: tuple[LoadedBase, Runs], tmp_path: Path) -> None:
     base, all_runs = runs
     two = {name: all_runs[name] for name in ("long", "short")}

@@ -187,9 +187,8 @@ def test_every_pair_weighs_the_same(tiny: Path, tmp_path: Path) -> None:
     assert logged["eval_rewards/accuracies"] == pytest.approx((margins > 0).float().mean().item())
 
 
-@pytest.mark.parametrize(
-    "settings", [pytest.param({}, id="float32", marks=pytest.mark.thorough), pytest.param(NF4, id="nf4")]
-)
+@pytest.mark.parametrize("settings", [pytest.param({}, id="float32"), pytest.param(NF4, id="nf4")])
+@pytest.mark.thorough
 def test_a_run_from_a_published_adapter_ends_as_a_version_that_writes(
     settings: dict[str, Any],
     published: tuple[Registry, Version],
@@ -225,6 +224,7 @@ def test_a_run_from_a_published_adapter_ends_as_a_version_that_writes(
     assert copy.digest == version.digest
 
 
+@pytest.mark.thorough
 def test_training_widens_the_margin_of_its_pairs(tiny: Path, tmp_path: Path) -> None:
     """Measured by PEFT alone on the saved adapter; at the start every margin is zero."""
     loaded = preferring(tiny)

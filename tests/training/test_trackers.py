@@ -52,6 +52,7 @@ def test_a_tracker_that_is_not_installed_is_told_before_the_base_loads(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.thorough
 def test_tensorboard_files_lie_beside_the_run_and_stay_when_it_is_published(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

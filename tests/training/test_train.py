@@ -86,11 +86,13 @@ def assert_untouched(base: LoadedBase, before: Mapping[str, Any]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {**NF4, "lora": {"variant": "loftq"}},
-        {"train": {"epochs": 1.0, "activation_checkpointing": True, "packing": "padded"}},
+        pytest.param({}, id="fp32", marks=pytest.mark.thorough),
+        pytest.param({**NF4, "lora": {"variant": "loftq"}}, id="loftq on nf4", marks=pytest.mark.thorough),
+        pytest.param(
+            {"train": {"epochs": 1.0, "activation_checkpointing": True, "packing": "padded"}},
+            id="padded with activation checkpointing",
+        ),
     ],
-    ids=["fp32", "loftq on nf4", "padded with activation checkpointing"],
 )
 def test_the_base_is_left_as_it_was_found(changes: dict[str, Any], tiny: Path, tmp_path: Path) -> None:
     """So a second brand on the same base gets the weights it would have got as the first."""
@@ -315,6 +317,7 @@ def test_pissa_is_refused(tiny: Path) -> None:
     assert "loftq" in (problem.fix or "")
 
 
+@pytest.mark.thorough
 def test_all_linear_means_the_text_decoder(tmp_path: Path) -> None:
     """The vision tower has q_proj too; it gets no LoRA and the gate agrees."""
     loaded = short(make_base(tmp_path / "base", "gemma3", "gemma3"), lora={"rank": 2, "alpha": 4})

@@ -95,6 +95,7 @@ def stored(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="tune", storage=storage)
 
 
+@pytest.mark.thorough
 def test_a_study_killed_in_its_first_trial_begins_with_the_recipe_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

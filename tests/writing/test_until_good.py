@@ -193,6 +193,7 @@ def test_the_best_are_taken_first(llama: LoadedBase) -> None:
     assert outcome.good[0].parts.total >= outcome.good[1].parts.total
 
 
+@pytest.mark.thorough
 def test_the_engine_itself_writes_ads_and_texts_in_one_batch(llama: LoadedBase) -> None:
     """A tiny random model says nothing that passes; what it says has the structure and says so."""
     writer = Writer(llama)
