@@ -18,7 +18,8 @@ from lora_marketing.planning.choose import source_weight
 from lora_marketing.planning.memory import GIB
 from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.training.checkpoints import CheckpointVault
-from lora_marketing.training.progress import ProgressCallback, peak_memory_gib
+from lora_marketing.training.heap import begin_peak, keep_few_kernels, peak_memory_gib
+from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.settle import settle
 from lora_marketing.training.train import RenderedData, _build_trainer
 
@@ -67,7 +68,7 @@ class _Clock(TrainerCallback):
 def calibrate(loaded: LoadedRecipe, data: RenderedData, base: LoadedBase) -> Calibration:
     """Train two steps on the rows that need most, with an evaluation, in a folder that goes away.
 
-    The measured peak is the process's on the CPU, so nothing large should have run in it before.
+    The measured peak is the process's on the CPU, with the base in it.
 
     Raises:
         TrainingError: no micro-batch fits in memory, or the loss is NaN.
@@ -80,8 +81,8 @@ def calibrate(loaded: LoadedRecipe, data: RenderedData, base: LoadedBase) -> Cal
     rows, last = [row for group in groups for row in group], micro_batch(groups[1], tree=tree)
     clock, progress = _Clock(), ProgressCallback(f"{loaded.name}, two worst steps")
     base = base.with_modules_of_its_own()
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    keep_few_kernels()
+    begin_peak()
     with TemporaryDirectory(prefix="lora-marketing-calibrate-") as temporary, closing(progress):
         run = Path(temporary)
         vault = CheckpointVault(run / "checkpoints")

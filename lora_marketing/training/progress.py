@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lora_marketing.console import note, rich_stderr
+from lora_marketing.training.heap import peak_memory_gib
 
 
 @dataclass(frozen=True)
@@ -124,10 +123,3 @@ class ProgressCallback(TrainerCallback):
             f"step {state.global_step}/{state.max_steps}  loss {self._loss:.3f}{held_out}"
             f"  {self.tokens_per_second:.0f} tok/s  {left / 60:.1f} min left  {peak_memory_gib():.1f} GiB"
         )
-
-
-def peak_memory_gib() -> float:
-    """Peak memory so far in GiB: allocated on the GPU if there is one, else this process's peak."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

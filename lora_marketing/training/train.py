@@ -34,6 +34,7 @@ from lora_marketing.registry.version import Version
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
+from lora_marketing.training.heap import HeapCallback, begin_peak, keep_few_kernels, peak_memory_gib
 from lora_marketing.training.loftq import start_from_rounding_error
 from lora_marketing.training.pairs import longest, render_row
 from lora_marketing.training.preference import (
@@ -45,7 +46,7 @@ from lora_marketing.training.preference import (
     overlong_problems,
     reward_figures,
 )
-from lora_marketing.training.progress import Board, LogPoint, ProgressCallback, peak_memory_gib
+from lora_marketing.training.progress import Board, LogPoint, ProgressCallback
 from lora_marketing.training.settle import memory_errors_told, settle
 from lora_marketing.training.trackers import LOGS, PROJECT, opened_trackers
 from lora_marketing.training.trainer import BrandTrainer, Lane, load_weights
@@ -137,6 +138,8 @@ def train(
     if not resume:
         vault.clear()
     checkpoint = vault.newest_valid() if resume else None
+    keep_few_kernels()
+    begin_peak()
     progress = ProgressCallback(loaded.name, board or Board())
     trackers = opened_trackers(loaded.recipe.train.report_to, run.parent / LOGS / run.name)
     with memory_errors_told(loaded.name), closing(progress), trackers as opened:
@@ -197,6 +200,7 @@ def _build_trainer(
             progress,
             EarlyStoppingCallback(recipe.eval.patience),
             BudgetCallback(recipe.budget.minutes),
+            HeapCallback(),
         ],
         **adapter_arguments(lora_config(recipe, base), recipe, base, start),
     }
