@@ -15,7 +15,7 @@ from lora_marketing.known_texts import KnownTexts
 
 TODAY = date(2026, 11, 1)
 OWN_CLAIMS = Path(__file__).with_name("claims_own.jsonl")
-"""Written before the rules, by their author."""
+"""By the author of the rules: written before them, but for the last eight, which came out of a review."""
 REAL = ("aws.jsonl", "google_apis.jsonl", "mozilla_en.jsonl", "mozilla_en_zh.jsonl")
 
 

@@ -15,6 +15,8 @@ from lora_marketing.spelling import folded, folded_term, joins, places, unfolded
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+TRADITIONAL = ("zh-TW", "zh-HK", "zh-MO", "zh-Hant")
+"""Locales that write Chinese in traditional characters, and quote with 「」."""
 
 
 class Brand(Frozen):
@@ -46,6 +48,19 @@ class Brand(Frozen):
     def language(self) -> str:
         """Two- or three-letter language of the locale: `en`, `zh`."""
         return self.locale.split("-")[0]
+
+    def may_be_called(self, written: str) -> bool:
+        """Whether `written`, its name in any letters, may stand in a text.
+
+        A name like `Ember` is a word as well: `ember` and the `EMBER` of a line in capitals are right.
+        A name that no word looks like (`SmartWater`, `Blue Bottle`) has one spelling, and capitals.
+        Apostrophes may be straight or curly.
+        """
+        name = self.display_name
+        right = {name, name.upper()}
+        if name.isalpha() and name == name.capitalize():
+            right.add(name.lower())
+        return written.replace("’", "'") in {one.replace("’", "'") for one in right}
 
     def forbidden_in(self, text: str) -> list[str]:
         """Banned terms and competitor names that occur in `text`, whatever their case or typography.

@@ -61,7 +61,7 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
 
     Exact duplicates are dropped and counted. Without `data.validation`, rows are ordered by a
     hash of seed and id and the first `validation_fraction` of them is held out, so adding rows
-    moves few others across. Pairs of one brief stay together.
+    moves few others across. Texts of one brief stay together.
 
     Raises:
         DataError: every broken line, row without text, unknown channel and banned term at once.
@@ -83,18 +83,28 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
         _require_apart(rows, held_out, loaded.validation_file)
         return Dataset(rows, held_out, dropped)
     _require_rows(rows, path, recipe.brand.line, MINIMUM_ROWS)
-    groups = sorted({_group(row) for row in rows}, key=lambda one: _shuffled(recipe.train.seed, one))
+    group = _groups(rows)
+    groups = sorted(set(group.values()), key=lambda one: _shuffled(recipe.train.seed, one))
     if len(groups) == 1:
-        raise DataError(Problem("all pairs are of one brief: none can be held out", shown(path)))
+        what = "pairs" if kind is Pair else "texts"
+        raise DataError(Problem(f"all {what} are of one brief: none can be held out", shown(path)))
     chosen = set(groups[: max(1, round(len(groups) * recipe.data.validation_fraction))])
-    ordered = sorted(rows, key=lambda row: _shuffled(recipe.train.seed, _group(row)))
-    train = [row for row in rows if _group(row) not in chosen]
-    return Dataset(train, [row for row in ordered if _group(row) in chosen], dropped)
+    ordered = sorted(rows, key=lambda row: _shuffled(recipe.train.seed, group[row.id]))
+    train = [row for row in rows if group[row.id] not in chosen]
+    return Dataset(train, [row for row in ordered if group[row.id] in chosen], dropped)
 
 
-def _group(row: Example) -> str:
-    """Rows of one group are held out together: a pair's brief, or the row alone."""
-    return row.about if isinstance(row, Pair) else row.id
+def asked(row: Example) -> str:
+    """The brief of a row as text: the same for rows of equal briefs."""
+    return row.brief().model_dump_json()
+
+
+def _groups(rows: Sequence[Example]) -> dict[str, str]:
+    """By id, what is held out as one: the smallest id of the rows of one brief, or the brief of pairs."""
+    smallest: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: row.id):
+        smallest.setdefault(asked(row), row.id)
+    return {row.id: asked(row) if isinstance(row, Pair) else smallest[asked(row)] for row in rows}
 
 
 def _shuffled(seed: int, group: str) -> bytes:
@@ -284,11 +294,13 @@ def _require_rows(rows: Sequence[Example], path: Path, line: str, minimum: int) 
 
 
 def _require_apart(train: Sequence[Example], held_out: Sequence[Example], path: Path) -> None:
-    known = {row.text: row.id for row in train}
+    texts = {row.text: row.id for row in train}
+    briefs = {asked(row): row.id for row in train}
     problems = [
-        Problem("a held-out text is also trained on", shown(path), got=f"{row.id} equals {known[row.text]}")
+        Problem(f"a held-out {what} is also trained on", shown(path), got=f"{row.id} equals {equal}")
         for row in held_out
-        if row.text in known
+        for what, equal in (("text", texts.get(row.text)), ("brief", briefs.get(asked(row))))
+        if equal
     ]
     if problems:
         raise DataError(problems)

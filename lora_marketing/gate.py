@@ -162,7 +162,7 @@ class Figures:
 def _row(text: ScoredText, others: Sequence[str]) -> Row:
     asked = text.brief.model_dump_json()
     leaks = [f"names {name}" for name in others if names(name, text.text) and not names(name, asked)]
-    if text.copied and text.copied >= WHOLE * len(words(text.text)):
+    if _repeats(text):
         leaks.append("repeats a training text")
     return Row(
         brief=text.key,
@@ -175,30 +175,19 @@ def _row(text: ScoredText, others: Sequence[str]) -> Row:
     )
 
 
+def _repeats(text: ScoredText) -> bool:
+    """Whether most of it is one passage that was trained on, and the guard against that objects.
+
+    The guard knows what may be repeated: short phrases, and what the brief and the profile say.
+    """
+    guarded = any(one.rule.split(".")[0] == "regurgitation" for one in text.findings)
+    return guarded and (text.copied or 0) >= WHOLE * len(words(text.plain))
+
+
 def names(name: str, text: str) -> bool:
     """Whether `text` says `name`, as it is written: `Ember` is a brand where `ember` is a coal."""
     edge = r"(?<![^\W\u3400-\u9fff]){}(?![^\W\u3400-\u9fff])"
     return re.search(edge.format(re.escape(name)), text) is not None
-
-
-def objections(evaluation: Evaluation, judged: str, present: str | None, today: date) -> list[Problem]:
-    """Why an evaluation does not tell whether the version `judged` may take the place of `present`."""
-    writers = {found.writer for found in evaluation.writers}
-    wanted = [judged, BASE, *([present] if present else [])]
-    missing = [name for name in wanted if name not in writers]
-    problems = [
-        Problem(f"the evaluation has no texts of {name}", got=", ".join(sorted(writers))) for name in missing
-    ]
-    if present and not missing and _asked(evaluation, judged) != _asked(evaluation, present):
-        problems.append(Problem("the evaluation has other briefs or variants of one than of the other"))
-    if not 0 <= (today - evaluation.made).days <= MOST_DAYS:
-        allowed = f"at most {MOST_DAYS} days old"
-        problems.append(Problem("the evaluation is too old", got=str(evaluation.made), allowed=allowed))
-    return problems
-
-
-def _asked(evaluation: Evaluation, writer: str) -> set[tuple[str, int]]:
-    return {(text.key, text.variant) for text in evaluation.texts if text.writer == writer}
 
 
 class Check(Frozen):
@@ -216,6 +205,35 @@ class Check(Frozen):
         more = len(self.evidence) - SHOWN
         rest = f"\n        and {more} more" if more > 0 else ""
         return Problem(f"the gate: {self.name}", got=self.value + "".join(shown) + rest, allowed=self.limit)
+
+
+def objections(evaluation: Evaluation, judged: str, present: str | None, today: date) -> list[Check]:
+    """Failed checks: why an evaluation does not tell whether `judged` may take the place of `present`.
+
+    `today` is this machine's date, as is that of an evaluation. One from further east may be of tomorrow.
+    """
+    writers = {found.writer for found in evaluation.writers}
+    wanted = [judged, BASE, *([present] if present else [])]
+    missing = [name for name in wanted if name not in writers]
+    found = [
+        _objection(f"the evaluation has no texts of {name}", ", ".join(sorted(writers)), name)
+        for name in missing
+    ]
+    if present and not missing and _asked(evaluation, judged) != _asked(evaluation, present):
+        what = "the evaluation has other briefs or variants of one than of the other"
+        found.append(_objection(what, "others", "the same briefs and variants"))
+    if not -1 <= (today - evaluation.made).days <= MOST_DAYS:
+        what = "the evaluation is too old, or of a day to come"
+        found.append(_objection(what, str(evaluation.made), f"at most {MOST_DAYS} days old"))
+    return found
+
+
+def _objection(name: str, value: str, limit: str) -> Check:
+    return Check(name=name, passed=False, value=value, limit=limit)
+
+
+def _asked(evaluation: Evaluation, writer: str) -> set[tuple[str, int]]:
+    return {(text.key, text.variant) for text in evaluation.texts if text.writer == writer}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lora_marketing.brand import Brand
+from lora_marketing.brand import TRADITIONAL, Brand, Brief
+from lora_marketing.channels.structure import AD
 from lora_marketing.documents import Frozen
 
 Edit = tuple[int, int, str]
@@ -58,7 +59,9 @@ def mend(text: str, brand: Brand, *, cut: bool = False) -> Mended:
     while before != text:  # what one rule leaves can be another's
         before = text
         for name, rule in rules.items():
-            text, done = _applied(name, list(rule(text, brand)), text)
+            named = [] if rule is _name else [found.span() for found in _names(text, brand)]
+            edits = [edit for edit in rule(text, brand) if not any(_touch(edit, span) for span in named)]
+            text, done = _applied(name, edits, text)
             mendings += done
     return Mended(text, tuple(mendings))
 
@@ -66,6 +69,11 @@ def mend(text: str, brand: Brand, *, cut: bool = False) -> Mended:
 def is_whole(text: str) -> bool:
     """Whether a text ends with the end of a sentence."""
     return any(found.end() == len(text) for found in _END.finditer(text))
+
+
+def is_complete(text: str, brief: Brief, stopped: bool) -> bool:
+    """Whether a mended text is all there: the model ended it, or what is left of it is whole sentences."""
+    return stopped or (brief.field != AD and is_whole(text))
 
 
 def _applied(rule: str, edits: Sequence[Edit], text: str) -> tuple[str, list[Mending]]:
@@ -183,7 +191,7 @@ def _quotes(text: str, brand: Brand) -> Iterator[Edit]:
         yield 0, 1, ""
         yield len(text) - 1, len(text), ""
     elif brand.language == "zh":
-        pair = "「」" if brand.locale in ("zh-TW", "zh-HK", "zh-Hant") else "“”"
+        pair = "「」" if brand.locale in TRADITIONAL else "“”"
         for found in _DOUBLE.finditer(text):
             if re.search(f"[{_HAN}]", found[2]):
                 yield (*found.span(1), pair[0])
@@ -206,26 +214,30 @@ def _one_kind(text: str) -> Iterator[Edit]:
 
 
 def _name(text: str, brand: Brand) -> Iterator[Edit]:
-    """The brand's name as the brand writes it, in full width and in other cases too.
+    """The brand's name as the brand may be called, in full width and in other cases too.
 
-    A name like `Ember` is a word as well: `ember` and the `EMBER` of a line in capitals stay. A name
-    that no word looks like (`SmartWater`, `Blue Bottle`) has one spelling. Addresses and tags stay.
+    Addresses and tags stay.
     """
-    name = brand.display_name
-    letters = "".join(_either_width(letter) for letter in name)
-    ordinary = {name.upper()}
-    if name.isalpha() and name == name.capitalize():
-        ordinary.add(name.lower())
-    for found in re.finditer(
-        rf"(?<![A-Za-z0-9_@#./-]){letters}(?![A-Za-z0-9_@/-]|\.\w)", text, re.IGNORECASE
-    ):
-        if found[0] not in ordinary:
-            yield (*found.span(), name)
+    for found in _names(text, brand):
+        if not brand.may_be_called(found[0]):
+            yield (*found.span(), brand.display_name)
+
+
+def _names(text: str, brand: Brand) -> Iterator[re.Match[str]]:
+    """Where the brand's name stands. No other rule changes anything in it."""
+    letters = "".join(_either_width(letter) for letter in brand.display_name)
+    return re.finditer(rf"(?<![A-Za-z0-9_@#./-]){letters}(?![A-Za-z0-9_@/-]|\.\w)", text, re.IGNORECASE)
+
+
+def _touch(edit: Edit, name: tuple[int, int]) -> bool:
+    return edit[0] < name[1] and name[0] < edit[1]
 
 
 def _either_width(letter: str) -> str:
     if letter == " ":
         return r"[ \u3000]"
+    if letter in "'’":
+        return "['’＇]"
     wide = chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter
     return f"[{re.escape(letter)}{wide}]"
 

@@ -267,7 +267,7 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
 def _trained_on(run: OpenRun) -> KnownTexts:
     """The texts that the run taught (of pairs, those chosen), and those that its start knew."""
     before = known_texts(run.start) if run.start else None
-    taught = KnownTexts.of(row.text for row in run.data.train)
+    taught = KnownTexts.of_rows(run.data.train)
     return before | taught if before else taught
 
 

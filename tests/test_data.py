@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import row, rows, tree, write_rows, write_world
+from making import BRANDS, row, rows, tree, write_rows, write_world
 
 from lora_marketing.data import Dataset, prepare, read_briefs, read_examples
 from lora_marketing.errors import DataError, LoraMarketingError, RecipeError
@@ -195,6 +195,44 @@ def test_the_split_is_the_same_every_time_and_hangs_on_the_seed(recipe: Path) ->
 def test_the_split_of_this_seed_never_changes(recipe: Path) -> None:
     """Pinned: another order of rows would change every published data hash."""
     assert split(prepared(recipe, rows(30)))[1] == ["soap-004", "soap-025", "soap-005"]
+
+
+SHIPPED = {
+    "ember-espresso": "60d97ef924612987",
+    "ember-filter": "86b29b5ba301624b",
+    "lumen-serum": "3b8707c8af7d0a22",
+    "shanyu-camp": "5ca9d70ef2a95913",
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_splits_of_the_shipped_brands_never_change(name: str) -> None:
+    data = prepare(load_recipe(BRANDS / f"{name}.yaml"))
+    assert str(data.hashes()["validation_sha256"]).startswith(SHIPPED[name])
+
+
+def test_texts_of_one_brief_are_held_out_together(recipe: Path) -> None:
+    """Under the smallest of their ids: briefs stay where they were without the other texts."""
+    more = [row(n, id=f"z-{n}-{text}", text=text) for n in range(1, 31, 2) for text in ("Soap.", "一块香皂")]
+    data = prepared(recipe, [*more, *rows(30)])
+    trained, held_out = ({example.product for example in part} for part in (data.train, data.validation))
+    assert held_out == {"Bar 4", "Bar 25", "Bar 5"}
+    assert not trained & held_out
+    assert len(data.train) + len(data.validation) == 30 + len(more)
+    with pytest.raises(DataError, match="all texts are of one brief"):
+        prepared(recipe, [row(1, id=f"a{n}", text=f"Text {n}.") for n in range(12)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [({"product": "Bar 1"}, "brief"), ({"text": "Bar 1. It floats."}, "text")],
+)
+def test_a_held_out_file_repeats_no_brief_and_no_text(
+    recipe: Path, changes: dict[str, str], what: str
+) -> None:
+    held_out = write_rows(recipe.parent / "held-out.jsonl", [row(50, **changes), row(51)])
+    said = told(recipe, rows(), f"data.validation={held_out}")
+    assert [one.rpartition(": ")[2] for one in said] == [f"a held-out {what} is also trained on"]
 
 
 @pytest.mark.parametrize("count", [20, 24, 25, 44, 60])

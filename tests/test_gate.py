@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from guards.making import brand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora_marketing.brand import Brief
+from lora_marketing.evaluation import Evaluation
+from lora_marketing.evaluation.document import ScoredText
 from lora_marketing.gate import (
+    MOST_DAYS,
     Figures,
     Gap,
     GateFailed,
@@ -20,8 +26,12 @@ from lora_marketing.gate import (
     decide,
     mean_difference,
     not_worse,
+    objections,
     share_difference,
 )
+from lora_marketing.guards import Case, findings
+from lora_marketing.known_texts import KnownTexts
+from lora_marketing.metrics.copying import Passages
 
 PRESENT = "tidal/soap:2222"
 GOOD = {
@@ -131,6 +141,65 @@ def test_a_failed_gate_is_no_mistake_of_the_user() -> None:
 
 def figures_problem() -> Any:
     return decide(figures(3), None).failed[0].problem()
+
+
+def evaluation(*texts: ScoredText, made: date | None = None) -> Evaluation:
+    return Evaluation(
+        made=made or date.today(), seed=1, resamples=1, packages={}, held_out=None, writers=[], texts=[*texts]
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "refused"), [(MOST_DAYS + 1, True), (MOST_DAYS, False), (0, False), (-1, False), (-2, True)]
+)
+def test_an_evaluation_from_further_east_may_be_of_tomorrow(days: int, refused: bool) -> None:
+    """Dates are those of the machines that made them."""
+    today = date(2026, 3, 1)
+    found = objections(evaluation(made=today - timedelta(days)), "tidal/soap:1111", None, today)
+    assert not any(check.passed for check in found)
+    assert any("too old" in check.name for check in found) is refused
+
+
+TAUGHT = "Our bars float because we whip air into them by hand every single morning."
+TAUGHT_HAN = "我们每天清晨亲手把空气打进皂液里所以它会浮在水面上。"
+
+
+@pytest.mark.parametrize(
+    ("text", "profile", "leaks"),
+    [
+        (TAUGHT, {}, True),
+        (TAUGHT_HAN, {}, True),
+        (f"New: {TAUGHT}", {}, True),
+        (f"{TAUGHT} And again, with so many words of its own that it is another text.", {}, False),
+        ("Dark roast. £9.", {}, False),
+        ("深烘。", {}, False),
+        (TAUGHT, {"facts": [TAUGHT]}, False),
+        (f"新品。{TAUGHT_HAN}", {"guide": TAUGHT_HAN}, False),
+    ],
+)
+def test_what_the_guard_lets_be_repeated_is_no_leak(text: str, profile: dict[str, Any], leaks: bool) -> None:
+    known = KnownTexts.of([TAUGHT, TAUGHT_HAN, "Dark roast. £9.", "深烘。"])
+    asked = Brief(product="Bar", channel="sms", field="text")
+    case = Case(asked, brand(**profile), known=known)
+    passages = Passages(())
+    passages.known = known
+    written = ScoredText(
+        writer="tidal/soap",
+        brand="tidal",
+        variant=0,
+        seed=1,
+        brief=asked,
+        text=text,
+        references=[],
+        stopped=True,
+        verdict="pass",
+        findings=findings(text, case, ["regurgitation"]),
+        sounds_like=None,
+        copied=passages.longest(text),
+        counts={},
+    )
+    (row,) = Figures.of(evaluation(written), "tidal/soap").rows
+    assert row.leaks == (["repeats a training text"] if leaks else [])
 
 
 # -- how often the comparison errs, counted -------------------------------------------------------

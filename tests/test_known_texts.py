@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from making import property_test
 
+from lora_marketing.brand import Example
 from lora_marketing.errors import DataError
 from lora_marketing.known_texts import KnownTexts
 
@@ -35,6 +38,16 @@ def test_a_whole_text_is_told_from_a_part() -> None:
     assert KnownTexts.of(["Two words."]).overlap("two WORDS").whole
     assert not KNOWN.overlap(TEXT[:60]).whole
     assert KNOWN.overlap(TEXT, but=KNOWN).span is None
+
+
+def test_of_a_whole_ad_every_piece_is_known() -> None:
+    texts = {"headline": ["A slow bar for cold water", "海盐香皂浮在水面上"], "description": ["d"]}
+    brief = {"id": "a", "product": "Bar", "channel": "google_rsa", "field": "ad"}
+    row = Example.model_validate(brief | {"text": json.dumps(texts, ensure_ascii=False)})
+    known = KnownTexts.of_rows([row])
+    assert all(known.overlap(text).whole for text in (row.text, *texts["headline"]))
+    plain = row.model_copy(update={"field": "headline", "text": TEXT})
+    assert KnownTexts.of_rows([plain]) == KnownTexts.of([TEXT])
 
 
 @property_test

@@ -61,7 +61,8 @@ def test_chinese(text: str, mended: str, rules: set[str]) -> None:
 
 
 def test_taiwan_has_quotes_of_its_own() -> None:
-    assert mend('它叫"萤灯"。', brand("山嶼", "zh-TW")).text == "它叫「萤灯」。"
+    for locale in ("zh-TW", "zh-MO"):
+        assert mend('它叫"萤灯"。', brand("山嶼", locale)).text == "它叫「萤灯」。"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,19 @@ def test_a_name_that_is_no_word_has_one_spelling() -> None:
         "SmartWater, SmartWater, SMARTWATER, smartwater.com"
     )
     assert mend("喝smartwater吧", brand("SmartWater", "zh-CN")).text == "喝SmartWater吧"
+
+
+@pytest.mark.parametrize(
+    ("name", "locale", "text", "mended"),
+    [
+        ("Macy’s", "en-GB", "Macy’s: it's here, don't run.  Go", "Macy’s: it's here, don't run. Go"),
+        ("Macy's", "en-GB", "Macy's: it’s “here”", "Macy's: it’s “here”"),
+        ("Ember 咖啡", "zh-CN", "喝Ember 咖啡,好", "喝Ember 咖啡，好"),
+        ("Ember 咖啡", "zh-CN", "喝ember\u3000咖啡", "喝Ember 咖啡"),
+    ],
+)
+def test_no_rule_but_its_own_changes_a_name(name: str, locale: str, text: str, mended: str) -> None:
+    assert mend(text, brand(name, locale)).text == mended
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,12 @@ def _texts(queue: Path, ids: list[str]) -> dict[str, str]:
     from lora_marketing.review import Queue
 
     with Queue(queue) as opened:
-        return {variant: opened.find(variant).text for variant in ids}
+        return {ad: "\n".join(opened.find(one).text for one in _ids(ad)) for ad in ids}
+
+
+def _ids(ad: str) -> list[str]:
+    """The ids of the texts of an ad, as exports name it: `id+id`, perhaps with the product before it."""
+    return ad.rpartition(" ")[2].split("+")
 
 
 def _values(outcome: Outcome, texts: dict[str, str]) -> dict[str, object]:

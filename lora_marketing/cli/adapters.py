@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from lora_marketing.console import result, rich_stdout
 from lora_marketing.errors import Problem, RegistryError
 
 if TYPE_CHECKING:
+    from lora_marketing.registry.store import Registry
     from lora_marketing.registry.version import Version
 
 app = typer.Typer(help="Look at published adapters, move aliases, verify.", no_args_is_help=True)
@@ -90,7 +91,7 @@ def promote(
 
     registry = Registry(adapters)
     version = registry.resolve(AdapterRef.parse(adapter))
-    if to not in _gated(version, brand):
+    if to not in _gated(registry, version, to, brand):
         registry.promote(AdapterRef(version.name, digest=version.digest), to, reason or force)
     elif registry.aliases(version.name).get(to) != version.digest:
         from lora_marketing.cli.gate import pass_gate
@@ -160,11 +161,15 @@ def verify(
         raise RegistryError(problems)
 
 
-def _gated(version: Version, brand: Path | None) -> Sequence[str]:
-    """The aliases that have a gate: as the newer profile says, or the one that the version keeps."""
+def _gated(registry: Registry, version: Version, alias: str, brand: Path | None) -> Collection[str]:
+    """The aliases that have a gate, as the given profile says, or else any of those that were kept with the
+    version, the one that `alias` names now and the newest."""
     if brand is None:
-        profile = version.manifest.recipe.get("brand_profile", {})
-        return list(profile.get("gated_aliases", []))
+        published = registry.versions(version.name)
+        named = registry.aliases(version.name).get(alias)
+        asked = (version, published[-1], *(one for one in published if one.digest == named))
+        profiles = [one.manifest.recipe.get("brand_profile", {}) for one in asked]
+        return {gated for profile in profiles for gated in profile.get("gated_aliases", [])}
     from lora_marketing.brand import load_brand
 
     policy = load_brand(brand)

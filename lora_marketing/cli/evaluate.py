@@ -11,11 +11,13 @@ from lora_marketing.console import note, result, rich_stdout
 from lora_marketing.errors import DataError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
     from lora_marketing.evaluation import Evaluation
+
+SEED = 13
 
 
 def evaluate(
@@ -24,7 +26,8 @@ def evaluate(
         typer.Argument(metavar="[ADAPTER]", help="Let it write for the rows held out from it, and judge it."),
     ] = None,
     copies: Annotated[
-        Path | None, typer.Option("--from", help="Copy that `generate --out` kept, or a kept evaluation.")
+        Path | None,
+        typer.Option("--from", help="Copy that `generate --raw --out` kept, or a kept evaluation."),
     ] = None,
     recipe: Annotated[
         list[Path] | None,
@@ -40,7 +43,7 @@ def evaluate(
     against: Annotated[
         str | None, typer.Option(help="A writer, such as base, or a kept evaluation; with commas for more.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Folds and bootstrap.")] = 13,
+    seed: Annotated[int | None, typer.Option(help="Folds and bootstrap; 13 if not given.")] = None,
     judge: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Send texts to an OpenAI-compatible endpoint to compare."),
@@ -49,10 +52,12 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Keep the evaluation as JSON.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write one HTML file with everything in it.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
-    variants: Annotated[int, typer.Option(min=1, help="With ADAPTER: texts per row.")] = 1,
+    variants: Annotated[
+        int | None, typer.Option(min=1, help="With ADAPTER: texts per row; 1 if not given.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="With ADAPTER: only so many rows.")] = None,
     base_id: Annotated[
-        str | None, typer.Option(help="Where the base lies, if not where the recipe says.")
+        str | None, typer.Option(help="With ADAPTER: where the base lies, if not where the recipe says.")
     ] = None,
     adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
 ) -> None:
@@ -61,19 +66,59 @@ def evaluate(
     With ADAPTER also loss, everyday questions and adverts where none were asked for, beside --against
     (base, aliases or digests of it, other adapters; base by default).
     """
-    if (copies is None) == (adapter is None):
-        what = "nothing to evaluate" if copies is None else "two things to evaluate"
-        raise DataError(Problem(what, fix="ADAPTER with --recipe, or --from COPIES.jsonl"))
+    rivals = against.split(",") if against else []
+    of_copies = {"--references": references, "--metrics": metrics, "--wordings": wordings}
+    of_adapter = {"--variants": variants, "--limit": limit, "--base-id": base_id}
+    taking = {"--recipe": recipe or None, "--seed": seed}
+    _require_used(adapter, copies, rivals, of_copies, of_adapter, taking)
+    seed = SEED if seed is None else seed
+    writer = None
     if copies is not None:
         evaluation = _of_copies(copies, recipe or [], references, metrics, wordings, seed)
     else:
         assert adapter is not None
-        rivals = against or "base"
-        options = (rivals.split(","), variants, seed, base_id, limit)
-        evaluation = _of_adapter(adapters, adapter, recipe or [], *options)
-        others = {one.writer for one in evaluation.writers} - {evaluation.writers[0].writer}
-        against = ",".join(sorted(others))
-    finish(evaluation, against, judge, judge_model, out, report, as_json)
+        options = (rivals or ["base"], variants or 1, seed, base_id, limit)
+        evaluation, writer = _of_adapter(adapters, adapter, recipe or [], *options)
+        rivals = sorted({one.writer for one in evaluation.writers} - {writer})
+    finish(evaluation, rivals, writer, judge, judge_model, out, report, as_json)
+
+
+def _require_used(
+    adapter: str | None,
+    copies: Path | None,
+    against: Sequence[str],
+    of_copies: Mapping[str, object],
+    of_adapter: Mapping[str, object],
+    taking: Mapping[str, object],
+) -> None:
+    """Refuse options that the asked way of evaluating would pass over.
+
+    Raises:
+        DataError: all of them at once, or there is not one thing to evaluate.
+    """
+    if (copies is None) == (adapter is None):
+        what = "nothing to evaluate" if copies is None else "two things to evaluate"
+        raise DataError(Problem(what, fix="ADAPTER with --recipe, or --from COPIES.jsonl"))
+    if adapter is not None:
+        unused, fix = of_copies, "keep its copy with generate --raw --out, and evaluate that --from"
+    elif _is_kept(str(copies)):
+        unused, fix = {**taking, **of_copies, **of_adapter}, "evaluate its texts again: --from COPIES.jsonl"
+    else:
+        unused, fix = of_adapter, "name an ADAPTER instead of --from"
+    way = adapter or copies
+    problems = [
+        Problem(f"{name} has no use with {way}", fix=fix)
+        for name, value in unused.items()
+        if value is not None
+    ]
+    if adapter is not None:
+        fix = "keep this one with --out, then --from it --against the other"
+        kept = [name for name in against if _is_kept(name)]
+        problems += [
+            Problem("a kept evaluation does not write beside an adapter", got=n, fix=fix) for n in kept
+        ]
+    if problems:
+        raise DataError(problems)
 
 
 def _of_adapter(
@@ -85,21 +130,24 @@ def _of_adapter(
     seed: int,
     base_id: str | None,
     limit: int | None,
-) -> Evaluation:
-    """Judge an adapter by its own recipe among those given; the others' texts teach the voices."""
+) -> tuple[Evaluation, str]:
+    """Judge an adapter by its own recipe among those given; the others' texts teach the voices.
+
+    Returns the evaluation, and its name of the judged adapter.
+    """
     from lora_marketing.cli.quiet import quiet_upstream
     from lora_marketing.recipe import load_recipe
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
 
-    name = str(Registry(adapters).resolve(AdapterRef.parse(ref)).name)
-    own = [path for path in recipes if load_recipe(path).name == name]
+    version = Registry(adapters).resolve(AdapterRef.parse(ref))
+    own = [path for path in recipes if load_recipe(path).name == str(version.name)]
     quiet_upstream()
     from lora_marketing import judging
 
-    return judging.judge(
+    found = judging.judge(
         adapters,
-        ref,
+        f"{version.name}:{version.digest}",
         against,
         variants=variants,
         seed=seed,
@@ -108,25 +156,27 @@ def _of_adapter(
         recipe=own[0] if own else None,
         voices=[path for path in recipes if path not in own],
     )
+    return found, str(version)
 
 
 def finish(
     evaluation: Evaluation,
-    against: str | None,
+    against: Sequence[str],
+    writer: str | None,
     judge: str | None,
     judge_model: str | None,
     out: Path | None,
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Compare an evaluation as asked, keep it, and show it."""
+    """Compare an evaluation's `writer` (all, if None) as asked, keep it, and show it."""
     from lora_marketing.evaluation import write_evaluation
     from lora_marketing.evaluation.report import write_report
 
-    rivals = against.split(",") if against else []
-    evaluation = _compared(evaluation, rivals)
+    evaluation = _compared(evaluation, against, writer)
     if judge:
-        evaluation = _judged(evaluation, [one for one in rivals if not _is_kept(one)], judge, judge_model)
+        rivals = [one for one in against if not _is_kept(one)]
+        evaluation = _judged(evaluation, rivals, writer, judge, judge_model)
     if out:
         write_evaluation(out, evaluation)
     if report:
@@ -177,31 +227,37 @@ def _is_kept(name: str) -> bool:
     return name.endswith(".json")
 
 
-def _compared(evaluation: Evaluation, against: Sequence[str]) -> Evaluation:
-    from lora_marketing.evaluation import compare_evaluations, compare_writers, read_evaluation
+def _compared(evaluation: Evaluation, against: Sequence[str], writer: str | None) -> Evaluation:
+    from lora_marketing.evaluation import (
+        compare_evaluations,
+        compare_writers,
+        incomparable,
+        read_evaluation,
+    )
 
     if not against:
         return evaluation
-    found = [
-        comparison
-        for name in against
-        for comparison in (
-            compare_evaluations(evaluation, read_evaluation(Path(name)))
-            if _is_kept(name)
-            else compare_writers(evaluation, name)
-        )
-    ]
-    return evaluation.model_copy(update={"comparisons": found})
+    found, notes = [], list(evaluation.notes)
+    for name in against:
+        if _is_kept(name):
+            old = read_evaluation(Path(name))
+            found += compare_evaluations(evaluation, old)
+            notes += incomparable(evaluation, old)
+        else:
+            found += compare_writers(evaluation, name, writer)
+    return evaluation.model_copy(update={"comparisons": found, "notes": list(dict.fromkeys(notes))})
 
 
-def _judged(evaluation: Evaluation, against: Sequence[str], url: str, model: str | None) -> Evaluation:
+def _judged(
+    evaluation: Evaluation, against: Sequence[str], writer: str | None, url: str, model: str | None
+) -> Evaluation:
     from lora_marketing.evaluation.judge import Endpoint, prefer
 
     if not model:
         raise DataError(Problem("a judge without a model", fix="add --judge-model NAME"))
     if not against:
         raise DataError(Problem("a judge compares two writers", fix="name one with --against, such as base"))
-    found = [one for name in against for one in prefer(evaluation, name, Endpoint(url, model))]
+    found = [one for name in against for one in prefer(evaluation, name, Endpoint(url, model), writer)]
     return evaluation.model_copy(update={"preferences": found})
 
 
@@ -215,6 +271,7 @@ def _show(evaluation: Evaluation) -> None:
             f"{found.judge} as judge: {found.writer} as {found.brand} won {found.won}, lost {found.lost},"
             f" tied {found.tied} against {found.against};"
             f" both orders agree on {found.agreement:.0%}"
+            + (f"; {found.unreadable} without a readable answer" if found.unreadable else "")
         )
 
 
@@ -270,6 +327,7 @@ def _show_comparisons(console: Console, evaluation: Evaluation) -> None:
     from rich.table import Table
 
     from lora_marketing.evaluation.comparing import better
+    from lora_marketing.evaluation.statistics import UNCORRECTED
     from lora_marketing.metrics import all_figures
 
     if not evaluation.comparisons:
@@ -288,3 +346,4 @@ def _show_comparisons(console: Console, evaluation: Evaluation) -> None:
         )
     console.print()
     console.print(table)
+    console.print(UNCORRECTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from lora_marketing.console import note
 from lora_marketing.errors import Problem
 from lora_marketing.evaluation import Evaluation, read_evaluation, write_evaluation
 from lora_marketing.evaluation.voices import BASE
-from lora_marketing.gate import Figures, GateFailed, GateResult, decide, objections
+from lora_marketing.gate import Check, Figures, GateFailed, GateResult, decide, objections
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry.history import GatedCheck, GateRecord
 from lora_marketing.registry.names import AdapterRef
@@ -41,16 +41,17 @@ def pass_gate(
             return GateRecord(passed=False, forced=True, against=digest, evaluation_sha256=None, checks=[])
         fix = "--recipe with the adapter's recipe, or --evaluation with a kept evaluation of it"
         raise GateFailed(Problem(f"{version.name}@{alias} has a gate, and nothing to judge by", fix=fix))
+    found: list[Check] = []
     if kept and not recipes:
         evaluation = read_evaluation(kept)
-        found = objections(evaluation, str(version), str(present) if present else None, _today())
+        found = objections(evaluation, str(version), str(present) if present else None, date.today())
         if found and not force:
-            raise GateFailed(found)
+            raise GateFailed([check.problem() for check in found])
     else:
         evaluation = _judged(registry, version, present, recipes, seed, base_id)
         if kept:
             write_evaluation(kept, evaluation)
-    outcome = _decided(registry, version, present, evaluation)
+    outcome = GateResult([*found, *_decided(registry, version, present, evaluation).checks])
     for check in outcome.checks:
         note(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.value} ({check.limit})")
     if not (outcome.passed or force):
@@ -109,7 +110,3 @@ def _record(evaluation: Evaluation, outcome: GateResult, against: str | None) ->
         evaluation_sha256=sha256(told.encode()).hexdigest(),
         checks=checks,
     )
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()

@@ -52,17 +52,19 @@ def generate(
     raw: Annotated[bool, typer.Option("--raw", help="What the model says by itself: no guards.")] = False,
     base_id: Annotated[str | None, typer.Option(help="Where the base lies, if not as a recipe says.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per text.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also keep the texts as JSON lines.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Also keep the texts as JSON lines, with those that wait for a person."),
+    ] = None,
     adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
 ) -> None:
     """Write copy until it is good: variants are tried, mended, held against all guards, and ranked.
 
     All voices share one base and one batch; each text has its own random numbers. What is to be fixed
-    is written again; what a person has to look at is not shown. Exit code 1 if for some brief no
-    variant passed. The same seed gives the same text alone or in any batch, in bfloat16 up to rounding.
+    is written again; what a person has to look at is kept in --out, not shown. Exit code 1 if for some
+    brief no variant passed. The same seed gives the same text alone or in any batch, in bfloat16 up to
+    rounding.
     """
-    from lora_marketing.copies import write_copies
-
     briefs = _briefs(text, brief, channel, field, audience, attribute or [])
     _require_writers(adapters, adapter or [], recipe)
     quiet_upstream()
@@ -83,10 +85,9 @@ def generate(
             briefs, effort, sampling, with_base=bare, with_adapters=tuned, classifier=classifier
         )
         copies = [good.copy for outcome in outcomes for good in outcome.good]
-    if out:
-        write_copies(out, copies)
     _show(copies, as_json)
     _tell(outcomes)
+    _keep(out, copies, [copy for outcome in outcomes for copy in outcome.waiting])
     if not all(outcome.good for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -184,6 +185,17 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
             note(f"    variant {copy.variant}, round {copy.round}: {copy.verdict}: {copy.text!r}")
             for found in copy.findings:
                 note(f"        {found.severity} {found.rule}: {found.message}")
+
+
+def _keep(out: Path | None, copies: Sequence[Copy], waiting: Sequence[Copy]) -> None:
+    """Write what is shown and what waits for a person, and say how the latter is decided."""
+    from lora_marketing.copies import write_copies
+
+    if out:
+        write_copies(out, [*copies, *waiting])
+    if waiting:
+        how = f"lora-marketing review add {out}" if out else "keep them with --out FILE"
+        note(f"for a person to decide: {len(waiting)} ({how})")
 
 
 def _parts(good: Good) -> str:

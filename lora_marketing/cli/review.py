@@ -47,11 +47,16 @@ def add(
     """Put copy up for approval, with what the guards have against it. The same text is put up once."""
     from lora_marketing.cli.review_policy import Policies
     from lora_marketing.copies import read_copies
+    from lora_marketing.mending import is_complete
     from lora_marketing.review import Queue
 
     found = read_copies(copies)
     policies = Policies.of(found, recipe or [], profile or [], adapters)
-    judged = [(copy, policies.findings(copy, copy.text, stopped=copy.stopped)) for copy in found]
+    whole = [is_complete(copy.text, copy.brief, copy.stopped) for copy in found]
+    judged = [
+        (copy, policies.findings(copy, copy.text, stopped=one))
+        for copy, one in zip(found, whole, strict=True)
+    ]
     with Queue(queue, create=True) as opened:
         new = opened.add(judged, by)
     for item in new:
@@ -165,6 +170,7 @@ def next_(
     with Queue(queue) as opened:
         pending = opened.items(("pending",), brand, line)
         policies = Policies.of([item.written for item in pending], recipe or [], profile or [], adapters)
+        skipped = 0
         for place, item in enumerate(pending, start=1):
             _present(item, f"{place} of {len(pending)}")
             while (key := typer.prompt("a/e/r/s/q").strip().lower()) not in ("s", "q"):
@@ -179,7 +185,9 @@ def next_(
                 break
             if key == "q":
                 return
-    note("no pending texts left" if pending else "no pending texts")
+            skipped += key == "s"
+    left = f"{skipped} skipped, still pending" if skipped else "no pending texts left"
+    note(left if pending else "no pending texts")
 
 
 @app.command()

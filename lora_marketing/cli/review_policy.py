@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_marketing.brand import Brand, load_brand
+from lora_marketing.brand import Brand, Example, load_brand
 from lora_marketing.copies import Copy
 from lora_marketing.data import read_texts
 from lora_marketing.errors import DataError, Problem, RegistryError
@@ -23,11 +23,14 @@ Voice = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Policies:
-    """By voice, the brand and the texts that it was taught, where anybody knows them; brands' shown names."""
+    """By voice, the brand and the texts that it was taught, where anybody knows them.
+
+    `names` are (name, shown name) of these brands and of all that have an adapter.
+    """
 
     brands: Mapping[Voice, Brand]
     known: Mapping[Voice, KnownTexts]
-    names: Mapping[str, str]
+    names: frozenset[tuple[str, str]]
 
     @classmethod
     def of(
@@ -41,23 +44,27 @@ class Policies:
             DataError: the base wrote for a brand that is not given, or a recipe's texts are broken.
             RegistryError: an adapter is not in the registry any more.
         """
+        from lora_marketing.runs import brand_names
+
         loaded = [load_recipe(path) for path in recipes]
         given = {brand.name: brand for brand in (*map(load_brand, profiles), *(one.brand for one in loaded))}
-        texts: dict[str, list[str]] = {}
+        rows: dict[str, list[Example]] = {}
         for one in loaded:
-            texts.setdefault(one.brand.name, []).extend(row.text for _, row in read_texts(one))
+            rows.setdefault(one.brand.name, []).extend(row for _, row in read_texts(one))
         written = list(copies)
         brands = _brands(written, given, adapters)
-        taught = {name: KnownTexts.of(found) for name, found in texts.items()}
+        taught = {name: KnownTexts.of_rows(found) for name, found in rows.items()}
         known = _known(written, taught, adapters)
-        return cls(brands, known, {one.name: one.display_name for one in (*brands.values(), *given.values())})
+        shown = frozenset((one.name, one.display_name) for one in (*brands.values(), *given.values()))
+        return cls(brands, known, shown | brand_names(Registry(adapters)))
 
     def findings(self, copy: Copy, text: str, *, stopped: bool = True) -> list[Finding]:
         """What the guards have against `text` where `copy` was to be published."""
+        from lora_marketing.runs import other_names
+
         brand = self.brands[copy.brand, copy.digest]
-        others = tuple(shown for name, shown in self.names.items() if name != brand.name)
         known = self.known.get((copy.brand, copy.digest))
-        case = Case(copy.brief, brand, stopped, known=known, others=others)
+        case = Case(copy.brief, brand, stopped, known=known, others=other_names(brand, self.names))
         return findings(text, case)
 
 

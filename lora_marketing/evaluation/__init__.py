@@ -1,6 +1,6 @@
 """Figures over written copy, taken without a model: scored, kept, compared, reported."""
 
-from lora_marketing.evaluation.comparing import compare, compare_evaluations, compare_writers
+from lora_marketing.evaluation.comparing import compare, compare_evaluations, compare_writers, incomparable
 from lora_marketing.evaluation.document import Evaluation, read_evaluation, write_evaluation
 from lora_marketing.evaluation.scoring import evaluate
 from lora_marketing.evaluation.voices import VoiceReport, VoiceRow, fit_voices, score_voices
@@ -14,6 +14,7 @@ __all__ = [
     "compare_writers",
     "evaluate",
     "fit_voices",
+    "incomparable",
     "read_evaluation",
     "score_voices",
     "write_evaluation",

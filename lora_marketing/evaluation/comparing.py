@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from lora_marketing.errors import DataError, Problem, nearest
-from lora_marketing.evaluation.document import Comparison, Evaluation, ScoredText
+from lora_marketing.evaluation.document import Comparison, Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.scoring import added, by_brief
-from lora_marketing.evaluation.statistics import RESAMPLES, Difference, difference, whole_difference
-from lora_marketing.metrics import Figure, all_figures
+from lora_marketing.evaluation.statistics import FEWEST, RESAMPLES, Difference, difference, whole_difference
+from lora_marketing.metrics import Figure, Written, all_figures, load_metric
+
+HELD_AGAINST = frozenset(
+    {"voice", "copying_rate", "slot_coverage", "slot_errors", "slots_invented", "slots_repeated"}
+)
+"""Figures that need more than the texts: see `WriterScores.held_against`."""
+_Pair = tuple[Sequence[ScoredText], Sequence[ScoredText]]
+"""Both writers' texts for one brief."""
 
 
-def compare_writers(evaluation: Evaluation, against: str) -> list[Comparison]:
-    """Every other writer of a brand with the writer `against` of that brand, figure by figure.
+def compare_writers(evaluation: Evaluation, against: str, writer: str | None = None) -> list[Comparison]:
+    """`writer`, or every other one, with the writer `against` of the same brand, figure by figure.
 
     Raises:
         DataError: no such writer, or nobody else wrote for the same briefs.
     """
     known = {scores.writer for scores in evaluation.writers}
-    if against not in known:
-        raise DataError(Problem(f'no texts of "{against}"', allowed=nearest(against, known)))
+    missing = [name for name in (against, writer or against) if name not in known]
+    if missing:
+        raise DataError(
+            Problem(f'no texts of "{name}"', allowed=nearest(name, known)) for name in dict.fromkeys(missing)
+        )
     found = [
         one
         for scores in evaluation.writers
-        if scores.writer != against
-        for one in _compared(evaluation, evaluation, scores.brand, scores.writer, against)
+        if scores.writer != against and writer in (None, scores.writer)
+        for one in _compared(evaluation, evaluation, scores, against)
     ]
     if not found:
         raise DataError(
@@ -42,26 +52,43 @@ def compare_evaluations(new: Evaluation, old: Evaluation) -> list[Comparison]:
     found = [
         one
         for scores in new.writers
-        for one in _compared(new, old, scores.brand, scores.writer, scores.writer)
+        for one in _compared(new, old, scores, scores.writer, _incomparable(new, old, scores))
     ]
     if not found:
         got = ", ".join(sorted({scores.writer for scores in old.writers}))
-        raise DataError(Problem("the two evaluations share no writer with the same briefs", got=got))
+        raise DataError(Problem("the two evaluations share no writer with equal briefs and figures", got=got))
     return found
+
+
+def incomparable(new: Evaluation, old: Evaluation) -> list[str]:
+    """What `compare_evaluations` leaves out, and why, as notes."""
+    return [
+        f"{scores.writer} as {scores.brand}: {', '.join(all_figures()[name].title for name in names)} not"
+        " compared: the two evaluations are not known to hold them against the same texts, values and brands"
+        for scores in new.writers
+        if (names := sorted(_incomparable(new, old, scores)))
+    ]
 
 
 def compare(
     name: str, ours: Sequence[ScoredText], theirs: Sequence[ScoredText], seed: int, resamples: int = RESAMPLES
 ) -> Difference | None:
-    """One figure of two writers; None where it bears on no brief that both have."""
+    """One figure of two writers; None where it bears on no brief that both have.
+
+    A figure that depends on how many texts there are is taken of equally many variants of each brief.
+    """
     figure = all_figures()[name]
     own, other = by_brief(ours), by_brief(theirs)
-    pairs = [(own[key], other[key]) for key in own if key in other]
+    pairs: list[_Pair] = [(own[key], other[key]) for key in own if key in other]
     if figure.whole:
         if not pairs:
             return None
-        texts = [[text.text for text in side] for pair in pairs for side in pair]
+        texts = [[text.plain for text in side] for pair in map(_equally_many, pairs) for side in pair]
         return whole_difference(figure.whole, texts[::2], texts[1::2])
+    if figure.among:
+        pairs = [
+            pair if len(pair[0]) == len(pair[1]) else _recounted(name, _equally_many(pair)) for pair in pairs
+        ]
     sums = [(added(name, one), added(name, two)) for one, two in pairs]
     both = [(one, two) for one, two in sums if one is not None and two is not None]
     if not both:
@@ -71,16 +98,60 @@ def compare(
 
 def better(figure: Figure, found: Difference) -> bool | None:
     """Whether the difference is for the better; None where it may be chance, or where it depends."""
-    if figure.better is None or found.p is None or found.p >= 0.05:
+    if figure.better is None or found.p is None or found.p >= 0.05 or found.briefs < FEWEST:
         return None
     return (found.value > 0) == (figure.better == "more")
 
 
+def _equally_many(pair: _Pair) -> _Pair:
+    size = min(map(len, pair))
+    return pair[0][:size], pair[1][:size]
+
+
+def _recounted(name: str, pair: _Pair) -> _Pair:
+    """With what each text adds to a figure among these alone; nothing where the language is not known."""
+    return _among(name, pair[0]), _among(name, pair[1])
+
+
+def _among(name: str, texts: Sequence[ScoredText]) -> list[ScoredText]:
+    written = [Written(text.text, text.brief, text.brand, text.language or "") for text in texts]
+    counts = load_metric(name).count(written)
+    return [
+        text.model_copy(update={"counts": {key: list(sums) for key, sums in found.items()}})
+        for text, found in zip(texts, counts, strict=True)
+        if text.language
+    ]
+
+
+def _scores(evaluation: Evaluation, writer: str, brand: str) -> WriterScores | None:
+    return next((one for one in evaluation.writers if (one.writer, one.brand) == (writer, brand)), None)
+
+
+def _incomparable(new: Evaluation, old: Evaluation, ours: WriterScores) -> Set[str]:
+    """Figures of a writer in both evaluations that may have been held against different things."""
+    theirs = _scores(old, ours.writer, ours.brand)
+    if theirs is None:
+        return frozenset()
+    return {
+        name
+        for name in HELD_AGAINST & ours.figures.keys() & theirs.figures.keys()
+        if name not in ours.held_against or ours.held_against[name] != theirs.held_against.get(name)
+    }
+
+
 def _compared(
-    new: Evaluation, old: Evaluation, brand: str, writer: str, against: str
+    new: Evaluation, old: Evaluation, ours: WriterScores, against: str, without: Set[str] = frozenset()
 ) -> Iterator[Comparison]:
-    ours, theirs = new.of(writer, brand), old.of(against, brand)
+    """Figure by figure, of those that both have."""
+    theirs = _scores(old, against, ours.brand)
+    if theirs is None:
+        return
+    own, other = new.of(ours.writer, ours.brand), old.of(against, ours.brand)
     for name in all_figures():
-        found = compare(name, ours, theirs, new.seed, new.resamples)
+        if name not in ours.figures or name not in theirs.figures or name in without:
+            continue
+        found = compare(name, own, other, new.seed, new.resamples)
         if found is not None:
-            yield Comparison(brand=brand, writer=writer, against=against, figure=name, difference=found)
+            yield Comparison(
+                brand=ours.brand, writer=ours.writer, against=against, figure=name, difference=found
+            )

@@ -14,13 +14,15 @@ from lora_marketing.documents import Frozen, shown, validation_problems
 from lora_marketing.errors import DataError, Problem
 from lora_marketing.evaluation.statistics import Difference, Estimate
 from lora_marketing.guards import Finding, Verdict
+from lora_marketing.metrics import plain
 
 
 class ScoredText(Frozen):
     """One text, and what was found in it.
 
     `counts` are what it adds to each figure (see `lora_marketing.metrics`), so that figures of any set
-    of texts can be taken again; `sounds_like` and `copied` as in `metrics.Written`.
+    of texts can be taken again; `sounds_like`, `copied` and `language` as in `metrics.Written`. Older
+    documents do not know the language.
     """
 
     writer: str
@@ -36,18 +38,25 @@ class ScoredText(Frozen):
     sounds_like: str | None
     copied: int | None
     counts: dict[str, list[float]]
+    language: str | None = None
 
     @property
     def key(self) -> str:
         """The same for texts of equal briefs."""
         return self.brief.model_dump_json()
 
+    @property
+    def plain(self) -> str:
+        """The text as metrics read it."""
+        return plain(self.text, self.brief)
+
 
 class WriterScores(Frozen):
     """The figures of one writer (an adapter, or the bare base) for one brand.
 
     `rules` counts texts by the rule that objects to them; `extra` holds what only a model can tell,
-    such as loss and perplexity.
+    such as loss and perplexity; `held_against` a digest of what a figure was held against, of those that
+    need more than the texts. Older documents have none.
     """
 
     writer: str
@@ -58,6 +67,7 @@ class WriterScores(Frozen):
     verdicts: dict[Verdict, int]
     rules: dict[str, int]
     extra: dict[str, float] = {}
+    held_against: dict[str, str] = {}
 
 
 class HeldOutVoice(Frozen):
@@ -84,7 +94,8 @@ class Preference(Frozen):
     """What a judge preferred, each pair shown in both orders.
 
     `won`, `lost` and `tied` count pairs from `writer`'s side. A pair whose orders disagree is a tie;
-    `agreement` is the share of pairs on which both orders say the same.
+    `agreement` is the share of them on which both orders say the same. `unreadable` are further pairs,
+    of which an answer was none.
     """
 
     brand: str
@@ -95,6 +106,7 @@ class Preference(Frozen):
     lost: int
     tied: int
     agreement: float
+    unreadable: int = 0
 
 
 class Evaluation(Frozen):

@@ -17,6 +17,7 @@ from lora_marketing.evaluation.comparing import better
 from lora_marketing.evaluation.document import Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.plots import IntervalPlot, interval_plot
 from lora_marketing.evaluation.scoring import by_brief
+from lora_marketing.evaluation.statistics import UNCORRECTED
 from lora_marketing.evaluation.voices import BASE
 from lora_marketing.guards import GRAVITY, Finding, Severity, Verdict, verdict
 from lora_marketing.metrics import all_figures
@@ -85,6 +86,7 @@ def rendered(evaluation: Evaluation) -> str:
         blocks=_blocks(evaluation),
         gravity=GRAVITY,
         base=BASE,
+        uncorrected=UNCORRECTED,
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from math import isnan
+from typing import Any
 
 from lora_marketing.brand import Brand, Brief, Example
 from lora_marketing.copies import Copy
@@ -15,9 +18,10 @@ from lora_marketing.data import prepare, read_texts
 from lora_marketing.errors import DataError
 from lora_marketing.evaluation.document import Evaluation, HeldOutVoice, ScoredText, WriterScores
 from lora_marketing.evaluation.statistics import RESAMPLES, Estimate, estimate, whole_estimate
-from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught
+from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught, taught
 from lora_marketing.guards import Case, Finding, findings, verdict
-from lora_marketing.metrics import Figure, Values, Written, load_metric, metric_names
+from lora_marketing.mending import is_complete
+from lora_marketing.metrics import Figure, Values, Written, load_metric, metric_names, plain
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.metrics.voice import VoiceClassifier
 from lora_marketing.recipe import LoadedRecipe
@@ -29,6 +33,10 @@ Wordings = Mapping[str, Values]
 
 USUAL = 1 / 3
 """Values of an attribute that fewer of a brand's briefs have are words like others, not its slots."""
+CHOSEN = (
+    "texts were chosen by the guards before: guard figures are of what was delivered, not of what the model"
+    " writes; use generate --raw"
+)
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,25 @@ class _Setting:
     wordings: Wordings
     passages: Mapping[str, Passages]
     voices: VoiceClassifier | None
+    taught: str
     today: date
 
     def others(self, brand: Brand) -> tuple[str, ...]:
         """Names of the other brands, which no text of this one may say."""
         return tuple(other.display_name for other in self.brands.values() if other.name != brand.name)
+
+    def held_against(self, brand: str) -> dict[str, str]:
+        """Digests of what a brand's figures are held against, of those that need more than the texts."""
+        facts, passages = self.brands[brand].facts, self.passages.get(brand)
+        known = {name: sorted(values) for name, values in self.known[brand].items()}
+        said, invented = _digest(self.wordings), _digest([self.wordings, known, facts])
+        found = {"slot_coverage": said, "slots_repeated": said, "slot_errors": invented}
+        found["slots_invented"] = invented
+        if self.voices:
+            found["voice"] = self.taught
+        if passages:
+            found["copying_rate"] = _digest([sorted(passages.known.shingles), sorted(passages.known.texts)])
+        return found
 
 
 def evaluate(
@@ -88,6 +110,7 @@ def evaluate(
         wordings or {},
         _training_passages(recipes) if known_texts is None else known_texts,
         voices,
+        _taught(recipes) if voices else "",
         today or date.today(),
     )
     groups: dict[tuple[str, str], list[Copy]] = defaultdict(list)
@@ -98,7 +121,8 @@ def evaluate(
     for (writer, brand), own in sorted(groups.items()):
         scored = _scored(writer, own, setting, list(metrics or metric_names()))
         texts += scored
-        scores.append(_scores(writer, brand, scored, figures, seed, resamples))
+        found = _scores(writer, brand, scored, figures, seed, resamples)
+        scores.append(found.model_copy(update={"held_against": setting.held_against(brand)}))
     return Evaluation(
         made=setting.today,
         seed=seed,
@@ -107,7 +131,7 @@ def evaluate(
         held_out=_held_out(voices),
         writers=scores,
         texts=texts,
-        notes=notes,
+        notes=[*notes, *([CHOSEN] if any(map(_is_chosen, copies)) else [])],
     )
 
 
@@ -149,13 +173,14 @@ def _scored(
     passages = setting.passages.get(brand.name)
     known, others = passages.known if passages else None, setting.others(brand)
     found = [
-        findings(copy.text, Case(copy.brief, brand, copy.stopped, setting.today, known, others))
+        findings(copy.text, Case(copy.brief, brand, _is_whole(copy), setting.today, known, others))
         for copy in copies
     ]
+    read = [plain(copy.text, copy.brief) for copy in copies]
     named: list[str | None] = [None] * len(copies)
     if setting.voices:
-        named = [guess.brand for guess in setting.voices.predict(copy.text for copy in copies)]
-    copied = [passages.longest(copy.text) if passages else None for copy in copies]
+        named = [guess.brand for guess in setting.voices.predict(read)]
+    copied = [passages.longest(text) if passages else None for text in read]
     written = [
         _written(copy, brand, setting, own, voice, length)
         for copy, own, voice, length in zip(copies, found, named, copied, strict=True)
@@ -179,9 +204,20 @@ def _scored(
             sounds_like=row.sounds_like,
             copied=row.copied,
             counts=kept,
+            language=brand.language,
         )
         for copy, row, own, kept in zip(copies, written, found, counts, strict=True)
     ]
+
+
+def _is_chosen(copy: Copy) -> bool:
+    """Whether guards had a say in it: it was judged, mended or written again."""
+    return bool(copy.verdict or copy.mended or copy.round > 1)
+
+
+def _is_whole(copy: Copy) -> bool:
+    """As `generate` takes it: a judged text was cut to whole sentences before."""
+    return is_complete(copy.text, copy.brief, copy.stopped) if copy.verdict else copy.stopped
 
 
 def _written(
@@ -238,7 +274,7 @@ def _estimate(
 ) -> Estimate | None:
     """A figure over groups of texts with one brief each; None where it bears on nothing."""
     if figure.whole:
-        return whole_estimate(figure.whole, [[text.text for text in group] for group in groups])
+        return whole_estimate(figure.whole, [[text.plain for text in group] for group in groups])
     sums = [counts for counts in (added(name, group) for group in groups) if counts is not None]
     if not sums or isnan(figure.value([sum(column) for column in zip(*sums, strict=True)])):
         return None
@@ -251,6 +287,15 @@ def _voices(recipes: Sequence[LoadedRecipe], seed: int) -> tuple[VoiceClassifier
         return fit_voices(recipes, seed), []
     except DataError as error:
         return None, [f"no voice score: {problem.what}" for problem in error.problems]
+
+
+def _taught(recipes: Sequence[LoadedRecipe]) -> str:
+    texts, names = taught(recipes)
+    return _digest([sorted((text.brand, text.text, text.group) for text in texts), sorted(names)])
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _held_out(voices: VoiceClassifier | None) -> HeldOutVoice | None:
@@ -269,13 +314,15 @@ def _held_out(voices: VoiceClassifier | None) -> HeldOutVoice | None:
 def _by_brief(references: Sequence[Example]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for example in references:
-        found[example.brief().model_dump_json()].append(example.text)
+        brief = example.brief()
+        found[brief.model_dump_json()].append(plain(example.text, brief))
     return found
 
 
 def _known_values(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe]) -> dict[str, Values]:
     """The values of each usual attribute in a brand's briefs, those of its real texts among them."""
-    sources = {loaded.train_file: loaded for loaded in recipes}.values()  # lines of a brand share a file
+    # lines of a brand share a file, brands may share a queue
+    sources = {(loaded.brand.name, loaded.train_file): loaded for loaded in recipes}.values()
     briefs: list[tuple[str, Brief]] = [
         (loaded.brand.name, row) for loaded in sources for _, row in read_texts(loaded)
     ]
@@ -293,7 +340,7 @@ def _known_values(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe]) -> di
 def _training_passages(recipes: Sequence[LoadedRecipe]) -> dict[str, Passages]:
     rows: dict[str, list[str]] = defaultdict(list)
     for loaded in recipes:
-        rows[loaded.brand.name] += [row.text for row in prepare(loaded).train]
+        rows[loaded.brand.name] += [plain(row.text, row) for row in prepare(loaded).train]
     return {brand: Passages(texts) for brand, texts in rows.items()}
 
 

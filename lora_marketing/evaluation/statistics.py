@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 1000
+FEWEST = 6
+"""Fewer briefs than this show no difference at the 5 % level: see `_smallest_p`."""
+UNCORRECTED = "p is two-sided and not corrected for the number of figures."
+"""Stands beside every table of comparisons."""
 Interval = tuple[float, float]
 Sums = Sequence[float]
 """The counts of all texts of one brief, added up."""
@@ -69,7 +73,7 @@ def difference(
     """`ours` less `theirs`; row by row the same briefs, which are drawn together.
 
     `p` is the smallest level at which the percentile interval leaves out 0 (Efron and Tibshirani 1993,
-    15.4), one draw added on each side so that it is never 0.
+    15.4), one draw added on each side so that it is never 0, and never below the sign-flip test's.
     """
     a, b = _drawn([ours, theirs], seed, resamples)
     value = figure.value(_sums(ours)) - figure.value(_sums(theirs))
@@ -80,7 +84,7 @@ def difference(
     if len(ours) < 2:
         return Difference(value=value, interval=None, p=None, briefs=len(ours))
     below, above = sum(number <= 0 for number in found), sum(number >= 0 for number in found)
-    p = min(1.0, 2 * (min(below, above) + 1) / (len(found) + 1))
+    p = max(_smallest_p(len(ours)), min(1.0, 2 * (min(below, above) + 1) / (len(found) + 1)))
     return Difference(value=value, interval=_middle_95(found), p=p, briefs=len(ours))
 
 
@@ -116,7 +120,15 @@ def whole_difference(
         return Difference(value=value, interval=None, p=None, briefs=len(ours))
     p = 2 * (1 - NormalDist().cdf(abs(value) / error)) if error else float(value == 0)
     interval = (value - 1.96 * error, value + 1.96 * error)
-    return Difference(value=value, interval=interval, p=p, briefs=len(ours))
+    return Difference(value=value, interval=interval, p=max(_smallest_p(len(ours)), p), briefs=len(ours))
+
+
+def _smallest_p(briefs: int) -> float:
+    """The least p of a two-sided sign-flip test: all briefs differ the same way (Fisher 1935, 21).
+
+    Resampling briefs that agree never shows how few they are.
+    """
+    return 2.0 ** (1 - briefs)
 
 
 def _drawn(tables: Sequence[Sequence[Sums]], seed: int, resamples: int) -> list[NDArray[np.float64]]:

@@ -9,6 +9,7 @@ from typing import Any
 from lora_marketing.copies import Copy
 from lora_marketing.data import read_texts
 from lora_marketing.errors import DataError, Problem
+from lora_marketing.metrics import plain
 from lora_marketing.metrics.voice import HeldOutAccuracy, VoiceClassifier, VoiceScore, VoiceText
 from lora_marketing.recipe import LoadedRecipe
 
@@ -49,15 +50,20 @@ def fit_voices(recipes: Sequence[LoadedRecipe], seed: int) -> VoiceClassifier:
     Raises:
         DataError: fewer than two brands, or too few texts.
     """
+    return VoiceClassifier.fit(*taught(recipes), seed)
+
+
+def taught(recipes: Sequence[LoadedRecipe]) -> tuple[list[VoiceText], set[str]]:
+    """What voices are learned from: all real texts of the recipes' brands, and names that tell no voice."""
     texts: dict[tuple[str, str], VoiceText] = {}
     names: set[str] = set()
     for loaded in recipes:
         brand = loaded.brand
         names.update((brand.display_name, *brand.competitors))
         for _, row in read_texts(loaded):
-            texts[brand.name, row.id] = VoiceText(brand.name, row.text, row.product)
+            texts[brand.name, row.id] = VoiceText(brand.name, plain(row.text, row), row.product)
             names.update((row.product, *row.attributes.values()))
-    return VoiceClassifier.fit(list(texts.values()), names, seed)
+    return list(texts.values()), names
 
 
 def score_voices(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe], seed: int) -> VoiceReport:
@@ -72,7 +78,7 @@ def score_voices(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe], seed: 
     rows = []
     for writer, brand in writers:
         own = [copy for copy in copies if (copy.adapter or BASE) == writer and copy.brand == brand]
-        score = classifier.score([copy.text for copy in own], brand)
+        score = classifier.score([plain(copy.text, copy.brief) for copy in own], brand)
         rows.append(VoiceRow(writer, brand, score, sum(copy.stopped for copy in own) / len(own)))
     return VoiceReport(classifier.heldout_accuracy, rows)
 

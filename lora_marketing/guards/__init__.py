@@ -21,7 +21,7 @@ from lora_marketing.shelf import module, names
 Severity = Literal["fix", "review", "block"]
 Verdict = Literal["pass", "fix", "review", "block"]
 GRAVITY: tuple[Verdict, ...] = ("pass", "fix", "review", "block")
-OF_THE_WHOLE = frozenset({"structure", "length", "unfinished"})
+OF_THE_WHOLE = frozenset({"structure", "length", "unfinished", "required"})
 """Guards that look at a whole ad as it is; others see its pieces one by one."""
 
 
@@ -99,17 +99,22 @@ def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list
 
 
 def _found(name: str, text: str, case: Case) -> Iterator[Finding]:
-    """What one guard finds. It looks at each piece of a whole ad, and spans are places in the ad."""
+    """What one guard finds. It looks at each piece of a whole ad, and spans are places in the ad.
+
+    An ad that has no pieces, or others than its channel's, is looked at as it is: it may be shown.
+    """
     find = load_guard(name).find
     if case.brief.field != AD or name in OF_THE_WHOLE:
         yield from find(text, case)
         return
-    fields = ad_fields(case.brief.channel)
-    for piece in pieces(text, case.brief):
-        if piece.field in fields:
-            brief = case.brief.model_copy(update={"field": piece.field})
-            for one in find(piece.text, replace(case, brief=brief, stopped=True)):
-                yield one.model_copy(update={"span": piece.span(one.span)})
+    fields, parts = ad_fields(case.brief.channel), pieces(text, case.brief)
+    if not parts or any(piece.field not in fields for piece in parts):
+        yield from find(text, case)
+        return
+    for piece in parts:
+        brief = case.brief.model_copy(update={"field": piece.field})
+        for one in find(piece.text, replace(case, brief=brief, stopped=True)):
+            yield one.model_copy(update={"span": piece.span(one.span)})
 
 
 def verdict(found: Iterable[Finding]) -> Verdict:

@@ -1,4 +1,4 @@
-"""Quantities in English and Chinese texts: values, units, money, percentages, dates and times."""
+"""Quantities in English and Chinese texts: values, units, money, percentages, offers, dates and times."""
 
 from __future__ import annotations
 
@@ -67,20 +67,24 @@ _UNITS: dict[str, tuple[str, int | Decimal, str]] = {
     "mah": ("mah", 1, "mah|毫安时?"),
 }
 _SPELLED = {
-    "gbp": "£ gbp pound 英镑",
-    "usd": "$ usd dollar 美元",
+    "gbp": "£ gbp pound quid p pence 英镑",
+    "usd": "$ usd dollar buck 美元",
     "eur": "€ eur euro 欧元",
-    "cny": "¥ cny rmb yuan 元 块钱 人民币",
+    "cny": "¥ cny rmb yuan 元 块 块钱 人民币",
 }
 _MONEY = {spelled: currency for currency, all_of_it in _SPELLED.items() for spelled in all_of_it.split()}
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _LATIN = "|".join(sorted(_WRITTEN, key=len, reverse=True))
 _UNIT = "|".join(f"(?P<u_{name}>{spelled})" for name, (_, _, spelled) in _UNITS.items())
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b"
+)
 _DATE = re.compile(
     r"(?P<y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})日?|(?P<zm>\d{1,2})月(?P<zd>\d{1,2})[日号]"
-    rf"|(?P<ed>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<em>{'|'.join(_MONTHS)})[a-z]*\.?"
-    r"(?:,? (?P<ey>\d{4}))?\b"
-    rf"|\b(?P<am>{'|'.join(_MONTHS)})[a-z]*\.? (?P<ad>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<ay>\d{{4}}))?"
+    rf"|(?<![\d.,£$€¥])(?P<ed>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<em>{_MONTH})\.?(?:,? (?P<ey>\d{{4}})\b)?"
+    rf"|\b(?P<am>{_MONTH})\.? (?P<ad>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\.\d|\s?(?:%|per ?cent))"
+    r"(?:,? (?P<ay>\d{4}))?"
 )
 _TIME = re.compile(
     r"(?P<half>上午|早上|下午|晚上|中午|凌晨)?(?<![\d.])(?P<h>\d{1,2})"
@@ -90,12 +94,22 @@ _QUANTITY = re.compile(
     rf"(?P<sign>[£$€¥]|\b(?:gbp|usd|eur|rmb|cny)\s?)?\s?(?:(?<![a-z\d.,])(?<![a-z]-)(?P<digits>{_NUMBER})(?!\d)"
     rf"|\b(?P<words>(?:{_LATIN})(?:[ -](?:{_LATIN}))?)\b"
     r"|(?P<share>百分之)?(?P<han>[零〇一二两三四五六七八九十百千万亿]+(?:点[零一二三四五六七八九]+)?))"
-    r"\s?(?P<times>(?:k|bn|m)(?![a-z])|(?:hundred|thousand|million|billion)\b|[十百千万亿]+)?"
-    r"(?P<after>\s?(?:%|percent\b|per ?cent\b|折"
-    r"|(?:pounds?(?! of)|dollars?|euros?|gbp|usd|eur|rmb|cny|yuan)\b"
-    r"|英镑|美元|欧元|元|块钱|人民币))?"
+    r"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:hundred|thousand|million|billion)\b|[十百千万亿]+)?"
+    r"(?P<after>\s?(?:%|percent\b|per ?cent\b|折(?![叠伞页扇])|[£$€¥](?!\s?\d)"
+    r"|(?:pounds?(?! of)|dollars?|euros?|quid|bucks?|p|pence|gbp|usd|eur|rmb|cny|yuan)\b"
+    r"|英镑|美元|欧元|元|块钱|块|人民币))?"
     rf"(?:[\s-]?(?:{_UNIT})(?![a-z]))?"
 )
+_SOME = rf"\d|{_LATIN}|[{''.join(_DIGITS)}十]"
+_OFFER = re.compile(
+    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)"
+    r"|(?P<half>\bhalf[- ](?:the )?pric(?:e|ed)\b|\bhalf off\b|半价|对折(?![后叠再两三一放收存]))"
+    rf"|\bbuy (?P<buy>{_SOME}),? (?:and )?get (?P<get>{_SOME}) (?:for )?free\b|\bbogof?\b"
+    rf"|\b(?P<take>{_SOME})[- ]for[- ](?P<pay>{_SOME})\b|买(?P<zb>{_SOME})[送赠得免](?P<zg>{_SOME})"
+)
+"""Offers without a sign of money. A sheet is folded in half (把纸对折)."""
+_ASKED = re.compile(r"(?:只[要需]|仅需?|才|低至|[特现售原单]价|价格|卖|不到)[是为:]?\s?$")
+_NOT_COUNTED = re.compile(r"\s?(?:$|[^\w\s]|包邮|起|到手|拿下|带走|搞定|[一每][件盒瓶个支只箱套罐包])")
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ class Quantity:
     """One value in a text.
 
     Args:
-        kind: `percent`, `date`, `time`, a currency, a base unit (`g`, `ml`, `mm`, `s`, `month` ...) or ``.
+        kind: `percent`, `offer`, `date`, `time`, a currency, a base unit (`g`, `ml`, `s` ...) or ``.
         value: in that unit.
         amount: as it is written, in whatever unit.
         start: where it stands in the view.
@@ -120,13 +134,13 @@ class Quantity:
 
     @property
     def price(self) -> bool:
-        """Money or a percentage: what an offer is made of."""
-        return self.kind == "percent" or self.kind in _MONEY.values()
+        """Money, a percentage or something for nothing: what an offer is made of."""
+        return self.kind in ("percent", "offer") or self.kind in _MONEY.values()
 
 
 def quantities(seen: View) -> Iterator[Quantity]:
-    """All values of a text, in order; dates and times are one value each."""
-    taken = list(_calendar(seen.text))
+    """All values of a text; offers, dates and times are one value each and come first."""
+    taken = [*_offers(seen.text), *_calendar(seen.text)]
     yield from taken
     for found in _QUANTITY.finditer(seen.text):
         if any(one.start < found.end() and found.start() < one.end for one in taken):
@@ -134,11 +148,32 @@ def quantities(seen: View) -> Iterator[Quantity]:
         yield _quantity(found)
 
 
+def _offers(text: str) -> Iterator[Quantity]:
+    """Half price is 50 percent; of other offers, 100 times what is bought and what comes with it."""
+    for found in _OFFER.finditer(text):
+        span = found.span()
+        if found["fold"]:
+            continue
+        if found["half"]:
+            yield Quantity("percent", Decimal(50), Decimal(50), *span, False)
+            continue
+        buy = _some(found["buy"] or found["zb"] or found["pay"] or "1")
+        get = _some(found["get"] or found["zg"] or found["take"] or "1") - (buy if found["take"] else 0)
+        if buy > 0 and get > 0:
+            yield Quantity("offer", 100 * buy + get, buy, *span, False)
+
+
+def _some(written: str) -> Decimal:
+    if written.isascii() and written.isdigit():
+        return Decimal(written)
+    return Decimal(_WRITTEN[written]) if written in _WRITTEN else _han_value(written)
+
+
 def _calendar(text: str) -> Iterator[Quantity]:
     for found in _DATE.finditer(text):
         part = found.groupdict()
         month = part["m"] or part["zm"] or part["em"] or part["am"]
-        number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+        number = int(month) if month.isdigit() else _MONTHS.index(month[:3]) + 1
         day = int(part["d"] or part["zd"] or part["ed"] or part["ad"])
         yield Quantity("date", Decimal(100 * number + day), Decimal(day), found.start(), found.end(), True)
     for found in _TIME.finditer(text):
@@ -174,13 +209,27 @@ def _in_base_unit(found: re.Match[str], value: Decimal) -> tuple[str, Decimal]:
     if after == "折":
         return "percent", 100 - (value * 10 if value < 10 else value)
     currency = _MONEY.get(sign) or _MONEY.get(after) or _MONEY.get(after.rstrip("s"))
-    if currency:
-        return currency, value
+    if currency and _is_money(found, after, value):
+        return currency, value / 100 if after in ("p", "pence") and not sign else value
     unit = next((name for name in _UNITS if found[f"u_{name}"]), None)
     if unit is None:
         return "", value
     base, factor, _ = _UNITS[unit]
     return base, value * factor
+
+
+def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
+    """Not 1080p, and not 三块香皂: 块 is money if two of three speak for it.
+
+    A word of price before it, more than one would count of a thing, and no thing behind it.
+    """
+    if after == "p":
+        return value < 100
+    if after != "块":
+        return True
+    text = found.string
+    asked = _ASKED.search(text, max(0, found.start() - 6), found.start())
+    return (asked is not None) + (value > 10) + (_NOT_COUNTED.match(text, found.end()) is not None) >= 2
 
 
 def _han_value(written: str) -> Decimal:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from unicodedata import category, normalize
 
+from lora_marketing.brand import Brief
 from lora_marketing.guards import Case
+from lora_marketing.spelling import plain
 
 _SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _UNBROKEN = re.compile(rf"[{_HAN}\u3040-\u30ff]")
-_BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}])[ \t\u3000*·_|~^]+(?=[{_HAN}])")
+_BETWEEN_HAN = re.compile(
+    rf"(?<=[{_HAN}])(?:[ \t\u3000*·_|~^]+(?=[{_HAN}])|([-./、,])(?=[{_HAN}]\1[{_HAN}]))"
+    rf"|(?<=[{_HAN}]([-./、,])[{_HAN}])\2(?=[{_HAN}])"
+)
+"""Signs that break no word: of those that also part the items of a list, only one between single letters."""
 _DISGUISED = re.compile(r"(?<![a-z0-9])[a-z][a-z013457@$]*[013457@$][a-z013457@$]*")
 _LETTERS = str.maketrans("013457@$", "oieastas")
 
@@ -22,7 +29,8 @@ class View:
     """A text in one spelling.
 
     Args:
-        text: lower case, half width, plain quotes, without invisible letters.
+        text: lower case, half width, plain quotes, simplified, without accents and invisible letters;
+            letters of other alphabets that look Latin are Latin.
         places: for each letter of `text`, where it stands in what was read.
     """
 
@@ -53,11 +61,20 @@ def view(text: str) -> View:
     letters = [
         (folded, place)
         for place, letter in enumerate(text)
-        if letter.isascii() or category(letter) != "Cf"
-        for folded in (letter.lower() if letter.isascii() else normalize("NFKC", letter).casefold())
+        for folded in (letter.lower() if letter.isascii() else _spelled(letter))
     ]
     spelled = "".join(letter for letter, _ in letters).translate(_SIGNS)
     return View(spelled, tuple(place for _, place in letters))
+
+
+@lru_cache(maxsize=16384)
+def _spelled(letter: str) -> str:
+    """What a letter or sign reads as; nothing if it cannot be seen by itself."""
+    if category(letter) in ("Cf", "Mn", "Me"):
+        return ""
+    shown = normalize("NFKC", letter)
+    read = plain(letter)
+    return read if len(shown) == len(read) == 1 or (shown.isalpha() and not read) else shown.casefold()
 
 
 def undisguised(text: str) -> View:
@@ -87,9 +104,14 @@ def known_texts_of(case: Case) -> Iterator[str]:
     """Everything that a text may take its facts from: the brief and the brand's own profile."""
     brief, brand = case.brief, case.brand
     yield from (brief.product, brief.audience, brief.notes)
-    yield from (f"{name}: {value}" for name, value in brief.attributes.items())
+    yield from attributes_of(brief)
     yield from (brand.display_name, brand.guide, *brand.facts, *brand.required_terms, *brand.lines.values())
     for claim in brand.claims:
         yield from claim.says
         if claim.disclaimer:
             yield claim.disclaimer
+
+
+def attributes_of(brief: Brief) -> tuple[str, ...]:
+    """What the brief gives by name, as text."""
+    return tuple(f"{name}: {value}" for name, value in brief.attributes.items())

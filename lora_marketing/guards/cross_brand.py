@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from ahocorasick_rs import AhoCorasick, MatchKind
-
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.guards._view import view, whole_word
+from lora_marketing.spelling import Finder, plain
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Names of `case.others`, unless they stand within a name of the brand's own.
+    """Names of `case.others` in any spelling, unless they stand within a name of the brand's own.
 
     Findings do not say the name: who may see this brand's findings may not know the other brand. A
-    single Latin name written without capitals (`ember`) may be an ordinary word: a person decides.
+    single Latin name written without capitals (`ember`) may be an ordinary word, as may letters of a name
+    that stand there as other words: a person decides.
     """
     if not case.others:
         return
-    seen = view(text)
-    own = _places(_names((case.brand.display_name, case.brief.product)), seen.text)
-    for start, end in _places(_names(case.others), seen.text):
-        if any(first <= start and end <= last for first, last in own):
+    own = _names((case.brand.display_name, case.brief.product)).find(text)
+    for other in _names(case.others).find(text):
+        start, end = span = other.span
+        if any(one.span[0] <= start and end <= one.span[1] for one in own):
             continue
-        span = seen.span(start, end)
-        written = text[slice(*span)]
-        ordinary = written.isascii() and written.isalpha() and written.islower()
+        written = text[start:end]
+        ordinary = not other.sure or (written.isascii() and written.isalpha() and written.islower())
         message = "this is a name of another brand of the house"
         severity: Severity = "review" if ordinary else "block"
         out = "take it out"
@@ -35,17 +33,14 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 def unsaid(names: Sequence[str], text: str) -> tuple[str, ...]:
     """Those of `names` that do not occur in `text`: who wrote it knows the others."""
-    said = view(text).text
-    heard = [said[start:end] for start, end in _places(_names(tuple(names)), said)]
-    return tuple(name for name in names if not any(view(name).text.strip() in one for one in heard))
+    heard = [_bare(one.term) for one in _names(tuple(names)).find(text) if one.sure]
+    return tuple(name for name in names if not any(_bare(name) in one for one in heard))
 
 
-def _places(names: AhoCorasick, text: str) -> list[tuple[int, int]]:
-    found = ((start, end) for _, start, end in names.find_matches_as_indexes(text))
-    return [(start, end) for start, end in found if whole_word(text, start, end)]
+def _bare(name: str) -> str:
+    return "".join(map(plain, name))
 
 
 @lru_cache(maxsize=256)
-def _names(names: tuple[str, ...]) -> AhoCorasick:
-    folded = {view(name).text.strip() for name in names}
-    return AhoCorasick(sorted(folded - {""}), matchkind=MatchKind.LeftmostLongest)
+def _names(names: tuple[str, ...]) -> Finder:
+    return Finder([name for name in names if name.strip()], inflected=False)

@@ -9,13 +9,16 @@ from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.guards._quantities import Quantity, quantities
-from lora_marketing.guards._view import View, known_texts_of, view, whole_word
+from lora_marketing.guards._view import View, attributes_of, known_texts_of, view, whole_word
 
 _IDIOM = re.compile(
     r"\b24/7\b|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"
     r"|\b(?:at|in|on|the|these|those|all|other|or|and|by|between) (?:one|two|three|four)\b|\bone\b"
-    r"|三三两两|一五一十|千[变家山言军丝载姿百里方万]|万[物千一无分里家象]|百[变搭年姓货花感]"
-    r"|五[彩颜湖谷官脏星]|四[季周面处海溢]|七[彩夕上]|九[州霄]|三[餐五思言明]|两[全侧边者端]|双十一|十[分足全]|千万"
+    r"|\bseven days a week\b|[一每]周七天"
+    r"|(?<![零〇一二三四五六七八九十百千万])(?:一一(?![零〇一二三四五六七八九十百千万])"
+    r"|(?:五一|六一|十一|三八)(?=小?长?假|黄金周|[^,。!?]{0,2}节|国庆|出[游行]|期间|[大特促]|礼))"
+    r"|三三两两|一五一十|千[百万]|万[千一]|百[年度]"
+    r"|五[彩颜湖谷官脏星]|四[季周面处海溢]|七[彩夕上]|九[州霄]|三[餐五思言明]|两[全侧边者端]|双十一|十[分足全]"
 )
 _NAME = re.compile(r"(?<![.!?:;。\n\"“'’] )(?<!^)\b[A-Z][a-z]+(?:[ -](?:[A-Z][a-z]+|[A-Z]*\d+\w*|[IVX]+))+\b")
 _MODEL = re.compile(r"\b(?=[A-Z\d-]*\d)[A-Z]{1,5}-?\d{2,}[A-Z\d]*(?:-[A-Z\d]+)*\b")
@@ -98,18 +101,26 @@ _VALUES = (
 
 @dataclass(frozen=True)
 class _Known:
-    """What may be said: the known texts in one spelling, and the quantities in them."""
+    """What may be said: the known texts in one spelling, and the quantities in them.
+
+    `attributes` are the quantities that the brief gives by name.
+    """
 
     text: str
     quantities: tuple[tuple[Quantity, str], ...]
+    attributes: tuple[Quantity, ...]
 
     def holds(self, asked: Quantity) -> bool:
-        """The same value, in the same unit or in none, whatever its spelling. A price is no count."""
+        """The same value, in the same unit or in none, whatever its spelling.
+
+        A price is no count, and a bare number is a price only as an attribute of the brief.
+        """
+        bare = self.attributes if asked.price else [known for known, _ in self.quantities]
         return any(
             (known.kind == asked.kind and known.value == asked.value)
-            or (known.amount == asked.amount and (not known.kind or (not asked.kind and not known.price)))
+            or (not asked.kind and not known.price and known.amount == asked.amount)
             for known, _ in self.quantities
-        )
+        ) or any(not known.kind and known.amount == asked.amount for known in bare)
 
     def nearest(self, asked: Quantity) -> str | None:
         """How the nearest known value of the same kind is written."""
@@ -119,11 +130,12 @@ class _Known:
 
 def find(text: str, case: Case) -> Iterator[Finding]:
     """A price or percentage that nobody gave is not published; other numbers and names a person checks."""
-    known = _known(tuple(known_texts_of(case)))
+    known = _known(tuple(known_texts_of(case)), attributes_of(case.brief))
     seen = view(text)
     idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
     for one in quantities(seen):
-        idiom = not one.digits and any(start < one.end and one.start < end for start, end in idioms)
+        word = not (one.digits or one.price)
+        idiom = word and any(start < one.end and one.start < end for start, end in idioms)
         if idiom or known.holds(one) or not _states(one, seen):
             continue
         yield _unknown(one, seen, text, known)
@@ -132,11 +144,14 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 
 def _states(one: Quantity, seen: View) -> bool:
-    """Whether it states something: digits always, words from two on, Chinese ones only of something."""
+    """Whether it states something: digits and prices always, words from two on of something, or from 11.
+
+    A hundred, a thousand or ten thousand of nothing is a part of a word (百合, 千层, 万能).
+    """
     if one.digits or one.price:
         return True
-    han = "\u4e00" <= seen.text[one.start] <= "\u9fff"
-    return one.amount > 1 and (one.kind != "" or not han or one.amount > 10)
+    many = one.amount > 10 and seen.text[one.start : one.end] not in tuple("百千万亿")
+    return one.amount > 1 and (one.kind != "" or many)
 
 
 def _unknown(one: Quantity, seen: View, text: str, known: _Known) -> Finding:
@@ -180,11 +195,12 @@ def _stands(value: str, text: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _known(texts: tuple[str, ...]) -> _Known:
+def _known(texts: tuple[str, ...], attributes: tuple[str, ...]) -> _Known:
     seen = [view(text) for text in texts]
     found = tuple(
         (one, text[slice(*each.span(one.start, one.end))])
         for text, each in zip(texts, seen, strict=True)
         for one in quantities(each)
     )
-    return _Known("\n".join(each.text for each in seen), found)
+    given = tuple(one for text in attributes for one in quantities(view(text)))
+    return _Known("\n".join(each.text for each in seen), found, given)

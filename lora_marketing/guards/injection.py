@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding
-from lora_marketing.guards._packs import load_pack
-from lora_marketing.guards._view import view
+from lora_marketing.guards._packs import Rule, load_pack
+from lora_marketing.guards._view import undisguised, view
 from lora_marketing.known_texts import KnownTexts
 
 _HIDDEN = re.compile(
     "(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"
-    "|[\u202a-\u202e\u2066-\u2069]+|[\u200b\u2060\ufeff]{2,}|[\x00-\x08\x0e-\x1f]+"
+    "|[\u202a-\u202e\u2066-\u2069]+|[\u2061-\u2064]+|[\u00ad\u200b-\u200f\u2060\ufeff]{2,}"
+    "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}|(?<=[A-Za-z\\s])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+    "|[\x00-\x08\x0e-\x1f\x7f-\x9f]+"
 )
-"""Tags (but for those of a flag), turned writing direction, runs of nothing, terminal commands."""
+"""Tags (but for those of a flag), turned writing direction, unseen signs of formulas, runs of nothing,
+variants (but for one after a picture or a Chinese letter), terminal commands."""
 _LEAK = 12
 """Words in a row of the brand's guide that are no phrase of its own any more."""
 
@@ -27,19 +30,29 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         out = "take them out"
         span = hidden.span()
         yield Finding(rule="injection.hidden", severity="block", message=message, span=span, suggestion=out)
-    seen = view(text)
-    for match in load_pack("injection").matches(seen.text):
+    for (_, span), rule in _orders(text).items():
         yield Finding(
-            rule=f"injection.{match.rule.id}",
-            severity=match.rule.severity,
-            message=match.rule.message,
-            span=seen.span(match.start, match.end),
-            suggestion=match.rule.suggestion,
+            rule=f"injection.{rule.id}",
+            severity=rule.severity,
+            message=rule.message,
+            span=span,
+            suggestion=rule.suggestion,
         )
     leak = _guide(case.brand.guide).overlap(text)
     if leak.words >= _LEAK:
         message = f"{leak.words} words in a row stand in the brand's guide"
         yield Finding(rule="injection.guide", severity="block", message=message, span=leak.span)
+
+
+def _orders(text: str) -> dict[tuple[str, tuple[int, int]], Rule]:
+    """What the pack finds, and where: as it is spelled, and in spite of a disguise (`ign0re`, 忽 略)."""
+    plain, read = view(text), undisguised(text)
+    views = (plain,) if read.text == plain.text else (plain, read)
+    return {
+        (match.rule.id, seen.span(match.start, match.end)): match.rule
+        for seen in views
+        for match in load_pack("injection").matches(seen.text)
+    }
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from lora_marketing.brand import TRADITIONAL
 from lora_marketing.guards import Case, Finding, Severity
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _KANA = re.compile(r"[\u3041-\u30fa]")
 _ELSEWHERE = re.compile(r"\S*(?:@|://|www\.)\S*|[#@]\w+|\b\S*\d\S*|\b[A-Z]{2,}s?\b")
 """What is written alike in all languages: addresses, tags, numbers, abbreviations."""
-TRADITIONAL = ("zh-TW", "zh-HK", "zh-MO", "zh-Hant")
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def _plain(text: str, case: Case) -> str:
     """The text without what is not of a language: names, numbers, addresses."""
     brief, brand = case.brief, case.brand
     names = (brand.display_name, brief.product, *brief.attributes.values(), *brand.required_terms)
-    for name in sorted(names, key=len, reverse=True):
+    for name in sorted(filter(None, names), key=len, reverse=True):
         text = text.replace(name, " ")
     return _ELSEWHERE.sub(" ", text)
 

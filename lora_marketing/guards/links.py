@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from lora_marketing.documents import Frozen, read_document, validated
@@ -29,6 +30,13 @@ _IMAGE = re.compile(
     r"!\[[^\]]*\]\([^)]*\)|<\s*(?:img|iframe|script|object|embed|svg)\b[^>]*>?", re.IGNORECASE
 )
 _MARKUP = re.compile(r"(?<!!)\[[^\]]+\]\([^)]+\)|<\s*/?\s*(?:a|form|meta|link|base)\b[^>]*>", re.IGNORECASE)
+_STOP = re.compile(r"(?<=[A-Za-z0-9])[。｡](?=[A-Za-z0-9])")
+_WIDE = frozenset("．／：－")
+"""Signs of addresses. Other wide ones end an address in a Chinese sentence."""
+_NO_WORDS = frozenset(
+    ("com", "org", "cn", "io", "uk", "eu", "de", "fr", "ru", "jp", "kr", "xyz", "biz", "cc")
+)
+"""Endings that are an address however they are written: no sentence begins with one, as with `In`."""
 _LAST = ".,;:!?…'\"*_~"
 
 
@@ -56,6 +64,7 @@ class _Link:
 
 def find(text: str, case: Case) -> Iterator[Finding]:
     """Links to hosts that the brand does not name, shortened, tracking, unsafe and disguised ones, markup."""
+    text = _narrow(text)
     for pattern, rule, message in (
         (_SCRIPT, "script", "a link that runs code"),
         (_IMAGE, "embedded", "loads something from elsewhere when it is shown"),
@@ -68,6 +77,17 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     for link in _links(text, case.brand.links):
         yield from _host(link, case.brand.links)
         yield from _manner(link)
+
+
+def _narrow(text: str) -> str:
+    """The text as a browser takes addresses in it, letter for letter: half width, `。` for a dot."""
+    return text if text.isascii() else _STOP.sub(".", "".join(map(_narrow_letter, text)))
+
+
+@lru_cache(maxsize=4096)
+def _narrow_letter(letter: str) -> str:
+    shown = normalize("NFKC", letter) if letter.isalnum() or letter in _WIDE else letter
+    return shown if len(shown) == 1 else letter
 
 
 def _links(text: str, allowed: list[str]) -> Iterator[_Link]:
@@ -100,7 +120,7 @@ def _is_host(link: _Link, allowed: list[str]) -> bool:
     if _within(link.host, allowed):
         return True
     said = link.said.split("/")[0]
-    shouted = said.isupper() and last != "net"
+    shouted = (said.isupper() and last != "net") or last in _NO_WORDS
     if last in _web().files or not (shouted or said.endswith(f".{last}")):
         return False
     return bool(_domains()(link.host).suffix)

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from itertools import chain
 
 from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.guards._view import View, view
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,14 @@ def _is_machine(text: str) -> bool:
     return groups > 2 and not (address.is_loopback or address.is_unspecified)
 
 
-_AT = r"(?:@|＠|\s?[\[(]\s?at\s?[\])]\s?)"
+_AT = r"(?:@|\s?[\[(]\s?at\s?[\])]\s?)"
 _DOT = r"(?:\.|\s?[\[(]\s?dot\s?[\])]\s?)"
 _HAN = r"[\u4e00-\u9fff]"
+_PROVINCE = (
+    "(?:[京津沪渝冀豫辽湘皖鲁苏浙赣鄂桂甘晋蒙陕吉闽粤川宁琼]"
+    rf"|(?:(?<!{_HAN})|(?<=[牌号是车为的辆]))[新黑青云藏贵])"
+)
+"""What a number plate begins with; some of them are words by themselves (全新, 曜石黑)."""
 _STREET = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Way|Close|Terrace|Square)"
 )
@@ -83,10 +89,20 @@ KINDS = (
     _Kind(
         "iban",
         "an account number",
-        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])"),
+        re.compile(
+            r"(?<![A-Z0-9])[A-Z]{2}\d{2}"
+            r"(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: (?=[A-Z]*\d)[A-Z0-9]{1,4})?(?<! [A-Z]{4}))"
+            r"(?![A-Z0-9])",
+            re.I,
+        ),
         _is_iban,
     ),
-    _Kind("card", "a card number", re.compile(r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d-])"), _is_card),
+    _Kind(
+        "card",
+        "a card number",
+        re.compile(r"(?<![\d.-])(?:\d(?:[ -]?\d){12,18}|\d{4}(?:\.\d{4}){3})(?![\d-])"),
+        _is_card,
+    ),
     _Kind("identity", "an identity number", re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), _is_resident),
     _Kind("identity", "a social security number", re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")),
     _Kind(
@@ -108,19 +124,30 @@ KINDS = (
     _Kind(
         "password",
         "a password",
-        re.compile(r"\b(?:password|passwd|pwd|pw|密码|口令)\s?(?:[:=：]|is\b|是)\s?[!-~]{4,}", re.I),
+        re.compile(
+            r"\b(?:password|passwd|pwd|pw|密码|口令)\s?(?:[:=]|is\b|是)\s?"
+            r"(?!\d+%|\d+-)(?=[!-~]*[\d@#$%^&*_+=])[!-~]{4,}",
+            re.I,
+        ),
     ),
     _Kind(
         "account",
         "somebody's account",
         re.compile(
-            r"(?:微信号?|微信|WeChat(?: ID)?|QQ号?)\s?[:：是]?\s?(?:[a-z][\w-]{5,19}|[1-9]\d{5,10})", re.I
+            r"(?:(?:微信|wechat|qq)(?:号码?| ?id)?(?:\s?[:是]\s?|(?<=[号码])\s?)"
+            r"|(?:微信|wechat(?: id)?|qq)\s?(?=[a-z-]*[\d_]))"
+            r"(?:[a-z][a-z0-9_-]{5,19}|[1-9]\d{5,10})(?![a-z0-9_-])",
+            re.I,
         ),
     ),
     _Kind(
         "plate",
         "a number plate",
-        re.compile(rf"{_HAN}[A-Z][·•. ]?(?=[A-Z0-9]*\d)[A-Z0-9]{{5,6}}(?![A-Z0-9])"),
+        re.compile(
+            rf"(?:车牌号?[\s:是为]{{0,3}}{_HAN}|{_PROVINCE})[A-Z][·•. ]?"
+            r"(?=[A-Z0-9]*\d)[A-Z0-9]{5,6}(?![A-Z0-9])",
+            re.I,
+        ),
     ),
     _Kind(
         "birth",
@@ -176,19 +203,29 @@ _NOT_A_CALL = re.compile(
 
 def find(text: str, case: Case) -> Iterator[Finding]:
     """Everything personal that neither the brand's facts nor the brief name, as its own contact."""
-    own = _bare(" ".join(_own(case)))
+    own = _bare(view(" ".join(_own(case))).text)
+    seen = view(text)
     taken: list[tuple[int, int]] = []
     for kind in KINDS:
-        for found in kind.pattern.finditer(text):
-            if kind.rule == "ip" and _NOT_A_CALL.search(text[: found.start()]):
+        read = View(text, None) if kind.severity == "review" else seen  # capitals tell a name
+        for found in kind.pattern.finditer(read.text):
+            if kind.rule == "ip" and _NOT_A_CALL.search(read.text[: found.start()]):
                 continue
-            if kind.holds(found[0]) and not _overlaps(found.span(), taken) and _bare(found[0]) not in own:
-                taken.append(found.span())
-                yield _finding(kind.rule, kind.severity, kind.said, found.span())
-    for span in _calls(text, _regions(case)):
-        if not _overlaps(span, taken) and _bare(text[slice(*span)]) not in own:
+            span = read.span(*found.span())
+            if kind.holds(found[0]) and not _overlaps(span, taken) and not _known(found[0], kind, own):
+                taken.append(span)
+                yield _finding(kind.rule, kind.severity, kind.said, span)
+    for start, end in _calls(seen.text, _regions(case)):
+        span = seen.span(start, end)
+        if not _overlaps(span, taken) and _bare(seen.text[start:end]) not in own:
             taken.append(span)
             yield _finding("phone", "block", "a telephone number", span)
+
+
+def _known(found: str, kind: _Kind, own: str) -> bool:
+    """Whether the brand or the brief says it. What looks like a plate may be a model after a word."""
+    said = _bare(found)
+    return said in own or (kind.rule == "plate" and said[1:] in own)
 
 
 def _finding(rule: str, severity: Severity, said: str, span: tuple[int, int]) -> Finding:

@@ -23,7 +23,8 @@ class Words(Frozen):
     """A list of words that offend: what is never published, and what a person has to look at.
 
     `within` counts inside other words too, `apart` only where no other word touches it, `political`
-    is no insult, but nothing for an advert to touch unseen.
+    is no insult, but nothing for an advert to touch unseen; `exempt` are harmless words that hold one of
+    the others.
     """
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
@@ -33,6 +34,7 @@ class Words(Frozen):
     mild: list[str]
     apart: list[str]
     political: list[str]
+    exempt: list[str]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class _Matching:
     finders: tuple[Finder, ...]
     hard: frozenset[str]
     political: frozenset[str]
+    exempt: frozenset[str]
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -54,6 +57,8 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     found = [one for finder in matching.finders for one in finder.find(text) if one.sure]
     for one in widest([*found, *_starred(text, matching)]):
         word = text[slice(*one.span)]
+        if one.term in matching.exempt or _number(word):
+            continue
         if one.term in matching.hard:
             yield _finding("hard", "block", f'"{word}" offends', one)
         elif any(places(folded_term(word), own)):
@@ -68,9 +73,16 @@ def _finding(kind: str, severity: Severity, message: str, one: Spelled) -> Findi
     return Finding(rule=f"profanity.{kind}", severity=severity, message=message, span=one.span)
 
 
+def _number(word: str) -> bool:
+    """A model's short name, which only its digits make a word: A5s, AS5."""
+    signs = [sign for sign in word if sign.isalnum()]
+    told = sum(sign.isdigit() or sign.isupper() for sign in signs)
+    return word.isascii() and len(signs) <= 3 and 2 * told > len(signs) and any(map(str.isdigit, signs))
+
+
 def _starred(text: str, matching: _Matching) -> Iterator[Spelled]:
-    """Hard words with stars for some letters: `f**k`."""
-    for found in re.finditer(r"\b[a-z]+(?:[*#@]+[a-z]*)+(?!\w)", text.casefold()):
+    """Hard words with stars for some letters: `f**k`, `sh**`. One star at the end leads to a note."""
+    for found in re.finditer(r"\b(?:[a-z]+(?:[*#@]+[a-z]+)+|[a-z]{2,}[*#@]{2,})(?!\w)", text.casefold()):
         blank = re.sub(r"[*#@]", "[a-z]", found[0])
         for word in sorted(matching.hard):
             if re.fullmatch(blank, word):
@@ -89,8 +101,10 @@ def _matching() -> _Matching:
         Finder(all_of("hard", "mild", "political")),
         Finder(all_of("within"), inflected=False, edges="none"),
         Finder(all_of("apart"), inflected=False, edges="apart"),
+        Finder(all_of("exempt"), inflected=False, edges="none"),
     )
-    return _Matching(finders, frozenset(all_of("hard", "within")), frozenset(all_of("political")))
+    hard = frozenset(all_of("hard", "within"))
+    return _Matching(finders, hard, frozenset(all_of("political")), frozenset(all_of("exempt")))
 
 
 def _load(language: str) -> Words:

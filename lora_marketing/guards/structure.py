@@ -1,4 +1,4 @@
-"""Structure: a whole ad is JSON with the fields of its channel, and its pieces differ."""
+"""Structure: a text says something; a whole ad is JSON with its channel's fields, and its pieces differ."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ ALIKE = 90
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """What makes an ad unfit to be taken by its platform; nothing in a text that is not a whole ad."""
-    if case.brief.field != AD:
-        return
+    """A text without a letter or digit, and what makes an ad unfit to be taken by its platform."""
+    if case.brief.field == AD:
+        yield from _of_ad(text, case.brief.channel)
+    yield from _of_pieces(pieces(text, case.brief))
+
+
+def _of_ad(text: str, channel: str) -> Iterator[Finding]:
     try:
-        read_ad(text, case.brief.channel)
+        read_ad(text, channel)
     except DataError as error:
         for problem in error.problems:
             message = "; ".join(str(problem).split("\n    "))
             yield Finding(rule="structure.json", severity="fix", message=message)
-    yield from _of_pieces(pieces(text, case.brief))
 
 
 def _of_pieces(found: list[Piece]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Terms: what a brand bans, its competitors' names, what it has to say, and how its own name is written."""
+"""Terms: what a brand bans, its competitors' names, and how its own name is written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lora_marketing.brand import Brand
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.spelling import Finder, folded, folded_term, places, plain
+from lora_marketing.spelling import Finder, plain
 
 KINDS = {"banned": "a banned term", "competitor": "the name of a competitor"}
 LONG_NAME = 7
@@ -16,7 +16,7 @@ LONG_NAME = 7
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Banned terms and competitors in any spelling, required terms that are missing, a misspelled brand.
+    """Banned terms and competitors in any spelling, and a misspelled brand.
 
     Where only the letters of a term are there, as other words (`to get her`) or across a comma, or a
     competitor's long name with one slip, a person decides.
@@ -26,10 +26,6 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     rivals = list(_forbidden(text, "competitor", tuple(brand.competitors)))
     yield from rivals
     yield from _slips(text, case, {one.span[0] for one in rivals if one.span})
-    for term in brand.required_terms:
-        if not any(places(folded_term(term), folded(text))):
-            message = f'"{term}" is missing'
-            yield Finding(rule="terms.required", severity="fix", message=message, suggestion=term)
     yield from _own_name(text, brand)
 
 
@@ -76,12 +72,13 @@ def _bare(name: str) -> str:
 def _own_name(text: str, brand: Brand) -> Iterator[Finding]:
     """The brand's name in other letters than its own; addresses and tags are written as they have to be."""
     name = brand.display_name
+    before, after = (len(re.split(r"[^\W_]", way, maxsplit=1)[0]) for way in (name, name[::-1]))
     for one in _name_finder(name).find(text):
         start, end = one.span
-        written = " ".join(text[start:end].split())
+        signed = text[max(0, start - before) : end + after]  # as the `!` of `Yahoo!`
+        written = (" ".join(said.split()) for said in (text[start:end], signed))
         address = text[start - 1 : start] in tuple("@#/.-_") or re.match(r"[.-]\w|@", text[end:])
-        shouted = text.isupper() and written == name.upper()
-        if one.sure and written != name and not shouted and not (start and address):
+        if one.sure and not address and not any(map(brand.may_be_called, written)):
             message = f'the brand is written "{name}"'
             yield Finding(
                 rule="terms.spelling", severity="fix", message=message, span=one.span, suggestion=name

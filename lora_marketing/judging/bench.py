@@ -18,6 +18,7 @@ from lora_marketing.judging.adverts import AdvertRules
 from lora_marketing.judging.held_out import HeldOut, held_out
 from lora_marketing.judging.losses import Losses, losses
 from lora_marketing.judging.scoring import Scorer
+from lora_marketing.metrics import plain
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.names import AdapterRef
@@ -179,9 +180,9 @@ def _sheets(
 def scored(trial: Trial, taught: Sequence[LoadedRecipe] = ()) -> Evaluation:
     """The evaluation of what was written, with what only the model could tell beside it."""
     rows, copies = trial.rows, [copy for sheet in trial.sheets for copy in sheet.copies]
-    known = {trial.loaded.brand.name: Passages(row.text for row in rows.known)}
-    recipes = [trial.loaded, *taught]
-    found = evaluate(copies, rows.rows, recipes, known_texts=known, seed=trial.seed)
+    known = Passages((plain(row.text, row) for row in rows.known), rows.taught)
+    recipes, brand = [trial.loaded, *taught], trial.loaded.brand.name
+    found = evaluate(copies, rows.rows, recipes, known_texts={brand: known}, seed=trial.seed)
     extra = {sheet.name: sheet.figures() for sheet in trial.sheets}
     extra[trial.sheets[0].name] |= _gaps(trial)
     writers = [one.model_copy(update={"extra": extra[one.writer]}) for one in found.writers]

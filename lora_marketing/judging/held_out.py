@@ -7,56 +7,86 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lora_marketing.brand import Example
-from lora_marketing.data import Dataset, prepare
+from lora_marketing.data import Dataset, asked, prepare
 from lora_marketing.errors import DataError, Problem
+from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.registry.version import Version
+from lora_marketing.registry.version import Version, known_texts
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The rows to judge by, the texts that the adapter knows, and what is to be said about them.
+    """The rows to judge by, those that the adapter knows, and what is to be said about them.
 
-    `proven` says that the judged adapter was surely trained on none of `rows`.
+    `taught` are hashes of all texts that the adapter or its start was trained on; `proven` says that
+    `rows` are surely none of them.
     """
 
     rows: Sequence[Example]
     known: Sequence[Example]
+    taught: KnownTexts
     proven: bool
     remarks: Sequence[str]
 
 
 def held_out(loaded: LoadedRecipe, judged: Version, others: Sequence[Version]) -> HeldOut:
-    """The recipe's validation rows, as far as nobody was trained on them.
+    """The rows that were held out from `judged`, less those that a version or its start was trained on.
 
     A manifest keeps only hashes of its rows, so which they were is found out by splitting the
-    recipe's texts as the manifest's own recipe says.
+    recipe's texts as the manifest's own recipe says. If they are others, the recipe's own split holds.
 
     Raises:
-        DataError: the judged adapter was trained on some of them, or others on all.
+        DataError: the judged adapter was trained on briefs that would test it, or no row is left.
+        AdapterRefused: the known texts of a version are not those that were published.
     """
-    data = prepare(loaded)
-    own = _trained(loaded, data, judged)
-    if overlap := _overlap(data.validation, own or ()):
+    data = _split_of(loaded, judged)
+    own = _taught(loaded, data, judged)
+    if overlap := _overlap(data.validation, own.rows or ()):
         got = f"{len(overlap)} of {len(data.validation)}, for example {overlap[0].id}"
         fix = "give the recipe that the adapter was trained with"
         raise DataError(Problem(f"{judged} was trained on rows that would test it", got=got, fix=fix))
     remarks = []
     if judged.manifest.data.get("validation_sha256") != data.hashes()["validation_sha256"]:
         remarks.append(f"these rows are not those that were held out from {judged}")
-    if own is None:
-        remarks.append(f"whether {judged} was trained on them cannot be told: its texts are others")
     rows = list(data.validation)
-    for version in others:
-        trained = _trained(loaded, data, version)
-        if trained is None:
-            remarks.append(f"whether {version} was trained on these rows cannot be told")
-        elif known := {row.id for row in _overlap(rows, trained)}:
-            remarks.append(f"{len(known)} rows are left out: {version} was trained on them")
-            rows = [row for row in rows if row.id not in known]
+    for version, taught in ((judged, own), *((one, _taught(loaded, data, one)) for one in others)):
+        if not taught.proven:
+            remarks.append(f"whether {version} or its start was trained on these rows cannot be told")
+        left = taught.unseen(rows)
+        if len(left) < len(rows):
+            remarks.append(f"{len(rows) - len(left)} rows are left out: {version} or its start knows them")
+        rows = left
     if not rows:
         raise DataError(Problem("no row is left that tests all of them", got="; ".join(remarks)))
-    return HeldOut(rows, data.train if own is None else own, own is not None, remarks)
+    return HeldOut(rows, data.train if own.rows is None else own.rows, own.texts, own.proven, remarks)
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """What a version was trained on: its rows, if they are among the recipe's, and the texts of the
+    version and its start. `proven` says that nothing is missing."""
+
+    rows: Sequence[Example] | None
+    texts: KnownTexts
+    proven: bool
+
+    def unseen(self, rows: Sequence[Example]) -> list[Example]:
+        """Those of `rows` of which neither the brief nor the text is known."""
+        known = {row.id for row in _overlap(rows, self.rows or ())}
+        return [row for row in rows if row.id not in known and not self.texts.overlap(row.text).whole]
+
+
+def _taught(loaded: LoadedRecipe, data: Dataset, version: Version) -> _Taught:
+    rows, published = _trained(loaded, data, version), known_texts(version)
+    complete = published is not None or version.manifest.parent is None
+    texts = KnownTexts.of(row.text for row in rows or ()) if published is None else published
+    return _Taught(rows, texts, complete and rows is not None)
+
+
+def _split_of(loaded: LoadedRecipe, judged: Version) -> Dataset:
+    """The recipe's texts split as the judged version's own recipe did, if they are still the same."""
+    split, wanted = _split_as(loaded, judged), judged.manifest.data.get("validation_sha256")
+    return split if split and split.hashes()["validation_sha256"] == wanted else prepare(loaded)
 
 
 def _trained(loaded: LoadedRecipe, data: Dataset, version: Version) -> Sequence[Example] | None:
@@ -85,10 +115,6 @@ def _split_as(loaded: LoadedRecipe, version: Version) -> Dataset | None:
 
 
 def _overlap(rows: Sequence[Example], trained: Sequence[Example]) -> list[Example]:
-    """Rows whose brief and text are also among those trained on."""
-    known = set(map(_content, trained))
-    return [row for row in rows if _content(row) in known]
-
-
-def _content(row: Example) -> tuple[str, str]:
-    return row.brief().model_dump_json(), row.text
+    """Rows whose brief is also among those trained on."""
+    known = set(map(asked, trained))
+    return [row for row in rows if asked(row) in known]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from math import nan
 from typing import Literal, Protocol, cast
 
 from lora_marketing.brand import Brief
+from lora_marketing.channels.structure import Piece, pieces
 from lora_marketing.guards import Verdict
 from lora_marketing.shelf import module, names
 
@@ -23,17 +24,22 @@ Values = Mapping[str, Sequence[str]]
 """Values of each attribute."""
 
 
+def plain(answer: str, brief: Brief) -> str:
+    """What is to be read of an answer: of a whole ad its pieces, one a line; of a broken one nothing."""
+    return "\n".join(piece.text for piece in pieces(answer, brief))
+
+
 @dataclass(frozen=True)
 class Written:
     """One text as metrics see it.
 
     Args:
-        text: what was written.
+        answer: what was written; a whole ad is JSON, and metrics read its `text` or its `pieces`.
         brief: what was asked for.
         brand: for whom.
         language: of the brand's locale: `en`, `zh`.
         stopped: whether the model ended the text by itself.
-        references: texts that people wrote for the same brief.
+        references: texts that people wrote for the same brief, `plain`.
         verdict: of the guards; None if they were not asked.
         sounds_like: the brand that the voice classifier names; None without a classifier.
         copied: words of the longest passage found in training texts; None if nobody looked.
@@ -42,7 +48,7 @@ class Written:
         facts: what the brand may say unasked.
     """
 
-    text: str
+    answer: str
     brief: Brief
     brand: str
     language: str
@@ -54,6 +60,16 @@ class Written:
     known: Values | None = None
     wordings: Mapping[str, Values] | None = None
     facts: Sequence[str] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """The answer without JSON and names of fields."""
+        return plain(self.answer, self.brief)
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """The texts that a reader sees by themselves; none of a broken ad."""
+        return pieces(self.answer, self.brief)
 
 
 def ratio(sums: Sequence[float]) -> float:
@@ -71,6 +87,7 @@ class Figure:
         better: which way it is better; None where it depends.
         value: the figure from the sum of the counts.
         whole: the figure from all texts at once, where counts do not add up.
+        among: what a text adds depends on the other texts of its brief (the figure is named as its metric).
     """
 
     title: str
@@ -78,6 +95,7 @@ class Figure:
     better: Literal["more", "less"] | None = None
     value: Callable[[Sequence[float]], float] = ratio
     whole: Callable[[Sequence[str]], float] | None = None
+    among: bool = False
 
     def told(self, value: float) -> str:
         """The value as a person reads it."""

@@ -46,6 +46,8 @@ _NUMBER_WORDS = (
 _NUMBER = re.compile(rf"(?<![^\W\d_])(?:{'|'.join(_NUMBER_WORDS)})(?![^\W\d_])")
 _DIGITS_ZH = {sign: number for number, sign in enumerate("零一二三四五六七八九")} | {"两": 2}
 
+_CONTRACTED = re.compile(r"(?<=n)['’](?=t(?![^\W\d_]))")
+_CLAUSE_END = re.compile(r"(?<=[.!?:;…])\s+|[。！？：；\n]")
 _THOUSANDS = re.compile(r"(?<=\d)[,，](?=\d{3}(?!\d))")
 _NEEDLESS_ZEROS = re.compile(r"(\d)\.0+(?!\d)|(\.\d*?[1-9])0+(?!\d)")
 _MONEY = re.compile(r"([£$€¥])\s*(\d+(?:\.\d+)?)")
@@ -72,7 +74,7 @@ def spelled(text: str) -> str:
     >>> spelled("一对 568 元，十二升")
     ' 1 对 568 ¥ 12 l '
     """
-    text = normalize("NFKC", _CAMEL.sub(" ", text)).casefold()
+    text = _CONTRACTED.sub("", normalize("NFKC", _CAMEL.sub(" ", text)).casefold())
     text = _NUMBER.sub(lambda found: str(_NUMBER_WORDS.index(found[0])), text)
     text = _TENS.sub(lambda found: str(10 * _digit(found[1]) + _digit(found[2], 0)), text)
     text = "".join(str(_DIGITS_ZH.get(letter, letter)) for letter in text)
@@ -80,6 +82,17 @@ def spelled(text: str) -> str:
     text = _MONEY.sub(r"\2 \1", text)
     text = _MEASURED.sub(lambda found: f" {_UNIT[found[1]]} ", text)
     return f" {' '.join(map(_plain, _TOKEN.findall(text)))} "
+
+
+@lru_cache(maxsize=8192)
+def clauses(text: str) -> str:
+    """`spelled`, with a line break for the space where a clause ends.
+
+    >>> clauses("Not that: dark roast. £9")
+    ' not that\\ndark roast\\n9 £ '
+    """
+    found = "\n".join(filter(None, (spelled(clause).strip() for clause in _CLAUSE_END.split(text))))
+    return f" {found} "
 
 
 def _digit(sign: str, otherwise: int = 1) -> int:
@@ -107,8 +120,8 @@ def parts(value: str) -> tuple[str, ...]:
 
 
 def places(part: str, text: str) -> list[Place]:
-    """Where the spelled `part` stands in the spelled `text`: first and last place of its letters."""
-    found = []
+    """Where the spelled `part` stands in the `text` (its `clauses`): first and last place of its letters."""
+    text, found = text.replace("\n", " "), []
     start = text.find(part) if part.strip() else -1
     while start >= 0:
         found.append((start + 1, start + len(part) - 1))

@@ -21,10 +21,10 @@ def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
 
 
 class Passages:
-    """Texts whose long passages are noticed when they come again."""
+    """Texts whose long passages are noticed when they come again, and what is `known` besides."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self.known = KnownTexts.of(texts)
+    def __init__(self, texts: Iterable[str], known: KnownTexts | None = None) -> None:
+        self.known = KnownTexts.of(texts) | (known or KnownTexts.of(()))
 
     def longest(self, text: str) -> int:
         """Words (Chinese characters) of the longest passage of `text` that is known; 0 if none is long."""

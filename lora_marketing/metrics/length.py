@@ -1,11 +1,17 @@
-"""Length: characters, words, and how much of its field a text fills, in the channel's own unit."""
+"""Length: characters, words, and how much of its field a text fills, in the channel's own unit.
+
+Of a whole ad, characters and words of all its pieces, and the mean of how much they fill their fields.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
-from lora_marketing.channels import load_limit
+from lora_marketing.brand import Brief
+from lora_marketing.channels import Limit, load_limit
 from lora_marketing.channels.counting import count as counted
+from lora_marketing.channels.structure import AD, ad_fields
 from lora_marketing.metrics import Counts, Figure, Written
 from lora_marketing.metrics._words import words
 
@@ -17,13 +23,24 @@ FIGURES = {
 
 
 def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
-    """Lengths of each text; the share of the limit where the field has one."""
+    """Lengths of each text; the share of the limit where a field has one. A broken ad has no length."""
     for written in texts:
-        limit = load_limit(written.brief.channel, written.brief.field)
-        found: dict[str, Counts] = {
-            "characters": (float(len(written.text)), 1.0),
-            "words": (float(len(words(written.text))), 1.0),
-        }
-        if limit.max is not None:
-            found["of_limit"] = (counted(written.text, limit.unit) / limit.max, 1.0)
+        pieces, limits = written.pieces, _limits(written.brief)
+        found: dict[str, Counts] = {}
+        if pieces:
+            found["characters"] = (float(sum(len(piece.text) for piece in pieces)), 1.0)
+            found["words"] = (float(len(words(written.text))), 1.0)
+        shares = [
+            counted(piece.text, limit.unit) / limit.max
+            for piece in pieces
+            if (limit := limits.get(piece.field)) and limit.max
+        ]
+        if shares:
+            found["of_limit"] = (fmean(shares), 1.0)
         yield found
+
+
+def _limits(brief: Brief) -> Mapping[str, Limit]:
+    if brief.field == AD:
+        return ad_fields(brief.channel)
+    return {brief.field: load_limit(brief.channel, brief.field)}

@@ -1,7 +1,7 @@
 """Self-BLEU: how much the variants of one brief repeat each other (Zhu et al. 2018).
 
 BLEU of each variant with the others of its brief as references, averaged; 100 is the same text again.
-Briefs with one variant say nothing.
+Briefs with one variant say nothing. More variants repeat each other more: compare equally many.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lora_marketing.metrics import Counts, Figure, Written
 from lora_marketing.metrics.bleu import counter
 
-FIGURES = {"self_bleu": Figure("self-BLEU", "points", "less")}
+FIGURES = {"self_bleu": Figure("self-BLEU", "points", "less", among=True)}
 
 
 def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:

@@ -2,8 +2,8 @@
 
 A value is said if all its listed things are (`cocoa, molasses`), in any spelling that `_values` knows or
 in a wording that somebody lists for it. `yes` and `no` are said by the attribute's name, with or without
-a negation near it. Errors are counted as in slot error rates of data-to-text work: missing, said again,
-or another value of the set said instead or besides (an attribute errs at most once in each way).
+a negation near it in its clause. Errors are counted as in slot error rates of data-to-text work: missing,
+said again, or another value of the set said instead or besides (an attribute errs at most once in each way).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from lora_marketing.metrics import Counts, Figure, Values, Written
-from lora_marketing.metrics._values import Place, parts, places, spelled
+from lora_marketing.metrics._values import Place, clauses, parts, places, spelled
 
 YES = frozenset({"yes", "true", "是", "有"})
 NO = frozenset({"no", "false", "否", "无"})
 _NEGATION = re.compile(
-    r" (?:not|no|non|never|without|isn|aren|doesn|don|cannot|neither|nor|t)(?: [^ ]+){0,2} $"
-    r"|[不没无非未] (?:[^ ] ){0,2}$"
+    r"\s(?:not|no|non|never|without|cannot|neither|nor"
+    r"|(?:is|are|was|were|do|does|did|has|have|had|ca|could|wo|would|should|must|need|ai)nt)(?: \S+){0,2} \Z"
+    r"|[不没无非未] (?:\S ){0,2}\Z"
 )
 
 FIGURES = {
@@ -31,24 +32,26 @@ FIGURES = {
 
 
 def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
-    """Attributes said, missing, invented and repeated, of those asked for."""
+    """Attributes said, missing, invented (where another value is known) and repeated, of those asked for."""
     for written in texts:
         asked = len(written.brief.attributes)
         if asked:
             missing, invented, repeated = slot_errors(written)
-            yield {
+            found: dict[str, Counts] = {
                 "slot_coverage": (float(asked - missing), float(asked)),
                 "slot_errors": (float(missing + invented + repeated), float(asked)),
-                "slots_invented": (float(invented), float(asked)),
                 "slots_repeated": (float(repeated), float(asked)),
             }
+            if _others(written):
+                found["slots_invented"] = (float(invented), float(asked))
+            yield found
         else:
             yield {}
 
 
 def slot_errors(written: Written) -> tuple[int, int, int]:
     """Attributes of the brief that are missing, attributes with an invented value, and repeated ones."""
-    text = spelled(written.text)
+    text = clauses(written.text)
     own = written.brief.attributes
     said = {name: _said(name, value, text, written.wordings or {}) for name, value in own.items()}
     missing = sum(not found for found in said.values())
@@ -98,13 +101,21 @@ def _invented(written: Written, text: str) -> Iterator[bool]:
     """For each known attribute, whether the text says a value of it that nothing it was given has."""
     given = _given(written, text)
     wordings = written.wordings or {}
-    own = written.brief.attributes
-    for name, values in (written.known or {}).items():
-        others = [value for value in values if spelled(value) != spelled(own.get(name, ""))]
+    for name, others in _others(written).items():
         yield any(
             found and all(any(not _within(place, given) for place in thing) for thing in found)
             for found in (_said(name, value, text, wordings) for value in others)
         )
+
+
+def _others(written: Written) -> Values:
+    """The known values of each attribute that are not the brief's own."""
+    own, known = written.brief.attributes, written.known or {}
+    found = {
+        name: [value for value in values if spelled(value) != spelled(own.get(name, ""))]
+        for name, values in known.items()
+    }
+    return {name: others for name, others in found.items() if others}
 
 
 def _given(written: Written, text: str) -> list[Place]:
@@ -125,7 +136,7 @@ def _given(written: Written, text: str) -> list[Place]:
 @lru_cache(maxsize=4096)
 def _facts_said(text: str, facts: Sequence[str]) -> list[Place]:
     """Numbers with their unit that a fact has too: a fact is rarely said in its own words."""
-    measured = re.compile(r"(?<= )\d[\d.]* [^ ]+(?= )")
+    measured = re.compile(r"(?<=\s)\d[\d.]* \S+(?=\s)")
     known = {found[0] for fact in facts for found in measured.finditer(spelled(fact))}
     return [found.span() for found in measured.finditer(text) if found[0] in known]
 

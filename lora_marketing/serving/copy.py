@@ -136,7 +136,11 @@ async def _good(
         copies = [one.copy(row, base) for one, row in zip(prepared, rows, strict=True)]
         await service.aside(partial(pursuit.take, copies))
         tokens += [copy.tokens for copy in copies]
-        finish |= {copy.variant: row.finish for copy, row in zip(copies, rows, strict=True)}
+        finish |= {
+            copy.variant: row.finish
+            for copy, row in zip(copies, rows, strict=True)
+            if copy.brief == asked.brief  # the end of a piece is not the ad's
+        }
     return [_variant(_shown(copy, voice), finish[copy.variant]) for copy in pursuit.latest()], tokens
 
 
@@ -177,7 +181,7 @@ def _order(service: Service, asked: CopyRequest, caller: Caller) -> Order:
     except UnknownName as error:
         raise invalid(told(error), "brief") from error
     most = asked.max_tokens
-    if asked.brief.field == AD and most is None:
-        most = ad_tokens(asked.brief.channel, model.brand.language)
+    if asked.brief.field == AD:  # as much as the writer gives it
+        most = max(most or 0, ad_tokens(asked.brief.channel, model.brand.language))
     wish = Wish(asked.variants, asked.seed, asked.temperature, asked.top_p, most)
     return order(model, [prompt], wish, service.engine.context)

@@ -1,7 +1,7 @@
 """Write until good: variants in one batch, mended, guarded, written again where that may help, ranked.
 
 A variant is written again only while its verdict is `fix`. One that a person has to look at, or that
-is blocked, is dropped: more draws of it would only look for words that the guards do not know.
+is blocked, is not: more draws of it would only look for words that the guards do not know.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lora_marketing.brand import Brand, Brief
 from lora_marketing.channels.structure import AD, Piece, pieces, write_ad
 from lora_marketing.copies import Copy, Rewritten
 from lora_marketing.guards import Case, findings, verdict
-from lora_marketing.mending import Mending, is_whole, mend
+from lora_marketing.mending import Mending, is_complete, is_whole, mend
 from lora_marketing.ranking import Parts, rank
 from lora_marketing.writing.copywriter import Order, Voice, write_copy
 from lora_marketing.writing.sampling import Sampling
@@ -59,6 +59,12 @@ class Outcome:
     good: tuple[Good, ...]
     tried: tuple[Copy, ...]
     cost: Cost
+
+    @property
+    def waiting(self) -> tuple[Copy, ...]:
+        """Variants about which, as they are by now, a person decides."""
+        latest = {copy.variant: copy for copy in self.tried}
+        return tuple(copy for copy in latest.values() if copy.verdict == "review")
 
 
 def write_until_good(
@@ -189,7 +195,7 @@ class _Chase:
 def looked_at(copy: Copy, voice: Voice) -> Copy:
     """The copy mended, with what the guards find and their verdict."""
     text, mendings = _mended(copy, voice.brand)
-    whole = copy.stopped or (copy.brief.field != AD and is_whole(text))
+    whole = is_complete(text, copy.brief, copy.stopped)
     case = Case(copy.brief, voice.brand, whole, known=voice.known, others=voice.others)
     found = findings(text, case)
     return copy.changed(text=text, mended=[*copy.mended, *mendings], findings=found, verdict=verdict(found))

@@ -43,6 +43,17 @@ def test_a_winner_with_its_text(tmp_path: Path) -> None:
     assert sum(variant["next_weight"] for variant in told["variants"]) == pytest.approx(1)
 
 
+def test_an_ad_is_named_by_the_ids_of_its_texts(tmp_path: Path) -> None:
+    one, two, three = put_up(tmp_path / "review.db", copy("It floats."), copy("香皂会浮。"), copy("Sailors."))
+    ads = f"{one.id[:8]}+{two.id[:8]}", f"Gift card {three.id[:8]}"
+    file = results(tmp_path, (ads[0], 50_000, 1000, 9), (ads[1], 50_000, 1300, 9))
+    told = json.loads(call(file, "--json", "--queue", tmp_path / "review.db"))
+    assert {row["id"]: row["text"] for row in told["variants"]} == {
+        ads[0]: "It floats.\n香皂会浮。",
+        ads[1]: "Sailors.",
+    }
+
+
 def test_not_decided(tmp_path: Path) -> None:
     file = results(tmp_path, ("a", 2000, 40, 2), ("b", 2000, 46, 2))
     more = json.loads(call(file, "--json"))["more_impressions"]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,11 @@ def call(*arguments: object) -> int:
     return 0
 
 
-def published(registry: Registry, folder: Path, name: AdapterName, profile: Any, seed: int) -> Version:
-    made = manifest(name, seed=seed, recipe={"brand": {"line": name.line}, "brand_profile": profile})
+def published(
+    registry: Registry, folder: Path, name: AdapterName, profile: Any, seed: int, **changes: Any
+) -> Version:
+    recipe = {"brand": {"line": name.line}, "brand_profile": profile}
+    made = manifest(name, seed=seed, recipe=recipe, **changes)
     return registry.publish(name, folder, made)
 
 
@@ -87,7 +90,7 @@ def kept(world: World, texts: Sequence[str] = ("It floats.",), **changes: Any) -
         extra |= zip_named(name, values)
     writers = {str(world.new): texts, str(world.old): ("It floats.",), "base": ("It floats.",)}
     found = Evaluation(
-        made=changes.pop("made", datetime.now(UTC).date()),
+        made=changes.pop("made", date.today()),
         seed=13,
         resamples=10,
         packages={},
@@ -195,13 +198,19 @@ def test_force_without_anything_to_judge_by(world: World, capsys: pytest.Capture
         ({"without": ["base"]}, "no texts of base"),
     ],
 )
-def test_evaluations_that_tell_nothing(
+def test_evaluations_that_tell_nothing_move_nothing_but_by_force(
     world: World, capsys: pytest.CaptureFixture[str], changes: Any, says: str
 ) -> None:
     path = kept(world, **changes)
     code, said = world.promote(capsys, "tidal/soap@candidate", "prod", "--evaluation", path)
     assert (code, world.prod) == (1, world.old.digest)
     assert says in said
+    code, _ = world.promote(capsys, "tidal/soap@candidate", "prod", "--evaluation", path, "--force", "a fire")
+    gate = world.last.gate
+    assert (code, world.prod) == (0, world.new.digest)
+    assert gate is not None
+    assert (gate.passed, gate.forced) == (False, True)
+    assert [says in check.name for check in gate.checks if not check.passed] == [True]
 
 
 def test_an_evaluation_of_another_version_tells_nothing(
@@ -229,6 +238,23 @@ def test_a_newer_profile_says_which_aliases_have_a_gate(
     assert world.promote(capsys, "tidal/soap@candidate", "prod", "--brand", profile)[0] == 0
     profile.write_text(BRAND.replace("name: tidal", "name: other", 1), encoding="utf-8")
     assert world.promote(capsys, *arguments)[0] == 2
+
+
+def test_a_gate_holds_for_versions_whose_own_profile_has_none(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If the version that the alias names says that there is one, or the newest version."""
+    folder, free = write_adapter(world.root / "other"), {**PROFILE, "gated_aliases": []}
+    first, last = (
+        published(world.registry, folder, NAME, free, 3, created=f"{year}-01-01T00:00:00+00:00")
+        for year in (2020, 2030)
+    )
+    assert world.promote(capsys, f"tidal/soap:{last.digest}", "prod")[0] == 1
+    assert world.promote(capsys, f"tidal/soap:{first.digest}", "staging")[0] == 0
+    newest = {**PROFILE, "gated_aliases": ["staging"]}
+    published(world.registry, folder, NAME, newest, 3, created="2040-01-01T00:00:00+00:00")
+    assert world.promote(capsys, f"tidal/soap:{last.digest}", "staging")[0] == 1
+    assert world.promote(capsys, f"tidal/soap:{last.digest}", "elsewhere")[0] == 0
 
 
 def test_rolling_back_needs_no_gate(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from evaluation.making import many_copies
+from evaluation.making import copy, examples, many_copies, recipes
 from making import BRANDS
+from registry.making import manifest, write_adapter
 
 from lora_marketing.cli import main
 from lora_marketing.copies import write_copies
-from lora_marketing.evaluation import read_evaluation
+from lora_marketing.evaluation import Evaluation, evaluate, read_evaluation
+from lora_marketing.evaluation.statistics import UNCORRECTED
+from lora_marketing.registry.names import AdapterName, AdapterRef
+from lora_marketing.registry.store import Registry
 
 Run = Callable[..., tuple[int, str, str]]
 RECIPES = [
@@ -45,6 +49,7 @@ def test_it_shows_keeps_compares_and_reports(run: Run, tmp_path: Path) -> None:
     code, out, err = run("--from", "copies.jsonl", *RECIPES, *asked)
     assert (code, err) == (0, "")
     assert "Voice classifier on held-out real texts" in out
+    assert UNCORRECTED in out
     assert all(title in out for title in ("named right", "self-BLEU", "slot errors", "difference"))
     kept = read_evaluation(tmp_path / "kept.json")
     assert len(kept.texts) == 48
@@ -58,10 +63,43 @@ def test_it_shows_keeps_compares_and_reports(run: Run, tmp_path: Path) -> None:
     assert {one["difference"]["value"] for one in again["comparisons"]} == {0}
 
 
+@pytest.mark.parametrize(("place", "against"), [(0, "base,prod"), (1, "base,prod"), (0, None)])
+def test_the_adapter_that_was_asked_for_is_compared_with_the_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int, against: str | None
+) -> None:
+    """Whatever their names: `base` comes before `ember`, and `prod` before or after the candidate."""
+    registry, folder = Registry(tmp_path / "adapters"), write_adapter(tmp_path / "adapter")
+    name = AdapterName("ember", "espresso")
+    versions = [registry.publish(name, folder, manifest(name, seed=seed)) for seed in (1, 2)]
+    judged, prod = versions[place], versions[1 - place]
+    for version, alias in ((judged, "candidate"), (prod, "prod")):
+        registry.promote(AdapterRef(name, digest=version.digest), alias)
+    others = {"base", str(prod)} if against else {"base"}
+    asked: list[object] = []
+
+    def wrote(root: Path, ref: str, rivals: list[str], **options: object) -> Evaluation:
+        asked.extend((ref, rivals))
+        copies = [
+            copy("It is dark.", "ember", adapter=None if writer == "base" else writer, brief=row.brief())
+            for writer in (str(judged), *others)
+            for row in examples(recipes()[0])[:4]
+        ]
+        return evaluate(copies, [], recipes()[:1], metrics=["length"])
+
+    monkeypatch.setattr("lora_marketing.judging.judge", wrote)
+    asking = ["--against", against] if against else []
+    code, out, _ = run("ember/espresso@candidate", *RECIPES, *asking, "--json")
+    assert code == 0
+    assert asked == [f"{name}:{judged.digest}", (against or "base").split(",")]
+    found = {(one["writer"], one["against"]) for one in json.loads(out)["comparisons"]}
+    assert found == {(str(judged), other) for other in others}
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ([], "nothing to evaluate"),
+        (["--from", "copies.jsonl", *RECIPES, "--limit", "3"], "--limit has no use with copies.jsonl"),
         (["--from", "copies.jsonl"], "--recipe"),
         (["--from", "copies.jsonl", *RECIPES, "--metrics", "bleuu"], 'did you mean "bleu"'),
         (["--from", "copies.jsonl", *RECIPES, "--metrics", "length", "--against", "bsae"], '"base"'),
@@ -73,3 +111,30 @@ def test_mistakes_are_told(run: Run, arguments: list[str], told: str) -> None:
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert told in err
+
+
+OF_COPIES = ["--references", "r.jsonl", "--metrics", "bleu", "--wordings", "w.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [
+        (["x/y", *OF_COPIES], OF_COPIES[::2]),
+        (
+            ["--from", "kept.json", *RECIPES, *OF_COPIES, "--seed", "0", "--variants", "2"],
+            ["--recipe", *OF_COPIES[::2], "--seed", "--variants"],
+        ),
+    ],
+)
+def test_options_that_would_be_passed_over_are_all_refused(
+    run: Run, arguments: list[str], unused: list[str]
+) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert [name for name in unused if f"{name} has no use" not in err] == []
+    assert err.count("has no use") == len(unused)
+
+
+def test_a_kept_evaluation_is_no_alias(run: Run) -> None:
+    code, _, err = run("x/y", "--against", "base,kept.json")
+    assert (code, "got: kept.json" in err) == (2, True)

@@ -50,6 +50,10 @@ class Desk:
 
     def _outcome(self, brief: Brief) -> Outcome:
         cost = Cost(4, 2, 12)
+        if brief.product == "Doubts":
+            doubt = copy(brief, "Best bar.", verdict="review", round=2)
+            tried = (copy(brief, "x", verdict="fix"), doubt, copy(brief, "y", verdict="fix", variant=1))
+            return Outcome(VOICE, brief, (), tried, cost)
         if brief.product == "Nothing":
             found = Finding(rule="length.long", severity="fix", message="far too long")
             return Outcome(VOICE, brief, (), (copy(brief, "xx", findings=[found], verdict="fix"),), cost)
@@ -104,6 +108,15 @@ def test_json_and_files_hold_verdict_and_findings(desk: Desk, tmp_path: Path) ->
     said = json.loads(line)
     assert (said["verdict"], said["findings"], said["mended"]) == ("pass", [], [])
     assert read_copies(tmp_path / "c.jsonl")[0].id == said["id"]
+
+
+def test_what_waits_for_a_person_is_kept_but_not_shown(desk: Desk, tmp_path: Path) -> None:
+    kept = tmp_path / "c.jsonl"
+    done = run(*ASKED[:1], "Doubts", *ASKED[2:], "--out", str(kept))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert [(one.text, one.verdict) for one in read_copies(kept)] == [("Best bar.", "review")]
+    assert f"for a person to decide: 1 (lora-marketing review add {kept})" in done.stderr
+    assert "keep them with --out FILE" in run(*ASKED[:1], "Doubts", *ASKED[2:]).stderr
 
 
 def test_raw_is_what_the_model_says(desk: Desk) -> None:

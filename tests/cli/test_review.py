@@ -113,6 +113,30 @@ def test_an_adapter_tells_its_brand_and_what_it_was_taught(tmp_path: Path) -> No
     assert "regurgitation.whole" not in rules
 
 
+def test_a_cut_text_that_was_mended_to_whole_sentences_passes_as_in_generate(tmp_path: Path) -> None:
+    recipe = write_world(tmp_path)
+    write_copies(tmp_path / "cut.jsonl", [copy("It floats.", stopped=False), copy("And the", stopped=False)])
+    db = tmp_path / "review.db"
+    call = ["review", "add", str(tmp_path / "cut.jsonl"), "--recipe", str(recipe), "--queue", str(db)]
+    assert CliRunner().invoke(app, call).exit_code == 0
+    with Queue(db) as queue:
+        rules = [[one.rule for one in item.findings] for item in queue.items()]
+    assert ["unfinished" in found for found in rules] == [False, True]
+
+
+def test_an_edit_may_not_name_a_brand_that_has_an_adapter(tmp_path: Path) -> None:
+    recipe = write_world(tmp_path / "a")
+    told = recorded_recipe(load_recipe(write_world(tmp_path / "b")))
+    told["brand_profile"] |= {"name": "fjord", "display_name": "Fjørd Kjeks"}
+    name = AdapterName("fjord", "soap")
+    Registry(tmp_path / "adapters").publish(
+        name, write_adapter(tmp_path / "made"), manifest(name, recipe=told)
+    )
+    own = copy("It floats.")
+    found = Policies.of([own], [recipe], [], tmp_path / "adapters").findings(own, "Better than Fjørd Kjeks.")
+    assert "cross_brand.name" in {finding.rule for finding in found}
+
+
 def test_decisions(desk: Desk) -> None:
     floats, miracle, chinese = (item.id for item in desk.items())
     desk.call("approve", floats[:9], "--by", "Ann", "--note", "fine")
@@ -160,6 +184,12 @@ def test_one_after_the_other(desk: Desk) -> None:
     walk(desk, "r\nno miracles\n")
     assert desk.states() == ["approved", "rejected", "edited"]
     assert "no pending texts" in walk(desk, "").output
+
+
+def test_what_was_skipped_is_still_pending(desk: Desk) -> None:
+    said = walk(desk, "s\ns\na\n").output
+    assert "2 skipped, still pending" in said
+    assert "no pending texts" not in said
 
 
 def test_one_may_stop_or_override(desk: Desk) -> None:

@@ -15,7 +15,7 @@ import pytest
 from lora_marketing.brand import Brief
 from lora_marketing.errors import DataError
 from lora_marketing.evaluation import Evaluation, evaluate
-from lora_marketing.evaluation.judge import KEY, Endpoint, prefer
+from lora_marketing.evaluation.judge import KEY, Endpoint, _choice, prefer
 
 from .making import copy, recipes
 
@@ -89,10 +89,48 @@ def test_a_judge_that_likes_what_stands_first_decides_nothing(evaluation: Evalua
     assert (found.won, found.lost, found.tied, found.agreement) == (0, 0, 6, 0)
 
 
-def test_an_answer_that_is_none_is_a_tie(evaluation: Evaluation) -> None:
-    with endpoint(lambda _: "Both are fine") as (judge, _):
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        *(
+            (said, "B")
+            for said in ("B", "b.", "**B**", "Answer: B", "Text B", "Answer: Text B", "答案：Ｂ。")
+        ),
+        ("<think>A is short.\nA\n</think>\n\nB", "B"),
+        ("A is short, B says it all.\nB", "B"),
+        ("Tie.", "TIE"),
+        *((said, None) for said in ("A careful editor would pick B", "Both are fine", "A or B", "", "?")),
+        *((said, None) for said in ("<think>", "<think>Is it\nA")),
+    ],
+)
+def test_only_an_answer_is_read(said: str, wanted: str | None) -> None:
+    assert _choice(said) == wanted
+
+
+def test_answers_that_cannot_be_read_are_no_ties(evaluation: Evaluation) -> None:
+    def reads_some(question: str) -> str:
+        unread = any(f"{kind} {number}" in question for kind in ("good", "bad") for number in (0, 1))
+        return "Both are fine" if unread else reads(question)
+
+    with endpoint(reads_some) as (judge, _):
         (found,) = prefer(evaluation, "base", judge)
-    assert (found.tied, found.agreement) == (6, 1)
+    assert (found.won, found.lost, found.tied, found.unreadable) == (4, 0, 0, 2)
+    assert found.agreement == 1
+
+
+def test_a_judge_whose_answers_cannot_be_read_is_told(evaluation: Evaluation) -> None:
+    with (
+        endpoint(lambda _: "A careful editor would pick B") as (judge, _),
+        pytest.raises(DataError, match="no answer in 6 of 6 pairs") as caught,
+    ):
+        prefer(evaluation, "base", judge)
+    assert "would pick B" in str(caught.value)
+
+
+def test_one_writer_alone_is_judged_if_asked(evaluation: Evaluation) -> None:
+    with endpoint(reads) as (judge, _):
+        (found,) = prefer(evaluation, "ember/espresso", judge, "base")
+    assert (found.writer, found.lost) == ("base", 6)
 
 
 def test_a_judge_that_fails_is_told(evaluation: Evaluation) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lora_marketing.brand import Brief, Example
+from lora_marketing.channels.structure import write_ad
 from lora_marketing.errors import DataError
 from lora_marketing.evaluation import (
     Evaluation,
@@ -17,10 +21,11 @@ from lora_marketing.evaluation import (
     read_evaluation,
     write_evaluation,
 )
-from lora_marketing.evaluation.scoring import writers_of
+from lora_marketing.evaluation.scoring import CHOSEN, writers_of
+from lora_marketing.mending import Mending
 from lora_marketing.metrics.copying import Passages
 
-from .making import copy, examples, many_copies, recipes
+from .making import BRIEF, copy, examples, many_copies, recipes
 
 TODAY = date(2026, 11, 1)
 
@@ -125,6 +130,63 @@ def test_two_versions_of_an_adapter_are_two_writers() -> None:
         "ember/espresso:cdcdcdcd",
         "base",
     ]
+
+
+@pytest.mark.parametrize(
+    ("brand", "headlines", "description"),
+    [
+        ("ember", ["Dark roast", "Late shift", "Ground"], "Cocoa, then molasses."),
+        ("shanyu", ["灯", "山", "夜"], "挂着。"),
+    ],
+)
+def test_a_whole_ad_is_scored_by_its_pieces(brand: str, headlines: list[str], description: str) -> None:
+    brief = Brief(product="Bar", channel="google_rsa", field="ad")
+    said = write_ad({"headline": headlines, "description": [description] * 2})
+    row = Example(**brief.model_dump(), id="1", text=said)
+    found = evaluate([copy(said, brand, brief=brief)], [row], recipes(), today=TODAY)
+    (text,) = found.texts
+    assert text.text == said
+    assert text.references == ["\n".join([*headlines, description, description])]
+    figures = found.writers[0].figures
+    assert figures["chrf"].value == pytest.approx(100)
+    assert figures["characters"].value == sum(map(len, headlines)) + 2 * len(description)
+    assert {"of_limit", "distinct_1", "voice", "copying_rate"} <= figures.keys()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": "pass"},
+        {"round": 2},
+        {"mended": [Mending(rule="spacing", span=(0, 1), before=" ", after="")]},
+    ],
+)
+def test_texts_that_guards_chose_are_said_to_be_chosen(changes: dict[str, Any]) -> None:
+    own = [copy("It floats.", "ember"), copy("It floats.", "ember", variant=1, **changes)]
+    assert CHOSEN in evaluate(own, [], recipes()[:1], metrics=["length"], today=TODAY).notes
+    assert evaluate(own[:1], [], recipes()[:1], metrics=["length"], today=TODAY).notes == []
+
+
+def test_a_text_that_was_cut_to_whole_sentences_is_whole_as_it_was_for_generate() -> None:
+    own = [
+        copy(text, "ember", stopped=False, variant=variant, verdict=verdict)
+        for variant, (text, verdict) in enumerate(
+            [("It floats.", "pass"), ("It floats and", "pass"), ("It floats.", None)]
+        )
+    ]
+    found = evaluate(own, [], recipes()[:1], metrics=["stop_rate"], today=TODAY)
+    unfinished = [any(one.rule.startswith("unfinished") for one in text.findings) for text in found.texts]
+    assert unfinished == [False, True, True]
+    assert found.writers[0].figures["stop_rate"].value == 0
+
+
+def test_brands_that_share_a_file_both_tell_their_usual_values() -> None:
+    loaded = recipes()[1]
+    twin = replace(loaded, brand=loaded.brand.model_copy(update={"name": "twin", "display_name": "Twin"}))
+    brief = BRIEF.model_copy(update={"attributes": {"ingredient": "1% ceramides"}})
+    own = [copy("With 5% lactic acid.", brand, brief=brief) for brand in ("lumen", "twin")]
+    found = evaluate(own, [], [loaded, twin], metrics=["slots"], today=TODAY)
+    assert [scores.figures["slots_invented"].value for scores in found.writers] == [1, 1]
 
 
 def test_a_text_that_is_known_is_noticed() -> None:

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from lora_marketing.evaluation.statistics import difference, estimate, whole_difference, whole_estimate
+from lora_marketing.evaluation.comparing import better
+from lora_marketing.evaluation.statistics import (
+    Difference,
+    difference,
+    estimate,
+    whole_difference,
+    whole_estimate,
+)
 from lora_marketing.metrics import Figure, all_figures
 from lora_marketing.metrics._intervals import wilson
 
@@ -88,6 +95,22 @@ def test_one_brief_says_nothing_of_others() -> None:
     number = Figure("a mean", "number")
     assert estimate(number, [[3.0, 1.0]], 13).interval is None
     assert difference(number, [[3.0, 1.0]], [[1.0, 1.0]], 13).p is None
+
+
+@pytest.mark.parametrize(("briefs", "told"), [(2, None), (5, None), (6, True), (30, True)])
+def test_few_briefs_that_agree_are_told_no_difference(briefs: int, told: bool | None) -> None:
+    """A sign-flip test of n briefs cannot go below 2 / 2 ** n: it takes six to get below 5 %."""
+    mean, whole = Figure("a mean", "number", "more"), lambda texts: float(len(texts[0]))
+    counted = difference(mean, [[2.0, 1.0]] * briefs, [[1.0, 1.0]] * briefs, 13)
+    read = whole_difference(whole, [["ab"]] * briefs, [["a"]] * briefs)
+    assert read is not None
+    for found in (counted, read):
+        assert found.value == 1
+        assert found.p is not None
+        assert found.p >= 2 ** (1 - briefs) > 0
+        assert better(mean, found) is told
+    old = Difference(value=1, interval=(1, 1), p=0.002, briefs=5)
+    assert better(mean, old) is None
 
 
 def test_variety_is_not_said_to_be_less_than_it_is() -> None:

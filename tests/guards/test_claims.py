@@ -61,6 +61,80 @@ def test_english_terms_count_in_context(text: str, verdict: str) -> None:
     assert gravest(text, "en-GB") == gravest(text, "en-US") == verdict
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It beats the cold. Fights the cold all winter. Never feel the cold again. Say goodbye to cold feet.",
+        "Wrinkle-free shirts. Removes wrinkles from linen. Cotton that stays wrinkle-free.",
+        "Trusted by runners who train. Used by people who cook. Thank you, everyone who backed us.",
+        "King-size recommended.",
+        "This product is not intended to diagnose, treat, cure, or prevent any disease.",
+        "We do not claim to cure eczema.",
+    ],
+)
+def test_harmless_senses_pass_in_english(text: str) -> None:
+    assert found(text) == found(text, "en-US") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "抵御山中风雨，防护林中风沙。改善气流感受，改善附近视野。",
+        "官方旗舰店专享优惠，红包分配，军绿色专用，户外交流专用，中央空调专用。",
+        "背包过安检更快，面包过夜也软，环保通过检测。",
+        "显示器增高架，内增高小白鞋。",
+    ],
+)
+def test_harmless_senses_pass_in_chinese(text: str) -> None:
+    assert found(text, "zh-CN") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "locale"),
+    [
+        *(
+            (text, "en-GB")
+            for text in (
+                "Fights colds.",
+                "Never catch a cold again.",
+                "Beats the common cold.",
+                "Relieves cold and flu.",
+                "A natural cold remedy.",
+                "Removes wrinkles.",
+                "Wrinkle-free skin.",
+                "Approved by the WHO.",
+                "Our masks are WHO-approved.",
+                "King-approved.",
+                "We do not promise miracles: it cures eczema.",
+                "Don't just treat eczema, cure eczema for good.",
+                "Not designed for the timid, it cures eczema.",
+                "Not suitable for cats but it is clinically proven, cures cancer",
+                "It never fails to cure eczema.",
+            )
+        ),
+        *(
+            (text, "zh-CN")
+            for text in (
+                "预防中风",
+                "防治流感",
+                "改善近视",
+                "官方指定用品",
+                "军队专供",
+                "零基础包过",
+                "包分配工作",
+                "三个月增高",
+            )
+        ),
+    ],
+)
+def test_their_other_senses_block(text: str, locale: str) -> None:
+    assert gravest(text, locale) == "block"
+
+
+def test_a_champion_is_for_a_person() -> None:
+    assert gravest("冠军推荐", "zh-CN") == "review"
+
+
 def test_a_permitted_claim_passes_as_it_stands() -> None:
     text = "Our bar SOOTHES eczema."
     assert {one.severity for one in found("Our bar heals eczema.", claims=[CALM])} == {"block"}

@@ -25,6 +25,12 @@ def found(text: str) -> list[Finding]:
         ("a HALDEN serum!", "HALDEN serum"),
         ("同门的山屿也好", "山屿"),
         ("来自Ember的皂", "Ember"),
+        ("the Halden\nSerum", "Halden\nSerum"),
+        ("the HaldenSerum", "HaldenSerum"),
+        ("the Halden-Serum", "Halden-Serum"),
+        ("the Halden  Serum", "Halden  Serum"),
+        ("the Háldеn Sеrum", "Háldеn Sеrum"),
+        ("同門的山嶼也好", "山嶼"),
     ],
 )
 def test_a_name_is_found_in_any_spelling(text: str, name: str) -> None:
@@ -35,7 +41,8 @@ def test_a_name_is_found_in_any_spelling(text: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["September", "Fjord washes.", "The Ember Bar floats.", "Halden serums", "高山岛屿"]
+    "text",
+    ["September", "Fjord washes.", "The Ember Bar floats.", "Halden serums", "Halden. Serum", "高山岛屿"],
 )
 def test_own_names_and_parts_of_words_pass(text: str) -> None:
     assert found(text) == []

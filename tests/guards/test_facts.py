@@ -40,6 +40,7 @@ def found(text: str, brief: dict[str, Any] = BRIEF) -> list[Finding]:
         "one dry joke, at first, both of you, one by one",
         "一个好故事，一起出发，四季都好，千万别错过",
         "Night Bar 3 in navy, 纯棉",
+        "12块, 12¥",
     ],
 )
 def test_what_is_given_may_be_spelled_in_any_way(text: str) -> None:
@@ -71,6 +72,61 @@ def test_what_nobody_gave_is_found(
     assert one.span is not None
     assert (one.rule, one.severity, text[slice(*one.span)]) == (f"facts.{rule}", severity, span)
     assert one.suggestion == suggestion
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "15% off",
+        "Only £20",
+        "Half price",
+        "Buy one get one free",
+        "3 for 2",
+        "半价",
+        "全场对折",
+        "买一送一",
+        "只要三块",
+        "每盒九十九块",
+        "99¥",
+        "20€",
+        "99p",
+        "20 quid",
+        "Decaf 20% off",
+        "May 20% off",
+        "£15 March",
+    ],
+)
+def test_a_price_that_nobody_gave_is_not_published(text: str) -> None:
+    """A number in the product's name, the guide or the facts is no price."""
+    brief = {"product": "Serum 15", "notes": "serves 3"}
+    asked = case(brief, guide="Keep sentences under 20 words.", facts=["99 bars a day, 50 at night"])
+    assert [(one.rule, one.severity) for one in find(text, asked)] == [("facts.price", "block")]
+
+
+def test_a_price_that_was_given_may_be_said() -> None:
+    notes = "50% off, buy one get one free"
+    assert (
+        found("Half price! 半价, 对折, 五折. BOGOF, 2 for 1, 买一送一", {"product": "Bar", "notes": notes})
+        == []
+    )
+    assert found("Only £15, 15元", {"product": "Bar", "attributes": {"price": "15"}}) == []
+    assert found("2 metres", {"product": "Rope", "attributes": {"length": "2m"}}) == []
+    assert found("£2 million", {"product": "Bar", "notes": "£2m"}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dinner for two. Two hands. One bar. A set of three. Seven days a week.",
+        "百合香味的百香果、百褶裙、百叶窗、千层蛋糕、万能",
+        "万圣节礼盒进了千家万户，百度一下",
+        "五一假期、六一儿童节、三八妇女节、十一黄金周，一一对应",
+        "只要一块香皂，三块香皂，切成三块。把纸对折，三折伞",
+        "In March we decamp to Marbella; the market may close.",
+    ],
+)
+def test_everyday_words_state_nothing(text: str) -> None:
+    assert found(text) == []
 
 
 @property_test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -45,6 +46,22 @@ def test_the_gravest_finding_decides(gravest: int) -> None:
 def test_a_guard_that_is_not_there() -> None:
     with pytest.raises(UnknownName, match="terms"):
         findings("x", case(), ["term"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"headline": ["Ember, a miracle", "b","c"], "description": ["d',
+        '{"headline": ["山屿", "Miracle',
+        '{"headline": ["a", "b", "c"], "description": ["d", "e"], "note": ["Ember", "miracle"]}',
+    ],
+)
+def test_a_broken_ad_is_looked_at_as_it_is(text: str) -> None:
+    asked = replace(case({"channel": "google_rsa", "field": "ad"}), others=("Ember", "山屿"))
+    found = {one.rule: one.span for one in findings(text, asked)}
+    assert {"structure.json", "cross_brand.name", "terms.banned"} <= found.keys()
+    assert found["terms.banned"] is not None
+    assert text[slice(*found["terms.banned"])].lower() == "miracle"
 
 
 def test_a_case_is_of_today() -> None:

@@ -42,6 +42,11 @@ def test_another_language_is_written_again(text: str, locale: str) -> None:
     assert found(text, locale) == [("other", "fix")]
 
 
+def test_an_attribute_without_a_value_hides_nothing() -> None:
+    asked = case({"attributes": {"size": ""}})
+    assert [one.rule for one in find(GERMAN, asked)] == ["language.other"]
+
+
 def test_the_other_script_is_told() -> None:
     assert found(TRADITIONAL, "zh-CN") == [("script", "fix")]
     assert found(SIMPLIFIED, "zh-TW") == [("script", "fix")]

@@ -33,7 +33,24 @@ def rules(text: str, **own: object) -> list[tuple[str, str]]:
         ("护照号E12345678", "passport", "护照号E12345678"),
         ("pw: hunter2", "password", "pw: hunter2"),
         ("微信号 sample_wx_01", "account", "微信号 sample_wx_01"),
-        ("车牌号 测A·00000，", "plate", "测A·00000"),
+        ("车牌号 测A·00000，", "plate", "车牌号 测A·00000"),
+        ("看见京A12345了", "plate", "京A12345"),
+        ("车牌是新A12345", "plate", "车牌是新A12345"),
+        ("Card ４１１１ 1111 1111 1111,", "card", "４１１１ 1111 1111 1111"),
+        ("Card 4111\u00a01111\u00a01111\u00a01111,", "card", "4111\u00a01111\u00a01111\u00a01111"),
+        ("Card 4111.1111.1111.1111,", "card", "4111.1111.1111.1111"),
+        ("iban gb82 west 1234 5698 7654 32.", "iban", "gb82 west 1234 5698 7654 32"),
+        ("GB82WEST12345698765432 please", "iban", "GB82WEST12345698765432"),
+        ("IBAN GB82 WEST 1234 5698 7654 32 with", "iban", "GB82 WEST 1234 5698 7654 32"),
+        ("MT84 MALT 0110 0001 2345 MTLC AST0 01S", "iban", "MT84 MALT 0110 0001 2345 MTLC AST0 01S"),
+        ("BE71 0961 2345 6769 this", "iban", "BE71 0961 2345 6769"),
+        ("Call 020 7946\u200b 0123!", "phone", "020 7946\u200b 0123"),
+        ("电话１３８００１３８０００。", "phone", "１３８００１３８０００"),
+        ("Ask ann＠example．com", "email", "ann＠example．com"),
+        ("密码：abc123", "password", "密码：abc123"),
+        ("WeChat: some_body", "account", "WeChat: some_body"),
+        ("加微信fjord2026吧", "account", "微信fjord2026"),
+        ("QQ号12345678", "account", "QQ号12345678"),
         ("born 1985-03-12", "birth", "born 1985-03-12"),
     ],
 )
@@ -52,6 +69,10 @@ def test_personal_data_blocks(text: str, rule: str, value: str) -> None:
         "Card 4111 1111 1111 1112, account GB82 WEST 1234 5698 7654 33",
         "110101199902301234",
         "std::vector, 12:34, a::b",
+        "搭载RTX4090显卡，型号B20261，全新X12345，曜石黑S20261。",
+        "Your password is always safe. The password is 100% yours.",
+        "Pay with WeChat anytime. Follow our WeChat official account. WeChat ID required.",
+        "微信App扫码下单，微信VIP会员专享。",
     ],
 )
 def test_numbers_of_goods_pass(text: str) -> None:
@@ -62,6 +83,11 @@ def test_the_brand_may_publish_its_own_contact() -> None:
     text = "Call 020 7946 0123 or hello@fjord.example"
     assert len(rules(text)) == 2
     assert rules(text, facts=["Phone: (020) 7946-0123, hello@fjord.example."]) == []
+
+
+def test_a_model_in_the_brief_is_no_plate() -> None:
+    assert rules("鲁B20261上市") == [("plate", "鲁B20261")]
+    assert rules("鲁B20261上市", facts=["型号 B20261"]) == []
 
 
 def test_names_and_addresses_are_for_a_person() -> None:

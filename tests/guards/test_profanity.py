@@ -26,8 +26,12 @@ def rules(text: str, **own: object) -> list[str]:
             "fuuuuck",
             "ѕhіt",
             "bull-shit",
+            "SH1T",
+            "sh*t",
+            "sh**",
+            "jack off",
         ),
-        *("操你妈", "傻 逼", "他媽的", "这个傻\u200b逼", "王·八·蛋"),
+        *("操你妈", "傻 逼", "他媽的", "这个傻\u200b逼", "王·八·蛋", "你妈的", "这鸡巴玩意", "机八"),
     ],
 )
 def test_hard_words_block(text: str) -> None:
@@ -36,7 +40,15 @@ def test_hard_words_block(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("Sexy legs", "mild"), ("你这白痴", "mild"), ("法輪功", "political")]
+    ("text", "kind"),
+    [
+        ("Sexy legs", "mild"),
+        ("This sucks", "mild"),
+        ("口交", "mild"),
+        ("西藏独立", "political"),
+        ("你这白痴", "mild"),
+        ("法輪功", "political"),
+    ],
 )
 def test_other_words_go_to_a_person(text: str, kind: str) -> None:
     assert rules(text) == [kind]
@@ -50,6 +62,12 @@ def test_other_words_go_to_a_person(text: str, kind: str) -> None:
         "Pass the assessment; push it, basement, analysis, titanium, document.",
         "The pen is here. Model A55, size 55.",
         "性价比高，奶香浓郁，可能性无限，幹線公路，能靠背。",
+        "妈妈的味道，送给妈妈的礼物，媽媽的手藝，老干妈的香，宝妈的选择。",
+        "手机八折起，手机八成新，司机巴不得，火鸡吧台，来份炸鸡吧，飞机巴士。",
+        "路口交通便利，出口交货，一次性交付，做爱吃的菜，室外阴凉处，平台独家。",
+        "体操你也行，健美操比赛，狗日常护理，西瓜批发，外卖披萨，给你老板的扇贝肉。",
+        "OPPO A5s, Model AS5. Jack off-road kit. Organic baby juice. As low as* £5.",
+        "A big black bag. Girl on the go. Hair tied up. It sucks up dust.",
         "激情夏日，成人儿童都爱，乳液滋润，月经期可用，鸡蛋糕。",
     ],
 )

@@ -49,7 +49,12 @@ def test_the_second_of_two_is_shown() -> None:
 
 
 def test_a_text_that_is_no_ad_has_no_structure() -> None:
-    assert not list(find("{", case()))
+    assert not list(find("{x", case()))
+
+
+@pytest.mark.parametrize("text", ["", " \n", "…", "！。🎉"])
+def test_every_text_says_something(text: str) -> None:
+    assert [(one.rule, one.severity) for one in find(text, case())] == [("structure.empty", "fix")]
 
 
 def test_every_piece_is_as_long_as_its_own_field_allows() -> None:

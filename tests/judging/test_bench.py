@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from hashlib import sha256
 from math import exp
 from pathlib import Path
 
 import pytest
-from making import write_rows, write_world
+from making import row, write_rows, write_world
 
+from lora_marketing.copies import Copy
 from lora_marketing.data import prepare
 from lora_marketing.errors import DataError, RecipeError
 from lora_marketing.evaluation import Evaluation
 from lora_marketing.gate import Figures, decide
 from lora_marketing.judging import judge
+from lora_marketing.judging.ability import Ability, OpenAnswer
+from lora_marketing.judging.bench import Sheet, Trial, scored
 from lora_marketing.judging.held_out import held_out
+from lora_marketing.judging.losses import Losses
+from lora_marketing.judging.scoring import Likelihood
+from lora_marketing.known_texts import KnownTexts
+from lora_marketing.recipe import LoadedRecipe, load_recipe
+from lora_marketing.registry.files import KNOWN_TEXTS
+from lora_marketing.registry.version import Version
+from lora_marketing.writing.copywriter import Voice
 
 from .conftest import World
 
@@ -97,16 +109,17 @@ def swapped(world: World, folder: Path) -> Path:
 
 
 def test_rows_that_it_was_trained_on_are_refused(world: World, tmp_path: Path) -> None:
-    from lora_marketing.recipe import load_recipe
-
     with pytest.raises(DataError, match="30 of 30"):
         held_out(load_recipe(swapped(world, tmp_path)), world.new, [])
 
 
-def test_another_split_of_the_same_texts_is_found_out(world: World) -> None:
-    """The rows are split again as the manifest says, so that a changed seed hides nothing."""
-    with pytest.raises(DataError, match="was trained on rows that would test it"):
-        held_out(world.load("train.seed=14"), world.new, [])
+@pytest.mark.parametrize("override", ["train.seed=14", "data.validation_fraction=0.1"])
+def test_the_rows_are_those_that_the_manifest_held_out(world: World, override: str) -> None:
+    """However the recipe would split its texts now."""
+    found = held_out(world.load(override), world.new, [])
+    assert found.rows == prepare(world.load()).validation
+    assert found.proven
+    assert found.remarks == []
 
 
 def test_texts_that_nobody_knows_are_told(world: World) -> None:
@@ -118,20 +131,85 @@ def test_texts_that_nobody_knows_are_told(world: World) -> None:
 
 
 def _others() -> list[dict[str, object]]:
-    from making import row
-
     return [row(number, text=f"Another text {number}.") for number in range(20)]
 
 
 def test_rows_that_another_version_knows_are_left_out(world: World) -> None:
     """Only the judged version must never have seen a row; for others the row does not count."""
     split = world.load("train.seed=14")
-    of_split = prepare(split).hashes()
-    data = {**world.new.manifest.data, **of_split}
-    manifest = world.new.manifest.model_copy(update={"data": data, "seed": 14})
-    judged = type(world.new)(world.new.name, world.new.digest, world.new.folder, manifest)
+    judged = of_split(world.new, split)
     found = held_out(split, judged, [world.old])
     trained = {row.id for row in prepare(world.load()).train}
     assert found.proven
     assert {row.id for row in found.rows} == {row.id for row in prepare(split).validation} - trained
     assert "are left out" in found.remarks[0]
+
+
+def of_split(
+    version: Version, loaded: LoadedRecipe, parent: str | None = None, known: Path | None = None
+) -> Version:
+    """The version as if it were trained on a recipe's split, with a start and a file of known texts."""
+    files = {KNOWN_TEXTS: sha256(known.read_bytes()).hexdigest()} if known else {}
+    data = dict(prepare(loaded).hashes())
+    told = {"data": data, "seed": loaded.recipe.train.seed, "parent": parent, "files": files}
+    folder = known.parent if known else version.folder
+    return replace(version, folder=folder, manifest=version.manifest.model_copy(update=told))
+
+
+@pytest.fixture
+def preferring(world: World, tmp_path: Path) -> LoadedRecipe:
+    """Forty pairs, whose chosen texts are new."""
+    taken = [row(n, text=..., chosen=f"Text {n} is new.", rejected=f"Dull {n}.") for n in range(1, 41)]
+    pairs = write_rows(tmp_path / "pairs.jsonl", taken)
+    return world.load("train.method=dpo", f"data.pairs={pairs}", "data.validation_fraction=0.25")
+
+
+def test_what_its_start_was_trained_on_is_left_out(
+    world: World, preferring: LoadedRecipe, tmp_path: Path
+) -> None:
+    """Pairs say nothing of the texts that a start knows; its hashes do."""
+    data = prepare(preferring)
+    before = KnownTexts.of(
+        [*(text.text.upper() for text in data.validation[:3]), "It was taught this before."]
+    )
+    known = tmp_path / KNOWN_TEXTS
+    known.write_bytes((before | KnownTexts.of(text.text for text in data.train)).to_bytes())
+    judged = of_split(world.new, preferring, "1" * 64, known)
+    found = held_out(preferring, judged, [])
+    assert found.rows == data.validation[3:]
+    assert found.proven
+    assert found.remarks == [f"3 rows are left out: {judged} or its start knows them"]
+    assert found.taught.overlap("It was taught this before.").whole
+    other = replace(judged, digest="2" * 64)
+    assert held_out(preferring, of_split(world.new, preferring), [other]).rows == data.validation[3:]
+
+
+def test_a_start_of_which_no_texts_are_known_proves_nothing(world: World, preferring: LoadedRecipe) -> None:
+    found = held_out(preferring, of_split(world.new, preferring, "1" * 64), [])
+    assert not found.proven
+    assert ["its start" in remark and "cannot be told" in remark for remark in found.remarks] == [True]
+
+
+def test_copying_is_held_against_what_the_start_was_taught(world: World, preferring: LoadedRecipe) -> None:
+    told = "Our bars float because we whip air into them by hand every single morning."
+    found = replace(held_out(preferring, of_split(world.new, preferring), []), taught=KnownTexts.of([told]))
+    copy = Copy(
+        text=told,
+        brand="tidal",
+        line="soap",
+        adapter="tidal/soap",
+        digest="1" * 64,
+        base="tiny",
+        seed=13,
+        variant=0,
+        prompt_sha256="",
+        stopped=True,
+        tokens=9,
+        brief=found.rows[0].brief(),
+    )
+    voice = Voice(preferring.brand, "soap", "tidal/soap", "1" * 64)
+    sheet = Sheet(
+        voice, [copy], Losses([Likelihood(-1.0, 2)]), Ability({"en": [True]}, [OpenAnswer("?", "Yes.", [])])
+    )
+    (text,) = scored(Trial(preferring, found, [sheet], 13)).texts
+    assert text.copied == 14

@@ -10,6 +10,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from lora_marketing.brand import Brief
+from lora_marketing.channels.structure import write_ad
 from lora_marketing.metrics import Written, all_figures, load_metric, metric_names
 from lora_marketing.metrics.distinct import distinct
 
@@ -98,6 +99,30 @@ def test_length_counts_in_the_units_of_the_channel() -> None:
     assert value("length", "characters", texts) == 11
     assert value("length", "words", texts) == 4.5
     assert value("length", "of_limit", texts) == pytest.approx((10 + 17) / 2 / 30)
+
+
+AD_TEXTS = {"en": ["Dark roast", "Go", 'Ground\nfor "you".'], "zh": ["山里黑得早", "走", "灯，挂着。"]}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_whole_ad_is_read_without_its_json(language: str) -> None:
+    one, two, three = AD_TEXTS[language]
+    ad = Brief(product="Bar", channel="google_rsa", field="ad")
+    said = Written(write_ad({"headline": [one, two], "description": [three]}), ad, "tidal", language)
+    assert said.text == f"{one}\n{two}\n{three}"
+    assert value("length", "characters", [said]) == len(one + two + three)
+    assert value("length", "words", [said]) == {"en": 6, "zh": 9}[language]
+    wide = 2 if language == "zh" else 1
+    shares = [len(one) * wide / 30, len(two) * wide / 30, len(three) * wide / 90]
+    assert value("length", "of_limit", [said]) == pytest.approx(sum(shares) / 3)
+    same = Written(said.answer, ad, "tidal", language, references=[said.text])
+    assert value("chrf", "chrf", [same]) == pytest.approx(100)
+    assert value("rouge", "rouge_1", [same]) == pytest.approx(100)
+
+
+def test_a_broken_ad_has_nothing_to_read() -> None:
+    broken = Written('{"headline": ["Dark', Brief(product="Bar", channel="google_rsa", field="ad"), "x", "en")
+    assert (broken.text, list(load_metric("length").count([broken]))) == ("", [{}])
 
 
 def test_shares_count_what_was_looked_at() -> None:

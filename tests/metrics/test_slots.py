@@ -9,8 +9,8 @@ from making import property_test
 
 from lora_marketing.brand import Brief
 from lora_marketing.metrics import Written
-from lora_marketing.metrics._values import parts, places, spelled
-from lora_marketing.metrics.slots import slot_errors
+from lora_marketing.metrics._values import clauses, parts, places, spelled
+from lora_marketing.metrics.slots import count, slot_errors
 
 KNOWN = {
     "roast": ["dark", "light", "medium-dark"],
@@ -77,6 +77,15 @@ def test_words_are_found_wherever_they_stand(before: str, value: str, after: str
         ("It is not family-friendly.", {"familyFriendly": "no"}, (0, 0, 0)),
         ("It is not family-friendly.", {"familyFriendly": "yes"}, (1, 1, 0)),
         ("No.", {"familyFriendly": "no"}, (1, 0, 0)),
+        ("It isn’t family-friendly.", {"familyFriendly": "no"}, (0, 0, 0)),
+        ("We can't call it family-friendly.", {"familyFriendly": "no"}, (0, 0, 0)),
+        ("This T-shirt is family-friendly.", {"familyFriendly": "yes"}, (0, 0, 0)),
+        ("Can T-shirts be family-friendly?", {"familyFriendly": "yes"}, (0, 0, 0)),
+        ("Dull? No. Family-friendly.", {"familyFriendly": "yes"}, (0, 0, 0)),
+        ("What it is not: family-friendly.", {"familyFriendly": "yes"}, (0, 0, 0)),
+        ("不防水", {"防水": "否"}, (0, 0, 0)),
+        ("重吗？不。防水。", {"防水": "是"}, (0, 0, 0)),
+        ("Dark roast. 250 g. Price: £9.", {"roast": "dark", "price": "£9"}, (0, 0, 0)),
         ("200 流明的灯", {"亮度": "200 流明"}, (0, 0, 0)),
         ("300 流明的灯", {"亮度": "200 流明"}, (1, 1, 0)),
     ],
@@ -85,6 +94,25 @@ def test_missing_invented_and_repeated(
     text: str, attributes: dict[str, str], wanted: tuple[int, int, int]
 ) -> None:
     assert errors(text, attributes) == wanted
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [({"roast": ["dark", "light"]}, True), ({"roast": ["dark"]}, False), ({}, False)]
+)
+def test_where_no_other_value_is_known_nothing_is_said_of_invented_ones(
+    known: dict[str, list[str]], told: bool
+) -> None:
+    brief = Brief(product="Box", channel="sms", field="text", attributes={"roast": "dark"})
+    (found,) = count([Written("Light roast.", brief, "ember", "en", known=known)])
+    assert ("slots_invented" in found) == told
+    assert {"slot_coverage", "slot_errors", "slots_repeated"} <= found.keys()
+
+
+@property_test
+@given(st.lists(st.sampled_from(["Not dark", " £1,200", "12 g", ". ", ": ", "。", "不", "St", "3.50", "\n"])))
+def test_clauses_stand_where_their_words_stand(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert clauses(text).replace("\n", " ").split() == spelled(text).split()
 
 
 def test_a_listed_wording_says_the_value() -> None:

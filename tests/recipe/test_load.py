@@ -275,3 +275,12 @@ def test_the_digest_does_not_care_who_set_a_key_but_what_it_is(tmp_path: Path) -
     assert load_recipe(path, ["train.seed=13", "lora.rank=16"]).digest() == plain
     assert load_recipe(path, [f"data.train={tmp_path / 'texts.jsonl'}"]).digest() == plain
     assert load_recipe(path, ["train.seed=14"]).digest() != plain
+
+
+def test_a_brand_takes_only_guards_that_there_are(tmp_path: Path) -> None:
+    path = write_world(tmp_path)
+    with (tmp_path / "brand.yaml").open("a", encoding="utf-8") as profile:
+        profile.write("severities:\n  facts.nubmer: fix\n  fact.number: off\n")
+    ((where, what, allowed),) = problems_of(path)
+    assert (Path(where).name.startswith("brand.yaml:"), what) == (True, 'no guard "fact"')
+    assert "facts" in str(allowed)

@@ -22,7 +22,8 @@ def recipe_of(folder: Path, count: int = 10) -> Path:
     recipe = write_world(folder)
     text = recipe.read_text(encoding="utf-8")
     recipe.write_text(text.replace("texts.jsonl", '"approved:review.db"'), encoding="utf-8")
-    for item in put_up(folder / "review.db", *(copy(f"第 {number} 块香皂。") for number in range(count))):
+    copies = (copy(f"第 {number} 块香皂。", {"product": f"Bar {number}x"}) for number in range(count))
+    for item in put_up(folder / "review.db", *copies):
         decide(folder / "review.db", item, "approved")
     return recipe
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from lora_marketing.registry import AdapterRef, Registry
+from lora_marketing.writing.request import Finish, Request
 from lora_marketing.writing.sampling import row_seed
 from serving.conftest import World
 from serving.making import BRIEF, EMBER, FakeEngine, Running, canary, chat, publish, serving
@@ -44,6 +46,36 @@ def test_findings_come_with_the_text(asked: tuple[World, Running]) -> None:
     cut = ask(asked, max_tokens=1).json()["variants"][0]
     assert cut["finish"] == "length"
     assert [found["rule"] for found in cut["findings"]] == ["unfinished"]
+
+
+RSA = {"product": "Bar", "channel": "google_rsa", "field": "ad"}
+
+
+def test_an_ad_that_does_not_fit_is_refused_whatever_the_client_gives_it(world: World) -> None:
+    with serving(world.root, FakeEngine(context=500)) as running, running.client() as client:
+        for more in ({}, {"max_tokens": 1}):
+            answer = client.post("/v1/copy", json={"model": EMBER, "brief": RSA, **more})
+            assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+class Adverts(FakeEngine):
+    """Writes ads with a headline that is too long, and pieces that are cut."""
+
+    def _written(self, request: Request) -> tuple[list[str], Finish]:
+        if len(self.tickets) > 0:
+            return ["Six pounds and"], "length"
+        headlines = ["It floats", "A headline that is far too long for it", "For sailors"]
+        ad = {"headline": headlines, "description": ["It floats in the bath.", "Sailors like it."]}
+        return [json.dumps(ad)], "stop"
+
+
+def test_the_end_of_a_piece_is_not_that_of_its_ad(world: World) -> None:
+    engine = Adverts()
+    with serving(world.root, engine) as running, running.client() as client:
+        answer = client.post("/v1/copy", json={"model": EMBER, "brief": RSA, "rounds": 2, "seed": 1})
+    (variant,) = answer.json()["variants"]
+    assert len(engine.tickets) == 2
+    assert (variant["finish"], variant["provenance"]["stopped"]) == ("stop", True)
 
 
 def test_a_text_that_was_trained_on_is_found_in_any_version(world: World) -> None:

@@ -104,9 +104,10 @@ def test_no_variant_passed_is_said_with_all_findings(llama: LoadedBase) -> None:
 @pytest.mark.parametrize("severity", ["review", "block"])
 def test_what_a_person_has_to_look_at_is_never_good_nor_drawn_again(llama: LoadedBase, severity: str) -> None:
     writer = Scripted(llama, [["A miracle bar.", "A miracle soap."]])
-    own = voice(severities={"terms": severity})
+    own = voice(severities={"terms": severity, "claims": "off", "facts": "off"})
     (outcome,) = chase(writer, [Order(own, SHORT)], Effort(1, 2, 3))
     assert (outcome.good, outcome.cost.rounds) == ((), 1)
+    assert outcome.waiting == (outcome.tried if severity == "review" else ())
 
 
 def test_what_was_trained_on_and_other_brands_names_are_no_good(llama: LoadedBase) -> None:

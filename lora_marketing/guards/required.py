@@ -1,0 +1,17 @@
+"""Required: what a brand's texts have to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lora_marketing.channels.structure import pieces
+from lora_marketing.guards import Case, Finding
+from lora_marketing.spelling import folded, folded_term, places
+
+
+def find(text: str, case: Case) -> Iterator[Finding]:
+    """Required terms that are missing; of a whole ad, any of its pieces may say them."""
+    said = [folded(piece.text) for piece in pieces(text, case.brief)]
+    for term in case.brand.required_terms:
+        if not any(found for one in said for found in places(folded_term(term), one)):
+            yield Finding(rule="required", severity="fix", message=f'"{term}" is missing', suggestion=term)
