@@ -8,6 +8,7 @@ a chain of hashes that no longer fits, which `verify` tells.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -285,7 +286,7 @@ class Queue:
                 and not self._pragma("application_id")
                 and not self._read("SELECT 1 FROM sqlite_schema")
             ):
-                self._base.execute("PRAGMA journal_mode = WAL")
+                self._write_ahead()
                 with self._changing():
                     self._base.execute(f"PRAGMA application_id = {APPLICATION}")
             self._base.execute("PRAGMA foreign_keys = ON")
@@ -300,6 +301,19 @@ class Queue:
             )
         if version < len(MIGRATIONS):
             self._migrate()
+
+    def _write_ahead(self) -> None:
+        """Change the journal; where others do so at the same moment, SQLite says busy and does not wait."""
+        end = time.monotonic() + WAIT
+        while True:
+            try:
+                self._base.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def _migrate(self) -> None:
         with self._changing():
