@@ -17,11 +17,6 @@ class Pair(Example):
     text: Annotated[Text, Field(alias="chosen")]
     rejected: Text
 
-    @property
-    def about(self) -> str:
-        """Its brief as text: pairs of one brief are trained on together or held out together."""
-        return self.brief().model_dump_json()
-
     def as_chosen(self) -> Example:
         """The chosen text as a row to imitate."""
         return Example(**self.model_dump(exclude={"rejected"}))

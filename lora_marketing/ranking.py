@@ -12,7 +12,7 @@ from rapidfuzz.fuzz import partial_ratio, ratio
 from lora_marketing.brand import Brief
 from lora_marketing.channels import load_limit
 from lora_marketing.channels.counting import count
-from lora_marketing.channels.structure import pieces
+from lora_marketing.channels.structure import pieces, plain
 from lora_marketing.documents import Frozen
 
 SAID = 85
@@ -58,7 +58,7 @@ def rank(
     relevance); of equal ones the first.
     """
     weights = weights or Weights()
-    said = ["\n".join(piece.text for piece in pieces(text, brief)) for text in texts]
+    said = [plain(text, brief) for text in texts]
     faithful = [faithfulness(one, brief) for one in said]
     fits = [length_fit(text, brief) for text in texts]
     taken: list[tuple[int, Parts]] = []

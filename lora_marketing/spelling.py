@@ -258,7 +258,7 @@ class Finder:
         self._patterns = [
             (term, letters)
             for term in filter(_tells, terms)
-            for letters in (forms(_letters(term)) if inflected else (_letters(term),))
+            for letters in (forms(letters_of(term)) if inflected else (letters_of(term),))
         ]
         self._breaks = {term: _breaks(term) for term in terms}
         self._signs = [term for term in terms if not _tells(term)]
@@ -315,7 +315,8 @@ def forms(word: str) -> Iterator[str]:
             yield word + "es"
 
 
-def _letters(term: str) -> str:
+def letters_of(term: str) -> str:
+    """The letters and digits of a term as they read, without what stands between them."""
     return _read(term, range(len(term)), term).letters
 
 
@@ -327,7 +328,7 @@ def _breaks(term: str) -> dict[int, str]:
 
 def _tells(term: str) -> bool:
     """Whether letters alone tell the term: `C++` is no C, nor is `a.c` an AC."""
-    letters = _letters(term)
+    letters = letters_of(term)
     signs = re.search(r"[^\w\s'’-]", term)
     return len(letters) >= (4 if signs else 2) or any(map(unbroken, letters))
 

@@ -162,6 +162,11 @@ def pieces(text: str, brief: Brief) -> list[Piece]:
     return list(_strings(text))
 
 
+def plain(answer: str, brief: Brief) -> str:
+    """What is to be read of an answer: of a whole ad its pieces, one a line; of a broken one nothing."""
+    return "\n".join(piece.text for piece in pieces(answer, brief))
+
+
 def _pairs(text: str) -> list[tuple[str, list[str]]]:
     try:
         value = json.loads(text, object_pairs_hook=_Pairs)

@@ -13,15 +13,16 @@ from math import isnan
 from typing import Any
 
 from lora_marketing.brand import Brand, Brief, Example
+from lora_marketing.channels.structure import plain
 from lora_marketing.copies import Copy
-from lora_marketing.data import prepare, read_texts
+from lora_marketing.data import asked, prepare, read_texts
 from lora_marketing.errors import DataError
 from lora_marketing.evaluation.document import Evaluation, HeldOutVoice, ScoredText, WriterScores
 from lora_marketing.evaluation.statistics import RESAMPLES, Estimate, estimate, whole_estimate
 from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught, taught
 from lora_marketing.guards import Case, Finding, findings, verdict
 from lora_marketing.mending import is_complete
-from lora_marketing.metrics import Figure, Values, Written, load_metric, metric_names, plain
+from lora_marketing.metrics import Figure, Values, Written, load_metric, metric_names
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.metrics.voice import VoiceClassifier
 from lora_marketing.recipe import LoadedRecipe
@@ -314,8 +315,7 @@ def _held_out(voices: VoiceClassifier | None) -> HeldOutVoice | None:
 def _by_brief(references: Sequence[Example]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for example in references:
-        brief = example.brief()
-        found[brief.model_dump_json()].append(plain(example.text, brief))
+        found[asked(example)].append(plain(example.text, example))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.spelling import Finder, plain
+from lora_marketing.spelling import Finder, letters_of
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -33,12 +33,8 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 def unsaid(names: Sequence[str], text: str) -> tuple[str, ...]:
     """Those of `names` that do not occur in `text`: who wrote it knows the others."""
-    heard = [_bare(one.term) for one in _names(tuple(names)).find(text) if one.sure]
-    return tuple(name for name in names if not any(_bare(name) in one for one in heard))
-
-
-def _bare(name: str) -> str:
-    return "".join(map(plain, name))
+    heard = [letters_of(one.term) for one in _names(tuple(names)).find(text) if one.sure]
+    return tuple(name for name in names if not any(letters_of(name) in one for one in heard))
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lora_marketing.brand import Brand
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.spelling import Finder, plain
+from lora_marketing.spelling import Finder, letters_of
 
 KINDS = {"banned": "a banned term", "competitor": "the name of a competitor"}
 LONG_NAME = 7
@@ -48,7 +48,7 @@ def _slips(text: str, case: Case, known: Collection[int]) -> Iterator[Finding]:
     from rapidfuzz.distance import OSA
     from rapidfuzz.process import extract_iter
 
-    names = {name: _bare(name) for name in case.brand.competitors}
+    names = {name: letters_of(name) for name in case.brand.competitors}
     names = {name: bare for name, bare in names.items() if len(bare) >= LONG_NAME and bare.isascii()}
     if not names:
         return
@@ -62,11 +62,7 @@ def _slips(text: str, case: Case, known: Collection[int]) -> Iterator[Finding]:
 
 
 def _words(text: str) -> dict[str, tuple[int, int]]:
-    return {_bare(found[0]): found.span() for found in re.finditer(r"[\w'’-]+", text)}
-
-
-def _bare(name: str) -> str:
-    return "".join(map(plain, name))
+    return {letters_of(found[0]): found.span() for found in re.finditer(r"[\w'’-]+", text)}
 
 
 def _own_name(text: str, brand: Brand) -> Iterator[Finding]:

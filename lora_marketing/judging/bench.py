@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lora_marketing.channels.structure import plain
 from lora_marketing.console import note
 from lora_marketing.copies import Copy
 from lora_marketing.desk import Desk
@@ -18,7 +19,6 @@ from lora_marketing.judging.adverts import AdvertRules
 from lora_marketing.judging.held_out import HeldOut, held_out
 from lora_marketing.judging.losses import Losses, losses
 from lora_marketing.judging.scoring import Scorer
-from lora_marketing.metrics import plain
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.names import AdapterRef

@@ -14,7 +14,7 @@ from math import nan
 from typing import Literal, Protocol, cast
 
 from lora_marketing.brand import Brief
-from lora_marketing.channels.structure import Piece, pieces
+from lora_marketing.channels.structure import Piece, pieces, plain
 from lora_marketing.guards import Verdict
 from lora_marketing.shelf import module, names
 
@@ -22,11 +22,6 @@ Counts = tuple[float, ...]
 """What one text adds to a figure."""
 Values = Mapping[str, Sequence[str]]
 """Values of each attribute."""
-
-
-def plain(answer: str, brief: Brief) -> str:
-    """What is to be read of an answer: of a whole ad its pieces, one a line; of a broken one nothing."""
-    return "\n".join(piece.text for piece in pieces(answer, brief))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lora_marketing.brand import Brand, Brief
-from lora_marketing.channels.structure import AD, Piece, pieces, write_ad
+from lora_marketing.channels.structure import AD, Piece, pieces, plain, write_ad
 from lora_marketing.copies import Copy, Rewritten
 from lora_marketing.guards import Case, findings, verdict
-from lora_marketing.mending import Mending, is_complete, is_whole, mend
+from lora_marketing.mending import Mending, is_complete, mend
 from lora_marketing.ranking import Parts, rank
 from lora_marketing.writing.copywriter import Order, Voice, write_copy
 from lora_marketing.writing.sampling import Sampling
@@ -240,7 +240,7 @@ def _with_pieces(ad: Copy, written: Sequence[tuple[Piece, Copy]], brand: Brand) 
     done: list[Mending] = []
     for piece, copy in written:
         mended = mend(copy.text, brand, cut=not copy.stopped)
-        if mended.text and (copy.stopped or is_whole(mended.text)):
+        if mended.text and is_complete(mended.text, copy.brief, copy.stopped):
             new[piece.field, piece.number] = mended.text
             done += _of_piece(piece, mended.mendings)
             rewritten.append(
@@ -267,6 +267,6 @@ def _voices(copies: Sequence[Copy], brand: Brand, classifier: VoiceClassifier | 
     """How sure the classifier is of the brand; None if it does not know the brand."""
     if classifier is None or not copies:
         return None
-    texts = ["\n".join(piece.text for piece in pieces(copy.text, copy.brief)) for copy in copies]
+    texts = [plain(copy.text, copy.brief) for copy in copies]
     heard = [verdict.probabilities.get(brand.name) for verdict in classifier.predict(texts)]
     return None if None in heard else [one for one in heard if one is not None]
