@@ -34,7 +34,7 @@ from lora_marketing.registry.version import Version
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
-from lora_marketing.training.heap import HeapCallback, begin_peak, keep_few_kernels, peak_memory_gib
+from lora_marketing.training.heap import begin_peak, keep_few_kernels, peak_memory_gib
 from lora_marketing.training.loftq import start_from_rounding_error
 from lora_marketing.training.pairs import longest, render_row
 from lora_marketing.training.preference import (
@@ -200,7 +200,6 @@ def _build_trainer(
             progress,
             EarlyStoppingCallback(recipe.eval.patience),
             BudgetCallback(recipe.budget.minutes),
-            HeapCallback(),
         ],
         **adapter_arguments(lora_config(recipe, base), recipe, base, start),
     }
