@@ -8,8 +8,9 @@ page: AWS, Google APIs, and Mozilla in English and in Chinese, topic masked, fol
 controls show what topic would do: the same with topic left in, and two products of one voice
 (Firefox, Mozilla VPN), which should *not* be told apart once their topic is masked.
 
-`adapters` trains an adapter per brand. It and the bare base, with the brand's prompt, write the
-brand's held-out briefs, and the classifier of all four voices names the brand of each text.
+`adapters` trains an adapter per brand. It writes the brand's held-out briefs, and so does the bare base,
+once with the brand's prompt and once for a brand without name and guide; the classifier of all four
+voices names the brand of each text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import argparse
 import json
 import platform
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -26,6 +27,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.copies import Copy, share_stopped
 from lora_marketing.data import prepare
 from lora_marketing.desk import Desk
@@ -33,6 +35,7 @@ from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.runs import BaseHolder, train_and_publish
+from lora_marketing.writing.copywriter import Order, write_copy
 from lora_marketing.writing.sampling import Sampling
 
 BASE = Path(__file__).resolve().parent.parent / "recipes" / "bases" / "smollm2-135m.yaml"
@@ -69,6 +72,8 @@ SOURCES = {
     ),
     "mozilla-zh": Source("mozilla_en_zh.jsonl", ("Mozilla", "Firefox", "Mozilla VPN"), text="zh"),
 }
+NOBODY = {"display_name": "a company", "guide": "Write clear copy."}
+"""What the base is told of a brand when it shall know only the brief."""
 TAUGHT = ("aws", "google", "mozilla")
 """Brands that the English base can write for."""
 
@@ -108,6 +113,7 @@ def main() -> None:
     if "classifier" in options.parts:
         _print_held_out(rows)
     if "adapters" in options.parts:
+        quiet_upstream()
         _train_and_print(rows, options)
 
 
@@ -234,14 +240,18 @@ def _trained(recipes: Sequence[LoadedRecipe], folder: Path) -> dict[str, dict[st
     return metrics
 
 
-def _written(recipes: Sequence[LoadedRecipe], folder: Path) -> list[Copy]:
-    """The held-out briefs of each brand, by its adapter and by the base with its prompt."""
+def _written(recipes: Sequence[LoadedRecipe], folder: Path) -> dict[str, list[Copy]]:
+    """The held-out briefs of each brand by writer: the base told nothing, told the brand, the adapter."""
     desk = Desk.open(folder / "adapters", [loaded.name for loaded in recipes])
-    copies: list[Copy] = []
+    copies: dict[str, list[Copy]] = defaultdict(list)
     for loaded in recipes:
-        own = replace(desk, voices=[one for one in desk.voices if one.brand.name == loaded.brand.name])
+        (voice,) = (one for one in desk.voices if one.brand.name == loaded.brand.name)
+        told = replace(voice, adapter=None, digest=None)
+        untold = replace(told, brand=voice.brand.model_copy(update=NOBODY))
         briefs = [row.brief() for row in prepare(loaded).validation]
-        copies += own.write(briefs, 1, Sampling(), with_base=True, with_adapters=True, raw=True)
+        for writer, own in {"base, no brand": untold, "base": told, "adapter": voice}.items():
+            orders = [Order(own, brief) for brief in briefs]
+            copies[writer] += write_copy(desk.writer, orders, Sampling(), raw=True)
     return copies
 
 
@@ -256,14 +266,13 @@ def _print_trained(metrics: Mapping[str, Mapping[str, float]]) -> None:
         )
 
 
-def _print_named(copies: Sequence[Copy], classifier: VoiceClassifier) -> None:
+def _print_named(written: Mapping[str, Sequence[Copy]], classifier: VoiceClassifier) -> None:
     """A row per writer and brand: what its texts were named, and the share named right."""
     chance, held_out = 1 / len(classifier.brands), classifier.heldout_accuracy
     print(f"\nChance {chance:.0%}; real texts of unseen groups {held_out.accuracy:.1%}\n")
     print(f"| written by | for | texts | {' | '.join(classifier.brands)} | named right | ended |")
     print("|---|---|---|" + "---|" * (len(classifier.brands) + 2))
-    for writer in ("base", "adapter"):
-        own = [copy for copy in copies if (writer == "adapter") == bool(copy.adapter)]
+    for writer, own in written.items():
         for brand in sorted({copy.brand for copy in own}):
             _print_writer(writer, brand, [copy for copy in own if copy.brand == brand], classifier)
         right = sum(
