@@ -70,9 +70,10 @@ def _judged(
 ) -> Evaluation:
     """Let them write and be measured: the recipe of this adapter gives the rows, all teach voices."""
     from lora_marketing.cli.quiet import quiet_upstream
-    from lora_marketing.judging import judge
 
     quiet_upstream()
+    from lora_marketing.judging import judge
+
     own = next((path for path in recipes if load_recipe(path).name == str(version.name)), recipes[0])
     against = [BASE, *([f"{present.name}:{present.digest}"] if present else [])]
     others = [path for path in recipes if path != own]
