@@ -71,6 +71,7 @@ def evaluate(
     of_adapter = {"--variants": variants, "--limit": limit, "--base-id": base_id}
     taking = {"--recipe": recipe or None, "--seed": seed}
     _require_used(adapter, copies, rivals, of_copies, of_adapter, taking)
+    _require_judge(judge, judge_model, rivals if adapter is None else rivals or ["base"])
     seed = SEED if seed is None else seed
     writer = None
     if copies is not None:
@@ -117,6 +118,24 @@ def _require_used(
         problems += [
             Problem("a kept evaluation does not write beside an adapter", got=n, fix=fix) for n in kept
         ]
+    if problems:
+        raise DataError(problems)
+
+
+def _require_judge(judge: str | None, model: str | None, against: Sequence[str]) -> None:
+    """Refuse half a judge, and one without two writers to compare, before anything is written.
+
+    Raises:
+        DataError: what is missing.
+    """
+    problems = []
+    if judge and not model:
+        problems.append(Problem("a judge without a model", fix="add --judge-model NAME"))
+    if model and not judge:
+        problems.append(Problem("a judge's model without a judge", got=model, fix="add --judge URL"))
+    if judge and all(map(_is_kept, against)):
+        fix = "name one with --against, such as base"
+        problems.append(Problem("a judge compares two writers", fix=fix))
     if problems:
         raise DataError(problems)
 
@@ -174,7 +193,7 @@ def finish(
     from lora_marketing.evaluation.report import write_report
 
     evaluation = _compared(evaluation, against, writer)
-    if judge:
+    if judge and judge_model:
         rivals = [one for one in against if not _is_kept(one)]
         evaluation = _judged(evaluation, rivals, writer, judge, judge_model)
     if out:
@@ -249,14 +268,10 @@ def _compared(evaluation: Evaluation, against: Sequence[str], writer: str | None
 
 
 def _judged(
-    evaluation: Evaluation, against: Sequence[str], writer: str | None, url: str, model: str | None
+    evaluation: Evaluation, against: Sequence[str], writer: str | None, url: str, model: str
 ) -> Evaluation:
     from lora_marketing.evaluation.judge import Endpoint, prefer
 
-    if not model:
-        raise DataError(Problem("a judge without a model", fix="add --judge-model NAME"))
-    if not against:
-        raise DataError(Problem("a judge compares two writers", fix="name one with --against, such as base"))
     found = [one for name in against for one in prefer(evaluation, name, Endpoint(url, model), writer)]
     return evaluation.model_copy(update={"preferences": found})
 

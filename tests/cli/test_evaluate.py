@@ -103,7 +103,10 @@ def test_the_adapter_that_was_asked_for_is_compared_with_the_others(
         (["--from", "copies.jsonl"], "--recipe"),
         (["--from", "copies.jsonl", *RECIPES, "--metrics", "bleuu"], 'did you mean "bleu"'),
         (["--from", "copies.jsonl", *RECIPES, "--metrics", "length", "--against", "bsae"], '"base"'),
-        (["--from", "copies.jsonl", *RECIPES, "--metrics", "length", "--judge", "http://x"], "--judge-model"),
+        (["--from", "copies.jsonl", *RECIPES, "--judge", "http://x", "--against", "base"], "--judge-model"),
+        (["--from", "copies.jsonl", *RECIPES, "--judge", "http://x", "--judge-model", "m"], "two writers"),
+        (["x/y", *RECIPES, "--judge-model", "m"], "add --judge URL"),
+        (["x/y", *RECIPES, "--judge", "http://x"], "--judge-model"),
     ],
 )
 def test_mistakes_are_told(run: Run, arguments: list[str], told: str) -> None:
