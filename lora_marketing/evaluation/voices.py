@@ -61,7 +61,8 @@ def taught(recipes: Sequence[LoadedRecipe]) -> tuple[list[VoiceText], set[str]]:
         brand = loaded.brand
         names.update((brand.display_name, *brand.competitors))
         for _, row in read_texts(loaded):
-            texts[brand.name, row.id] = VoiceText(brand.name, plain(row.text, row), row.product)
+            text = plain(row.text, row)
+            texts[brand.name, text] = VoiceText(brand.name, text, row.product)
             names.update((row.product, *row.attributes.values()))
     return list(texts.values()), names
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from making import BRANDS
@@ -8,6 +9,7 @@ from making import BRANDS
 from lora_marketing.data import read_examples
 from lora_marketing.errors import DataError
 from lora_marketing.evaluation import VoiceReport, score_voices
+from lora_marketing.evaluation.voices import taught
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 
 from .making import copy
@@ -47,6 +49,15 @@ def test_real_texts_sound_like_their_brand_and_not_like_another(report: VoiceRep
     # both recipes of Ember teach from one file, whose rows count once
     rows = [len(read_examples(BRANDS / name / "texts.jsonl")) for name in ("ember", "lumen")]
     assert report.held_out.n == sum(rows)
+
+
+def test_files_of_one_brand_may_number_their_rows_alike(tmp_path: Path, recipes: list[LoadedRecipe]) -> None:
+    rows = [json.loads(line) for line in recipes[0].train_file.read_text(encoding="utf-8").splitlines()]
+    more = tmp_path / "more.jsonl"
+    more.write_text("".join(json.dumps({**row, "text": f"{row['text']} Flat."}) + "\n" for row in rows))
+    other = load_recipe(BRANDS / "ember-espresso.yaml", [f"data.train={more}"])
+    texts, _ = taught([recipes[0], other])
+    assert len(texts) == 2 * len(rows)
 
 
 def test_the_report_is_plain_data(report: VoiceReport) -> None:
