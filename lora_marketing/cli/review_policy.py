@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_marketing.brand import Brand, Example, load_brand
+from lora_marketing.brand import Brand, Example
 from lora_marketing.copies import Copy
 from lora_marketing.data import read_texts
 from lora_marketing.errors import DataError, Problem, RegistryError
-from lora_marketing.guards import Case, Finding, findings
+from lora_marketing.guards import Case, Finding, findings, load_policy
 from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry.names import AdapterRef
@@ -43,11 +43,12 @@ class Policies:
         Raises:
             DataError: the base wrote for a brand that is not given, or a recipe's texts are broken.
             RegistryError: an adapter is not in the registry any more.
+            DocumentError, RecipeError: a recipe or a profile is broken.
         """
         from lora_marketing.runs import brand_names
 
         loaded = [load_recipe(path) for path in recipes]
-        given = {brand.name: brand for brand in (*map(load_brand, profiles), *(one.brand for one in loaded))}
+        given = {brand.name: brand for brand in (*map(load_policy, profiles), *(one.brand for one in loaded))}
         rows: dict[str, list[Example]] = {}
         for one in loaded:
             rows.setdefault(one.brand.name, []).extend(row for _, row in read_texts(one))

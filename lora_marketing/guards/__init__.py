@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Literal, Protocol, cast
 
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brand import Brand, Brief, load_brand
 from lora_marketing.channels.structure import AD, ad_fields, pieces
-from lora_marketing.documents import Frozen
+from lora_marketing.documents import Frozen, place_of, read_document
+from lora_marketing.errors import Problem, RecipeError, nearest
 from lora_marketing.known_texts import KnownTexts
 from lora_marketing.shelf import module, names
 
@@ -81,6 +83,28 @@ def load_guard(name: str) -> Guard:
         UnknownName: no such guard.
     """
     return cast(Guard, module(__name__, name))
+
+
+def severity_problems(brand: Brand, profile: Path) -> Iterator[Problem]:
+    """What a brand takes in its own way although no guard finds it; `profile` is where it says so."""
+    for rule in brand.severities:
+        guard = rule.split(".")[0]
+        if guard not in guard_names():
+            where = place_of(("severities", rule), read_document(profile).places)
+            yield Problem(f'no guard "{guard}"', where, got=rule, allowed=nearest(guard, guard_names()))
+
+
+def load_policy(profile: Path) -> Brand:
+    """Read a brand profile to guard texts with, where no recipe has read it.
+
+    Raises:
+        DocumentError, RecipeError: with every problem and its line.
+    """
+    brand = load_brand(profile)
+    problems = list(severity_problems(brand, profile))
+    if problems:
+        raise RecipeError(problems)
+    return brand
 
 
 def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list[Finding]:

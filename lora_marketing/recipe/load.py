@@ -23,7 +23,7 @@ from lora_marketing.documents import (
     validated,
 )
 from lora_marketing.errors import DocumentError, LoraMarketingError, Problem, RecipeError, nearest
-from lora_marketing.guards import guard_names
+from lora_marketing.guards import severity_problems
 from lora_marketing.recipe.extra import extra_problems
 from lora_marketing.recipe.method import method_problems, start_problems
 from lora_marketing.recipe.schema import APPROVED, Recipe, path_keys
@@ -125,7 +125,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         problem = f'brand {brand.name} has no line "{recipe.brand.line}"'
         problems.append(Problem(problem, where, allowed=nearest(recipe.brand.line, brand.lines)))
     if brand:
-        problems += _severity_problems(brand, Path(recipe.brand.profile))
+        problems += severity_problems(brand, Path(recipe.brand.profile))
         name, where = f"{brand.name}/{recipe.brand.line}", place_of(("train", "start"), places)
         problems += start_problems(recipe.train.start, name, where)
     if problems or brand is None:
@@ -254,15 +254,6 @@ def _batch_problems(recipe: Recipe, where: Place | None) -> Iterator[Problem]:
             where,
             got=f"{train.batch_size} and {train.micro_batch_size}",
         )
-
-
-def _severity_problems(brand: Brand, profile: Path) -> Iterator[Problem]:
-    """What a brand takes in its own way although no guard finds it."""
-    for rule in brand.severities:
-        guard = rule.split(".")[0]
-        if guard not in guard_names():
-            where = place_of(("severities", rule), read_document(profile).places)
-            yield Problem(f'no guard "{guard}"', where, got=rule, allowed=nearest(guard, guard_names()))
 
 
 def _missing_files(recipe: Recipe, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from lora_marketing.cli.app import app
 from lora_marketing.cli.review_policy import Policies
 from lora_marketing.copies import write_copies
 from lora_marketing.data import read_texts
-from lora_marketing.errors import DataError, LoraMarketingError, RegistryError
+from lora_marketing.errors import DataError, LoraMarketingError, RecipeError, RegistryError
 from lora_marketing.guards import guard_names
 from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import load_recipe
@@ -57,6 +57,14 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
+
+
+def test_a_profile_takes_only_guards_that_there_are(desk: Desk) -> None:
+    profile = desk.folder / "brand.yaml"
+    wrong = profile.read_text(encoding="utf-8").replace("facts: off", "fact: off")
+    profile.write_text(wrong, encoding="utf-8")
+    with pytest.raises(RecipeError, match='no guard "fact"'):
+        desk.call("add", desk.folder / "copies.jsonl", "--profile", profile)
 
 
 def test_copies_are_guarded_and_put_up_once(desk: Desk) -> None:
