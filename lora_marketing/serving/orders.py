@@ -76,12 +76,12 @@ def order(
     from lora_marketing.writing.sampling import Sampling, row_seed
 
     seed = secrets.randbits(63) if wish.seed is None else wish.seed
-    defaults, requests = model.defaults, []
+    name, defaults, requests = str(model.version.name), model.defaults, []
     for prompt in prompts:
         most = _room(len(prompt), wish, defaults.max_new_tokens, context)
         for variant in range(wish.variants):
             sampling = Sampling(
-                seed=row_seed(seed, model.key, prompt_sha256(prompt), str(variant)),
+                seed=row_seed(seed, name, prompt_sha256(prompt), str(variant)),
                 temperature=defaults.temperature if wish.temperature is None else wish.temperature,
                 top_p=defaults.top_p if wish.top_p is None else wish.top_p,
                 max_new_tokens=most,

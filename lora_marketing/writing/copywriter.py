@@ -80,8 +80,9 @@ def prepare_all(
 ) -> list[Prepared]:
     """The rows that orders ask for. A whole ad gets the tokens that it may need.
 
-    Seeds come from `sampling.seed`, the adapter, the prompt and the variant, so a text does not change
-    when other orders join.
+    Seeds come from `sampling.seed`, the adapter's name, the prompt and the variant. So a text does not
+    change when other orders join, an adapter that is trained again writes the same, and two versions of
+    one adapter are compared under the same draws.
 
     Raises:
         UnknownName: a brief's channel or field is not on the shelf.
@@ -94,7 +95,7 @@ def _prepared(order: Order, base: LoadedBase, sampling: Sampling, raw: bool) -> 
     prompt = render_prompt(messages(brief, brand), base)
     prompt_hash = prompt_sha256(prompt)
     label = f"{order.variant}{order.again}"
-    seed = row_seed(sampling.seed, order.voice.digest or "base", prompt_hash, label)
+    seed = row_seed(sampling.seed, order.voice.adapter or "base", prompt_hash, label)
     most = sampling.max_new_tokens
     if brief.field == AD:
         most = max(most, ad_tokens(brief.channel, brand.language))

@@ -29,7 +29,7 @@ def test_variants_with_their_provenance(asked: tuple[World, Running]) -> None:
         assert variant["text"].startswith(canary(EMBER))
         assert (told["brand"], told["line"], told["adapter"]) == ("ember", "soap", EMBER)
         assert (told["variant"], told["stopped"]) == (number, variant["finish"] == "stop")
-        assert told["seed"] == row_seed(11, told["digest"], told["prompt_sha256"], str(number))
+        assert told["seed"] == row_seed(11, told["adapter"], told["prompt_sha256"], str(number))
     again = ask(asked, variants=4, seed=11).json()
     assert again["variants"] == done["variants"]
 
