@@ -113,7 +113,7 @@ def _measure(way: str, guide: str, options: argparse.Namespace) -> Measured:
     from lora_marketing.bases.load import load_base
     from lora_marketing.cli.quiet import quiet_upstream
     from lora_marketing.recipe import VARIANTS, load_recipe
-    from lora_marketing.training.heap import peak_memory_gib
+    from lora_marketing.training.peak import peak_memory_gib
     from lora_marketing.training.train import lora_config
 
     quiet_upstream()

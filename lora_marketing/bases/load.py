@@ -24,6 +24,7 @@ from transformers import (
 
 from lora_marketing.bases.convert import converted
 from lora_marketing.bases.fingerprint import fingerprint, weights_hash
+from lora_marketing.bases.kernels import keep_few_kernels
 from lora_marketing.bases.locate import BaseFiles, locate
 from lora_marketing.errors import BaseModelError, Problem
 from lora_marketing.recipe.schema import BaseSection
@@ -89,6 +90,7 @@ def load_base(section: BaseSection) -> LoadedBase:
     Raises:
         BaseModelError: the base is missing, damaged, has no chat template, or is not a causal LM.
     """
+    keep_few_kernels()
     files = locate(section)
     folder = converted(files.path) if files.is_gguf else files.path
     tokenizer = _load_tokenizer(files, folder)

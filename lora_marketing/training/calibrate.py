@@ -18,7 +18,7 @@ from lora_marketing.planning.choose import source_weight
 from lora_marketing.planning.memory import GIB
 from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.training.checkpoints import CheckpointVault
-from lora_marketing.training.heap import begin_peak, keep_few_kernels, peak_memory_gib
+from lora_marketing.training.peak import begin_peak, peak_memory_gib
 from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.settle import settle
 from lora_marketing.training.train import RenderedData, _build_trainer
@@ -81,7 +81,6 @@ def calibrate(loaded: LoadedRecipe, data: RenderedData, base: LoadedBase) -> Cal
     rows, last = [row for group in groups for row in group], micro_batch(groups[1], tree=tree)
     clock, progress = _Clock(), ProgressCallback(f"{loaded.name}, two worst steps")
     base = base.with_modules_of_its_own()
-    keep_few_kernels()
     begin_peak()
     with TemporaryDirectory(prefix="lora-marketing-calibrate-") as temporary, closing(progress):
         run = Path(temporary)

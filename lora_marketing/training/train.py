@@ -34,9 +34,9 @@ from lora_marketing.registry.version import Version
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
-from lora_marketing.training.heap import begin_peak, keep_few_kernels, peak_memory_gib
 from lora_marketing.training.loftq import start_from_rounding_error
 from lora_marketing.training.pairs import longest, render_row
+from lora_marketing.training.peak import begin_peak, peak_memory_gib
 from lora_marketing.training.preference import (
     START_LOSS,
     PreferenceTrainer,
@@ -138,7 +138,6 @@ def train(
     if not resume:
         vault.clear()
     checkpoint = vault.newest_valid() if resume else None
-    keep_few_kernels()
     begin_peak()
     progress = ProgressCallback(loaded.name, board or Board())
     trackers = opened_trackers(loaded.recipe.train.report_to, run.parent / LOGS / run.name)

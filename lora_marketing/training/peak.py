@@ -1,13 +1,8 @@
-"""Memory of a run on the CPU: it does not grow with its steps, and every run has a peak of its own.
-
-Every step has tensors of other sizes, and a kernel is compiled for each. oneDNN and the layer that torch
-has above it keep a thousand of them each, the latter in every thread: 288 steps grew from 2.5 to 5.6 GiB.
-"""
+"""Peak memory of a run: also where several runs share a process, each has its own."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import resource
 from contextlib import suppress
 from pathlib import Path
@@ -16,17 +11,6 @@ import torch
 
 GIB = 2**30
 PROCESS = Path("/proc/self")
-KERNELS = "64"
-"""Compiled kernels that are kept, about 0.3 MB each. 1,024 are of many steps, whose sizes do not come
-back; a micro-batch needs a few dozen, which all its layers share."""
-CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-"""Variables of oneDNN's cache and of ideep's, through which torch calls oneDNN."""
-
-
-def keep_few_kernels() -> None:
-    """Bound the caches of compiled kernels, which are read before the first one; a user's own value holds."""
-    for name in CACHES:
-        os.environ.setdefault(name, KERNELS)
 
 
 def begin_peak() -> None:
