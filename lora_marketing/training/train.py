@@ -36,7 +36,7 @@ from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
 from lora_marketing.training.loftq import start_from_rounding_error
 from lora_marketing.training.pairs import longest, render_row
-from lora_marketing.training.peak import begin_peak, peak_memory_gib
+from lora_marketing.training.peak import HolesCallback, begin_peak, peak_memory_gib
 from lora_marketing.training.preference import (
     START_LOSS,
     PreferenceTrainer,
@@ -199,6 +199,7 @@ def _build_trainer(
             progress,
             EarlyStoppingCallback(recipe.eval.patience),
             BudgetCallback(recipe.budget.minutes),
+            HolesCallback(),
         ],
         **adapter_arguments(lora_config(recipe, base), recipe, base, start),
     }
