@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
 
+from lora_marketing.bases.transformers_api import cache_argument
 from lora_marketing.writing.keyvalues import RowBuffers, visible
 from lora_marketing.writing.prefixes import Identity, PrefixCache
 
@@ -70,6 +71,7 @@ class SharedMemory:
     def __init__(self, model: PreTrainedModel, pad: int, prefixes: PrefixCache) -> None:
         self.prefixes = prefixes
         self._model = model
+        self._cache_argument = cache_argument(type(model))
         self._pad = pad
         self._buffers = RowBuffers(model.config)
 
@@ -99,7 +101,7 @@ class SharedMemory:
             input_ids=ids,
             attention_mask=visible(self._model.config, columns, width),
             position_ids=columns.clamp(min=0),
-            past_key_values=self._buffers.cache,
+            **{self._cache_argument: self._buffers.cache},
             logits_to_keep=1,
             use_cache=True,
         ).logits
@@ -127,6 +129,7 @@ class LoneMemory:
     def __init__(self, model: PreTrainedModel) -> None:
         self.prefixes = PrefixCache(0)
         self._model = model
+        self._cache_argument = cache_argument(type(model))
         self._rows: list[_LoneRow] = []
 
     def join(self, columns: int, identity: Identity, prompt: Sequence[int]) -> int:
@@ -146,7 +149,7 @@ class LoneMemory:
             feed = Feed([*before, *feed.tokens], 0)
         ids = torch.tensor([list(feed.tokens)], device=self._model.device)
         logits: Tensor = self._model(
-            input_ids=ids, past_key_values=held.cache, logits_to_keep=1, use_cache=True
+            input_ids=ids, **{self._cache_argument: held.cache}, logits_to_keep=1, use_cache=True
         ).logits
         held.tokens += feed.tokens
         return logits[:, -1]
