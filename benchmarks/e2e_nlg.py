@@ -34,11 +34,11 @@ from e2e_slots import (
     template,
 )
 
-from lora_marketing.brand import Brief
-from lora_marketing.copies import Copy, read_copies, share_stopped, write_copies
+from lora_marketing.brands.brand import Brief
+from lora_marketing.copy.record import Copy, read_copies, share_stopped, write_copies
 
 if TYPE_CHECKING:
-    from lora_marketing.desk import Desk
+    from lora_marketing.writing.session import Desk
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes/e2e/restaurants/recipe.yaml"
@@ -158,12 +158,12 @@ def train(options: argparse.Namespace) -> None:
     if _done(options.work / "training.json"):
         return
     from lora_marketing.cli.quiet import quiet_upstream
-    from lora_marketing.data import prepare as read_rows
+    from lora_marketing.data.dataset import prepare as read_rows
     from lora_marketing.recipe import load_recipe
 
     quiet_upstream()
     from lora_marketing.registry.store import Registry
-    from lora_marketing.runs import BaseHolder, train_and_publish
+    from lora_marketing.runs.run import BaseHolder, train_and_publish
 
     files = [f"data.{split}={options.work / split}.jsonl" for split in ("train", "validation")]
     loaded = load_recipe(RECIPE, [*files, *options.set])
@@ -206,10 +206,10 @@ def write(options: argparse.Namespace) -> None:
 
 def _desk(adapters: Path, max_rows: int) -> Desk:
     """The trained adapter's desk, with room for `max_rows` rows."""
-    from lora_marketing.desk import Desk
+    from lora_marketing.engine.writer import Writer
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
-    from lora_marketing.writing.writer import Writer
+    from lora_marketing.writing.session import Desk
 
     desk = Desk.open(adapters, [ADAPTER])
     writer = Writer(desk.writer.base, max_rows)
@@ -220,7 +220,7 @@ def _desk(adapters: Path, max_rows: int) -> Desk:
 def _write_texts(
     desk: Desk, path: Path, meanings: Sequence[Meaning], variants: int, temperature: float
 ) -> None:
-    from lora_marketing.writing.sampling import Sampling
+    from lora_marketing.engine.sampling import Sampling
 
     begin = time.monotonic()
     sampling = Sampling(int(SEED), temperature, TOP_P, max_new_tokens=100)

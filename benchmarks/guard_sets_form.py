@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.labelled import LabelledSet, Row
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels import Limit, Unit, channel_names, load_channel
 from lora_marketing.channels.structure import AD, counts, has_ads
 from lora_marketing.guards import Case

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.labelled import LabelledSet, Row
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.guards import Case
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.text.known_texts import KnownTexts
 
 TODAY = date(2026, 11, 1)
 OWN_CLAIMS = Path(__file__).with_name("claims_own.jsonl")

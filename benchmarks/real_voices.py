@@ -28,15 +28,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lora_marketing.cli.quiet import quiet_upstream
-from lora_marketing.copies import Copy, share_stopped
-from lora_marketing.data import prepare
-from lora_marketing.desk import Desk
+from lora_marketing.copy.record import Copy, share_stopped
+from lora_marketing.data.dataset import prepare
+from lora_marketing.engine.sampling import Sampling
 from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs import BaseHolder, train_and_publish
+from lora_marketing.runs.run import BaseHolder, train_and_publish
 from lora_marketing.writing.copywriter import Order, write_copy
-from lora_marketing.writing.sampling import Sampling
+from lora_marketing.writing.session import Desk
 
 BASE = Path(__file__).resolve().parent.parent / "recipes" / "bases" / "smollm2-135m.yaml"
 SEEDS = (13, 14, 15)

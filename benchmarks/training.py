@@ -110,8 +110,8 @@ def _measure(way: str, guide: str, options: argparse.Namespace) -> Measured:
     import datasets
     from transformers import PrinterCallback, TrainerCallback
 
-    from lora_marketing.bases.load import load_base
     from lora_marketing.cli.quiet import quiet_upstream
+    from lora_marketing.engine.base import load_base
     from lora_marketing.recipe import VARIANTS, load_recipe
     from lora_marketing.training.peak import peak_memory_gib
     from lora_marketing.training.train import lora_config
@@ -207,8 +207,8 @@ def _config(folder: str, options: argparse.Namespace, *, parts: int, pack: int |
 def _rows(guide: str, loaded: Any, base: Any, count: int) -> list[dict[str, list[int]]]:
     """Rows of the brand itself, or rows with a shared guide of so many tokens, 20 of brief and 40 of copy."""
     if guide == "brand":
-        from lora_marketing.bases.render import render_example
-        from lora_marketing.data import prepare
+        from lora_marketing.data.dataset import prepare
+        from lora_marketing.tokens.render import render_example
 
         train = prepare(loaded).train
         examples = [train[index % len(train)] for index in range(count)]

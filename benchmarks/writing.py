@@ -32,8 +32,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lora_marketing.bases.load import LoadedBase
-    from lora_marketing.writing.engine import Engine
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = (
@@ -88,8 +88,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks/writing.json")
     options = parser.parse_args()
 
-    from lora_marketing.bases.load import load_base
     from lora_marketing.cli.quiet import quiet_upstream
+    from lora_marketing.engine.base import load_base
     from lora_marketing.recipe import load_recipe
 
     quiet_upstream()
@@ -213,7 +213,7 @@ def _row_adapters(setting: Setting) -> list[str]:
 
 
 def _engine(base: LoadedBase, make: AdapterMaker, setting: Setting) -> Engine:
-    from lora_marketing.writing.engine import Engine
+    from lora_marketing.engine.engine import Engine
 
     engine = Engine(_endless(base), max_rows=setting.rows, adapter_slots=max(setting.brands, setting.rows))
     for number in range(setting.brands):
@@ -246,8 +246,8 @@ def _prompts(
 def _engine_writes(
     engine: Engine, base: LoadedBase, setting: Setting, adapters: Sequence[str | None], number: int, way: int
 ) -> int:
-    from lora_marketing.writing.request import Request
-    from lora_marketing.writing.sampling import Sampling
+    from lora_marketing.engine.request import Request
+    from lora_marketing.engine.sampling import Sampling
 
     sampling = Sampling(0, 0.0, 1.0, setting.tokens)
     salt = f"{number} {way}"  # other tokens than any other round's or way's: nothing is cached
@@ -355,9 +355,9 @@ def _engine_loads(base: LoadedBase, folders: Sequence[Path]) -> dict[str, list[f
     digest checked both times), and resident."""
     import gc
 
-    from lora_marketing.folders import file_sha256
+    from lora_marketing.common.files import file_sha256
+    from lora_marketing.engine.engine import Engine
     from lora_marketing.registry.files import WEIGHTS
-    from lora_marketing.writing.engine import Engine
 
     engine = Engine(base, adapter_slots=len(folders), host_bytes=0)
     slots = engine._slots
@@ -375,7 +375,7 @@ def _engine_loads(base: LoadedBase, folders: Sequence[Path]) -> dict[str, list[f
 
 
 def _take_turn(engine: Engine, name: str) -> None:
-    from lora_marketing.writing.stack import Groups
+    from lora_marketing.engine.stacked_lora import Groups
 
     slot = engine._slots.hold(name)
     Groups.of([slot], engine._slots.ranks, engine.base.device)
@@ -422,8 +422,8 @@ def _first_token(base: LoadedBase, make: AdapterMaker, options: argparse.Namespa
 
 
 def _first_token_ms(engine: Engine, prompt: Sequence[int]) -> float:
-    from lora_marketing.writing.request import Request
-    from lora_marketing.writing.sampling import Sampling
+    from lora_marketing.engine.request import Request
+    from lora_marketing.engine.sampling import Sampling
 
     heard: list[float] = []
     start = time.perf_counter()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeGuard
 
 import pytest
-from making import ROOT
+
+from tests.making import ROOT
 
 PACKAGE = ROOT / "lora_marketing"
 NAME = PACKAGE.name
@@ -234,14 +235,18 @@ def test_nothing_heavy_left_of_the_torch_line() -> None:
             1,
         ),
         ("brand", "def f():\n    import torch", 0),
-        ("brand", "from lora_marketing import errors\nimport lora_marketing.documents", 0),
+        ("brand", "from lora_marketing import errors\nimport lora_marketing.common.documents", 0),
         ("brand", "from . import data", 1),
         ("brand", "from .recipe import load", 1),
         ("desk", "from lora_marketing import cli\ndef f():\n    from lora_marketing.cli import app", 1),
         ("desk", "import torch", 0),
-        ("planning.plan", "from lora_marketing.bases import render\nimport lora_marketing.training.tree", 0),
+        (
+            "planning.plan",
+            "from lora_marketing.bases import render\nimport lora_marketing.tokens.prefix_tree",
+            0,
+        ),
         ("planning.plan", "from lora_marketing.bases import load", 1),
-        ("bases.render", "from lora_marketing.bases.load import LoadedBase", 1),
+        ("bases.render", "from lora_marketing.engine.base import LoadedBase", 1),
         ("training.tree", "import torch", 1),
     ],
 )

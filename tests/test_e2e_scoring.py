@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import ROOT, property_test
+
+from tests.making import ROOT, property_test
 
 sys.path.append(str(ROOT / "benchmarks"))
 
@@ -28,7 +29,7 @@ from e2e_slots import (
     template,
 )
 
-from lora_marketing.copies import Copy
+from lora_marketing.copy.record import Copy
 
 PLACES = {"Burger King", "Café Rouge", "Ranch"}
 WHOLE = {

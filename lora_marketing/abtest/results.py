@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from lora_marketing.documents import shown
-from lora_marketing.errors import DataError, Problem, nearest
+from lora_marketing.common.documents import shown
+from lora_marketing.common.errors import DataError, Problem, nearest
 
 Metric = Literal["ctr", "cvr"]
 COUNTS = ("impressions", "clicks", "conversions")

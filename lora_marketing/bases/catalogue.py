@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, read_document, validated
 
 
 class Embedded(Frozen):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lora_marketing.console import note
-from lora_marketing.errors import BaseModelError, Problem
-from lora_marketing.folders import appearing, cache_folder, file_sha256
+from lora_marketing.common.console import note
+from lora_marketing.common.errors import BaseModelError, Problem
+from lora_marketing.common.files import appearing, cache_folder, file_sha256
 
 
 def converted(gguf: Path) -> Path:

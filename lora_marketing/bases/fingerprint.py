@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from lora_marketing.errors import BaseModelError, Problem
-from lora_marketing.folders import cache_folder, file_sha256
+from lora_marketing.common.errors import BaseModelError, Problem
+from lora_marketing.common.files import cache_folder, file_sha256
 
 
 def fingerprint(parts: Mapping[str, str]) -> str:

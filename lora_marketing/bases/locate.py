@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lora_marketing.bases.catalogue import Embedded, Entry, load_catalogue
 from lora_marketing.bases.convert import converted_folder
-from lora_marketing.errors import BaseModelError, Problem, nearest
-from lora_marketing.folders import file_sha256
+from lora_marketing.common.errors import BaseModelError, Problem, nearest
+from lora_marketing.common.files import file_sha256
 from lora_marketing.recipe.schema import BaseSection
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import Channel, Limit, load_channel, load_limit
-from lora_marketing.errors import DataError, Problem, nearest
-from lora_marketing.shelf import UnknownName
+from lora_marketing.common.errors import DataError, Problem, nearest
+from lora_marketing.common.plugins import UnknownName
 
 AD = "ad"
 """The field of a brief that asks for a whole ad."""

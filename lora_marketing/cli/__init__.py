@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lora_marketing.errors import LoraMarketingError
+from lora_marketing.common.errors import LoraMarketingError
 
 
 def main() -> None:

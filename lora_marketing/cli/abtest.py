@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lora_marketing.console import result, rich_stdout
+from lora_marketing.common.console import result, rich_stdout
 
 if TYPE_CHECKING:
     from lora_marketing.abtest.posterior import Beta
@@ -51,7 +51,7 @@ def abtest(
 
 def _prior(text: str) -> Beta:
     from lora_marketing.abtest.posterior import Beta
-    from lora_marketing.errors import DataError, Problem
+    from lora_marketing.common.errors import DataError, Problem
 
     try:
         a, b = map(float, text.split(","))

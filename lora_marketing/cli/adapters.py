@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.console import result, rich_stdout
-from lora_marketing.errors import Problem, RegistryError
+from lora_marketing.common.console import result, rich_stdout
+from lora_marketing.common.errors import Problem, RegistryError
 
 if TYPE_CHECKING:
     from lora_marketing.registry.store import Registry
@@ -170,7 +170,7 @@ def _gated(registry: Registry, version: Version, alias: str, brand: Path | None)
         asked = (version, published[-1], *(one for one in published if one.digest == named))
         profiles = [one.manifest.recipe.get("brand_profile", {}) for one in asked]
         return {gated for profile in profiles for gated in profile.get("gated_aliases", [])}
-    from lora_marketing.brand import load_brand
+    from lora_marketing.brands.brand import load_brand
 
     policy = load_brand(brand)
     if policy.name != version.name.brand:

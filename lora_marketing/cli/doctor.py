@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from lora_marketing.console import rich_stdout
+from lora_marketing.common.console import rich_stdout
 
 PACKAGES = [
     "lora_marketing",
@@ -94,7 +94,7 @@ def _bases() -> dict[str, str]:
 
     from lora_marketing.bases.catalogue import load_catalogue
     from lora_marketing.bases.locate import embedded_path
-    from lora_marketing.folders import cache_folder
+    from lora_marketing.common.files import cache_folder
 
     facts = {"cache": str(cache_folder())}
     for name, entry in load_catalogue().entries.items():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.console import note, result, rich_stdout
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.common.console import note, result, rich_stdout
+from lora_marketing.common.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,7 +162,7 @@ def _of_adapter(
     version = Registry(adapters).resolve(AdapterRef.parse(ref))
     own = [path for path in recipes if load_recipe(path).name == str(version.name)]
     quiet_upstream()
-    from lora_marketing import judging
+    from lora_marketing import model_eval as judging
 
     found = judging.judge(
         adapters,
@@ -216,9 +216,9 @@ def _of_copies(
     wordings: Path | None,
     seed: int,
 ) -> Evaluation:
-    from lora_marketing.copies import read_copies
-    from lora_marketing.data import prepare, read_examples
-    from lora_marketing.documents import read_document
+    from lora_marketing.common.documents import read_document
+    from lora_marketing.copy.record import read_copies
+    from lora_marketing.data.dataset import prepare, read_examples
     from lora_marketing.evaluation import evaluate, read_evaluation
     from lora_marketing.recipe import load_recipe
 
@@ -270,7 +270,7 @@ def _compared(evaluation: Evaluation, against: Sequence[str], writer: str | None
 def _judged(
     evaluation: Evaluation, against: Sequence[str], writer: str | None, url: str, model: str
 ) -> Evaluation:
-    from lora_marketing.evaluation.judge import Endpoint, prefer
+    from lora_marketing.evaluation.llm_judge import Endpoint, prefer
 
     found = [one for name in against for one in prefer(evaluation, name, Endpoint(url, model), writer)]
     return evaluation.model_copy(update={"preferences": found})

@@ -7,11 +7,11 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
-from lora_marketing.console import note
-from lora_marketing.errors import Problem
+from lora_marketing.common.console import note
+from lora_marketing.common.errors import Problem
 from lora_marketing.evaluation import Evaluation, read_evaluation, write_evaluation
+from lora_marketing.evaluation.promotion import Check, Figures, GateFailed, GateResult, decide, objections
 from lora_marketing.evaluation.voices import BASE
-from lora_marketing.gate import Check, Figures, GateFailed, GateResult, decide, objections
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry.history import GatedCheck, GateRecord
 from lora_marketing.registry.names import AdapterRef
@@ -72,7 +72,7 @@ def _judged(
     from lora_marketing.cli.quiet import quiet_upstream
 
     quiet_upstream()
-    from lora_marketing.judging import judge
+    from lora_marketing.model_eval import judge
 
     own = next((path for path in recipes if load_recipe(path).name == str(version.name)), recipes[0])
     against = [BASE, *([f"{present.name}:{present.digest}"] if present else [])]

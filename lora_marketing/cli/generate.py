@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_marketing.cli.quiet import quiet_upstream
-from lora_marketing.console import note, result, rich_stdout
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.common.console import note, result, rich_stdout
+from lora_marketing.common.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lora_marketing.brand import Brief
-    from lora_marketing.copies import Copy
+    from lora_marketing.brands.brand import Brief
+    from lora_marketing.copy.record import Copy
     from lora_marketing.metrics.voice import VoiceClassifier
     from lora_marketing.writing.until_good import Good, Outcome
 
@@ -68,8 +68,8 @@ def generate(
     briefs = _briefs(text, brief, channel, field, audience, attribute or [])
     _require_writers(adapters, adapter or [], recipe)
     quiet_upstream()
-    from lora_marketing.desk import Desk
-    from lora_marketing.writing.sampling import Sampling
+    from lora_marketing.engine.sampling import Sampling
+    from lora_marketing.writing.session import Desk
     from lora_marketing.writing.until_good import Effort
 
     classifier = _classifier(voices or [], seed)
@@ -122,10 +122,10 @@ def _briefs(
     audience: str,
     attributes: Sequence[str],
 ) -> list[Brief]:
-    from lora_marketing.brand import Brief
+    from lora_marketing.brands.brand import Brief
     from lora_marketing.channels import load_channel
     from lora_marketing.channels.structure import require_field
-    from lora_marketing.data import read_briefs
+    from lora_marketing.data.dataset import read_briefs
 
     if file:
         return read_briefs(file)
@@ -189,7 +189,7 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
 
 def _keep(out: Path | None, copies: Sequence[Copy], waiting: Sequence[Copy]) -> None:
     """Write what is shown and what waits for a person, and say how the latter is decided."""
-    from lora_marketing.copies import write_copies
+    from lora_marketing.copy.record import write_copies
 
     if out:
         write_copies(out, [*copies, *waiting])

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_marketing.cli.recipes import Overrides
-from lora_marketing.console import result, rich_stdout
-from lora_marketing.errors import Problem, RecipeError
+from lora_marketing.common.console import result, rich_stdout
+from lora_marketing.common.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
-    from lora_marketing.data import Dataset
+    from lora_marketing.data.dataset import Dataset
     from lora_marketing.planning.plan import Plan
     from lora_marketing.recipe import LoadedRecipe
     from lora_marketing.training.calibrate import Calibration
@@ -49,7 +49,7 @@ def plan(
     When it does not fit, it names the first change that would. Without --gpu or --memory, it plans
     for this machine. Only --calibrate loads a model.
     """
-    from lora_marketing.data import prepare
+    from lora_marketing.data.dataset import prepare
     from lora_marketing.planning.devices import gpu_named, gpu_of_size, this_machine
     from lora_marketing.planning.plan import make_plan
     from lora_marketing.recipe import load_recipe
@@ -73,7 +73,7 @@ def _calibrated(loaded: LoadedRecipe, data: Dataset) -> Calibration:
     from lora_marketing.cli.quiet import quiet_upstream
 
     quiet_upstream()
-    from lora_marketing.bases.load import load_base
+    from lora_marketing.engine.base import load_base
     from lora_marketing.training.calibrate import calibrate
     from lora_marketing.training.train import render_dataset
 

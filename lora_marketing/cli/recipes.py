@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from lora_marketing.console import result
-from lora_marketing.errors import LoraMarketingError, Problem, RecipeError, nearest
+from lora_marketing.common.console import result
+from lora_marketing.common.errors import LoraMarketingError, Problem, RecipeError, nearest
 
 Overrides = Annotated[
     list[str] | None,
@@ -25,7 +25,7 @@ def check(
     ] = False,
 ) -> None:
     """Check recipes and their data, all problems at once. Loads no model."""
-    from lora_marketing.data import prepare
+    from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import Recipe, load_recipe
 
     if json_schema:
@@ -54,7 +54,7 @@ def explain(
     overrides: Overrides = None,
 ) -> None:
     """Say which value a key has, and which file and line set it."""
-    from lora_marketing.documents import dotted
+    from lora_marketing.common.documents import dotted
     from lora_marketing.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.console import note, result, rich_stdout
-from lora_marketing.errors import Problem
+from lora_marketing.common.console import note, result, rich_stdout
+from lora_marketing.common.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,8 +46,8 @@ def add(
 ) -> None:
     """Put copy up for approval, with what the guards have against it. The same text is put up once."""
     from lora_marketing.cli.review_policy import Policies
-    from lora_marketing.copies import read_copies
-    from lora_marketing.mending import is_complete
+    from lora_marketing.copy.mending import is_complete
+    from lora_marketing.copy.record import read_copies
     from lora_marketing.review import Queue
 
     found = read_copies(copies)
@@ -164,7 +164,7 @@ def next_(
 ) -> None:
     """Show pending texts one after the other: a approves, e edits, r rejects, s skips, q ends."""
     from lora_marketing.cli.review_policy import Policies
-    from lora_marketing.errors import LoraMarketingError
+    from lora_marketing.common.errors import LoraMarketingError
     from lora_marketing.review import Queue
 
     with Queue(queue) as opened:
@@ -285,7 +285,7 @@ def _write(out: Path, found: Iterable[dict[str, object]]) -> None:
 def _states(given: Sequence[str] | None) -> tuple[State, ...]:
     from typing import cast, get_args
 
-    from lora_marketing.errors import nearest
+    from lora_marketing.common.errors import nearest
     from lora_marketing.review import ReviewError, State
 
     known = get_args(State)
@@ -315,7 +315,7 @@ def _decide(queue: Queue, texts: Sequence[str], decision: Decision, again: bool)
 
 
 def _words(text: str | None, file: Path | None) -> str:
-    from lora_marketing.errors import DataError
+    from lora_marketing.common.errors import DataError
 
     if (text is None) == (file is None):
         raise DataError(Problem("an edit needs its text once", fix='--text "...", or --file FILE'))

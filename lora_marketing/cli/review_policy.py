@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_marketing.brand import Brand, Example
-from lora_marketing.copies import Copy
-from lora_marketing.data import read_texts
-from lora_marketing.errors import DataError, Problem, RegistryError
+from lora_marketing.brands.brand import Brand, Example
+from lora_marketing.common.errors import DataError, Problem, RegistryError
+from lora_marketing.copy.record import Copy
+from lora_marketing.data.dataset import read_texts
 from lora_marketing.guards import Case, Finding, findings, load_policy
-from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import known_texts
+from lora_marketing.text.known_texts import KnownTexts
 
 Voice = tuple[str, str | None]
 """Name of a brand, and digest of the adapter that wrote."""
@@ -45,7 +45,7 @@ class Policies:
             RegistryError: an adapter is not in the registry any more.
             DocumentError, RecipeError: a recipe or a profile is broken.
         """
-        from lora_marketing.runs import brand_names
+        from lora_marketing.runs.run import brand_names
 
         loaded = [load_recipe(path) for path in recipes]
         given = {brand.name: brand for brand in (*map(load_policy, profiles), *(one.brand for one in loaded))}
@@ -61,7 +61,7 @@ class Policies:
 
     def findings(self, copy: Copy, text: str, *, stopped: bool = True) -> list[Finding]:
         """What the guards have against `text` where `copy` was to be published."""
-        from lora_marketing.runs import other_names
+        from lora_marketing.runs.run import other_names
 
         brand = self.brands[copy.brand, copy.digest]
         known = self.known.get((copy.brand, copy.digest))
@@ -101,6 +101,6 @@ def _known(
 
 
 def _trained_with(adapter: str, adapters: Path) -> Brand:
-    from lora_marketing.runs import recipe_of
+    from lora_marketing.runs.run import recipe_of
 
     return recipe_of(Registry(adapters).resolve(AdapterRef.parse(adapter)).manifest)[1]

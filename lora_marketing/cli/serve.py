@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.console import note, result
-from lora_marketing.errors import LoraMarketingError, Problem
+from lora_marketing.common.console import note, result
+from lora_marketing.common.errors import LoraMarketingError, Problem
 
 if TYPE_CHECKING:
     from lora_marketing.serving.keys import KeyRing
@@ -103,7 +103,7 @@ def list_(file: KeysFile = KEYS) -> None:
     """List the keys: whose, which brands, how often."""
     from rich.table import Table
 
-    from lora_marketing.console import rich_stdout
+    from lora_marketing.common.console import rich_stdout
     from lora_marketing.serving.keys import read_keys
 
     table = Table("name", "id in logs", "brands", "a minute", "created", box=None)

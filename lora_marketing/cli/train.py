@@ -10,11 +10,11 @@ import typer
 
 from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.cli.recipes import Overrides
-from lora_marketing.console import note, result
-from lora_marketing.errors import LoraMarketingError, Problem, RecipeError
+from lora_marketing.common.console import note, result
+from lora_marketing.common.errors import LoraMarketingError, Problem, RecipeError
 
 if TYPE_CHECKING:
-    from lora_marketing.data import Dataset
+    from lora_marketing.data.dataset import Dataset
     from lora_marketing.recipe import LoadedRecipe
     from lora_marketing.registry.version import Version
 
@@ -40,7 +40,7 @@ def train(
     for recipes that share it. A recipe whose very run is already published is left alone, and one
     that fails does not stop the others.
     """
-    from lora_marketing.data import prepare
+    from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import load_recipe
 
     _refuse_twice(recipes)
@@ -48,9 +48,9 @@ def train(
     if smoke:
         _smoke(jobs)
         return
-    from lora_marketing.fleet import Fleet, Job, show_summary
     from lora_marketing.registry.store import Registry
-    from lora_marketing.runs import BaseHolder, published_run
+    from lora_marketing.runs.fleet import Fleet, Job, show_summary
+    from lora_marketing.runs.run import BaseHolder, published_run
 
     registry = Registry(adapters)
     published = [None if force else published_run(*job, registry) for job in jobs]
@@ -84,7 +84,7 @@ def _refuse_twice(recipes: Sequence[Path]) -> None:
 
 def _smoke(jobs: Sequence[tuple[LoadedRecipe, Dataset]]) -> None:
     quiet_upstream()
-    from lora_marketing.smoke import smoke_run
+    from lora_marketing.runs.smoke import smoke_run
 
     for loaded, data in jobs:
         result(smoke_run(loaded, data))

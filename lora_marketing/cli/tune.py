@@ -10,8 +10,8 @@ import typer
 
 from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.cli.recipes import Overrides
-from lora_marketing.console import note, result, rich_stdout
-from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.common.console import note, result, rich_stdout
+from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.tuning.objectives import OBJECTIVES, require_objective
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def tune(
     A space file holds `schema: 1` and any of `rank: [8, 16]`, `alpha_per_rank: [1, 2]`, `variant:
     [plain, dora]`, `learning_rate: {low: 1e-4, high: 2e-3}`, `epochs: {low: 1, high: 4}`.
     """
-    from lora_marketing.data import prepare
+    from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import load_recipe
     from lora_marketing.tuning.space import default_space, read_space
 
@@ -57,7 +57,7 @@ def tune(
     quiet_upstream()
     import optuna
 
-    from lora_marketing.runs import BaseHolder
+    from lora_marketing.runs.run import BaseHolder
     from lora_marketing.tuning.journal import Plan
     from lora_marketing.tuning.results import write_table
     from lora_marketing.tuning.study import run_study

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 
-from lora_marketing.errors import DataError, Problem, nearest
+from lora_marketing.common.errors import DataError, Problem, nearest
 from lora_marketing.evaluation.document import Comparison, Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.scoring import added, by_brief
 from lora_marketing.evaluation.statistics import FEWEST, RESAMPLES, Difference, difference, whole_difference

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels.structure import plain
-from lora_marketing.documents import Frozen, shown, validation_problems
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.common.documents import Frozen, shown, validation_problems
+from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.evaluation.statistics import Difference, Estimate
 from lora_marketing.guards import Finding, Verdict
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.evaluation.comparing import better
 from lora_marketing.evaluation.document import Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.plots import IntervalPlot, interval_plot

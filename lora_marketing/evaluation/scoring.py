@@ -12,16 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from math import isnan
 from typing import Any
 
-from lora_marketing.brand import Brand, Brief, Example
+from lora_marketing.brands.brand import Brand, Brief, Example
 from lora_marketing.channels.structure import plain
-from lora_marketing.copies import Copy
-from lora_marketing.data import asked, prepare, read_texts
-from lora_marketing.errors import DataError
+from lora_marketing.common.errors import DataError
+from lora_marketing.copy.mending import is_complete
+from lora_marketing.copy.record import Copy
+from lora_marketing.data.dataset import asked, prepare, read_texts
 from lora_marketing.evaluation.document import Evaluation, HeldOutVoice, ScoredText, WriterScores
 from lora_marketing.evaluation.statistics import RESAMPLES, Estimate, estimate, whole_estimate
 from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught, taught
 from lora_marketing.guards import Case, Finding, findings, verdict
-from lora_marketing.mending import is_complete
 from lora_marketing.metrics import Figure, Values, Written, load_metric, metric_names
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.metrics.voice import VoiceClassifier

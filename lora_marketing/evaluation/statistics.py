@@ -7,7 +7,7 @@ from math import isnan, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from lora_marketing.documents import Frozen
+from lora_marketing.common.documents import Frozen
 from lora_marketing.metrics import Figure
 from lora_marketing.metrics._intervals import wilson
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lora_marketing.channels.structure import plain
-from lora_marketing.copies import Copy
-from lora_marketing.data import read_texts
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.copy.record import Copy
+from lora_marketing.data.dataset import read_texts
 from lora_marketing.metrics.voice import HeldOutAccuracy, VoiceClassifier, VoiceScore, VoiceText
 from lora_marketing.recipe import LoadedRecipe
 

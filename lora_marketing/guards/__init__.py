@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
-from lora_marketing.brand import Brand, Brief, load_brand
+from lora_marketing.brands.brand import Brand, Brief, load_brand
 from lora_marketing.channels.structure import AD, ad_fields, pieces
-from lora_marketing.documents import Frozen, place_of, read_document
-from lora_marketing.errors import Problem, RecipeError, nearest
-from lora_marketing.known_texts import KnownTexts
-from lora_marketing.shelf import module, names
+from lora_marketing.common.documents import Frozen, place_of, read_document
+from lora_marketing.common.errors import Problem, RecipeError, nearest
+from lora_marketing.common.plugins import module, names
+from lora_marketing.text.known_texts import KnownTexts
 
 Severity = Literal["fix", "review", "block"]
 Verdict = Literal["pass", "fix", "review", "block"]

@@ -13,8 +13,8 @@ from typing import Annotated
 from ahocorasick_rs import AhoCorasick, MatchKind
 from pydantic import Field
 
-from lora_marketing.claims import Market
-from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.brands.claims import Market
+from lora_marketing.common.documents import Frozen, read_document, validated
 from lora_marketing.guards import Severity
 from lora_marketing.guards._view import whole_word
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from unicodedata import category, normalize
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.guards import Case
-from lora_marketing.spelling import plain
+from lora_marketing.text.spelling import plain
 
 _SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"

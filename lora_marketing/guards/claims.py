@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lora_marketing.claims import Claim
+from lora_marketing.brands.claims import Claim
 from lora_marketing.guards import Case, Finding
 from lora_marketing.guards._packs import CompiledPack, Match, load_pack, pack_names
 from lora_marketing.guards._view import View, undisguised, whole_word

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.spelling import Finder, letters_of
+from lora_marketing.text.spelling import Finder, letters_of
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:

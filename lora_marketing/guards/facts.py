@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.guards._quantities import Quantity, quantities
 from lora_marketing.guards._view import View, attributes_of, known_texts_of, view, whole_word
+from lora_marketing.text.quantities import Quantity, quantities
 
 _IDIOM = re.compile(
     r"\b24/7\b|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"

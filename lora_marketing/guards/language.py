@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lora_marketing.brand import TRADITIONAL
+from lora_marketing.brands.brand import TRADITIONAL
 from lora_marketing.guards import Case, Finding, Severity
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
-from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, read_document, validated
 from lora_marketing.guards import Case, Finding
-from lora_marketing.spelling import plain
+from lora_marketing.text.spelling import plain
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract

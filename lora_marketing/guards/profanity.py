@@ -12,9 +12,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lora_marketing.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, read_document, validated
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.spelling import Finder, Spelled, folded, folded_term, places, widest
+from lora_marketing.text.spelling import Finder, Spelled, folded, folded_term, places, widest
 
 LANGUAGES = ("en", "zh")
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding
 from lora_marketing.guards._view import known_texts_of
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.text.known_texts import KnownTexts
 
 _SHORT = 4
 """A whole text of fewer words is a phrase that anybody may write again."""

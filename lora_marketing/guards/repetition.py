@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lora_marketing.guards import Case, Finding
-from lora_marketing.spelling import unbroken
+from lora_marketing.text.spelling import unbroken
 
 _WORD = re.compile(
     r"[\u3400-\u9fff\U00020000-\U0003ffff]|(?:(?![\u3400-\u9fff\U00020000-\U0003ffff])[\w'’])+"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lora_marketing.channels.structure import pieces
 from lora_marketing.guards import Case, Finding
-from lora_marketing.spelling import folded, folded_term, places
+from lora_marketing.text.spelling import folded, folded_term, places
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from unicodedata import normalize
 from rapidfuzz.fuzz import ratio
 
 from lora_marketing.channels.structure import AD, Piece, pieces, read_ad
-from lora_marketing.errors import DataError
+from lora_marketing.common.errors import DataError
 from lora_marketing.guards import Case, Finding
 
 ALIKE = 90

@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 
-from lora_marketing.brand import Brand
+from lora_marketing.brands.brand import Brand
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.spelling import Finder, letters_of
+from lora_marketing.text.spelling import Finder, letters_of
 
 KINDS = {"banned": "a banned term", "competitor": "the name of a competitor"}
 LONG_NAME = 7

@@ -13,10 +13,10 @@ from functools import cache, cached_property
 from math import nan
 from typing import Literal, Protocol, cast
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels.structure import Piece, pieces, plain
+from lora_marketing.common.plugins import module, names
 from lora_marketing.guards import Verdict
-from lora_marketing.shelf import module, names
 
 Counts = tuple[float, ...]
 """What one text adds to a figure."""

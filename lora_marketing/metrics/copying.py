@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lora_marketing.known_texts import KnownTexts
 from lora_marketing.metrics import Counts, Figure, Written
-from lora_marketing.metrics._words import words
+from lora_marketing.text.known_texts import KnownTexts
+from lora_marketing.text.words import words
 
 FIGURES = {"copying_rate": Figure("copied from training texts", "share", "less")}
 

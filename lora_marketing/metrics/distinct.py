@@ -11,7 +11,7 @@ from functools import partial
 from math import nan
 
 from lora_marketing.metrics import Counts, Figure, Written
-from lora_marketing.metrics._words import ngrams, words
+from lora_marketing.text.words import ngrams, words
 
 
 def distinct(texts: Sequence[str], n: int) -> float:

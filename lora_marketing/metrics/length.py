@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import Limit, load_limit
 from lora_marketing.channels.counting import count as counted
 from lora_marketing.channels.structure import AD, ad_fields
 from lora_marketing.metrics import Counts, Figure, Written
-from lora_marketing.metrics._words import words
+from lora_marketing.text.words import words
 
 FIGURES = {
     "characters": Figure("characters", "number"),

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lora_marketing.metrics import Counts, Figure, Written
-from lora_marketing.metrics._words import words
+from lora_marketing.text.words import words
 
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lora_marketing.errors import DataError, Problem, nearest
+from lora_marketing.common.errors import DataError, Problem, nearest
 from lora_marketing.metrics import Counts, Figure, Written
 from lora_marketing.metrics._intervals import wilson
 from lora_marketing.metrics._style import Features

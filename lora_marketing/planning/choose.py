@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from lora_marketing.bases.render import Rendered
-from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.planning.batches import MicroBatch, drawn, micro_batch, worst
 from lora_marketing.planning.memory import GIB, Kind, Memory, Workload, layer_activations, memory
 from lora_marketing.planning.rows import Rows
 from lora_marketing.planning.shape import Shape
 from lora_marketing.recipe import Recipe
-from lora_marketing.training.pairs import longest
+from lora_marketing.tokens.pairs import longest
+from lora_marketing.tokens.render import Rendered
 
 LEAST_RANK = 4
 

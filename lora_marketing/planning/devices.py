@@ -11,8 +11,8 @@ from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from lora_marketing.documents import Frozen, read_document, validated
-from lora_marketing.errors import LoraMarketingError, Problem, nearest
+from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.errors import LoraMarketingError, Problem, nearest
 from lora_marketing.planning.memory import GIB, Kind
 
 CPU_TFLOPS_PER_CORE = 0.04

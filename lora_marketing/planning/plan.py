@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lora_marketing.data import Dataset
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.data.dataset import Dataset
 from lora_marketing.planning.choose import Change, Choice, Setting, first_change, limit, pick, steps
 from lora_marketing.planning.devices import Device
 from lora_marketing.planning.rows import Rows, plan_rows
 from lora_marketing.planning.shape import Shape, base_shape
 from lora_marketing.recipe import LoadedRecipe, Recipe
-from lora_marketing.training.pairs import own_tokens
-from lora_marketing.training.tree import TREE_MODEL_TYPES
+from lora_marketing.tokens.pairs import own_tokens
+from lora_marketing.tokens.prefix_tree import TREE_MODEL_TYPES
 
 GPU_SHARE = 0.3
 """Share of a GPU's table speed that a QLoRA step is taken to reach; a guess until --calibrate."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from lora_marketing.bases.catalogue import load_catalogue
 from lora_marketing.bases.locate import folder_here
-from lora_marketing.errors import BaseModelError, Problem
+from lora_marketing.common.errors import BaseModelError, Problem
 from lora_marketing.recipe.schema import BaseSection
 
 FOUR_NORMS = frozenset({"gemma3", "gemma3_text"})

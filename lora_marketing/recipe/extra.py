@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from lora_marketing.errors import Problem, nearest
+from lora_marketing.common.errors import Problem, nearest
 
 OWNED = {
     "activation_checkpointing": "train.activation_checkpointing",

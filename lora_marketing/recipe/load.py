@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lora_marketing.brand import Brand, load_brand
-from lora_marketing.documents import (
+from lora_marketing.brands.brand import Brand, load_brand
+from lora_marketing.common.documents import (
     Document,
     KeyPath,
     Place,
@@ -22,7 +22,7 @@ from lora_marketing.documents import (
     shown,
     validated,
 )
-from lora_marketing.errors import DocumentError, LoraMarketingError, Problem, RecipeError, nearest
+from lora_marketing.common.errors import DocumentError, LoraMarketingError, Problem, RecipeError, nearest
 from lora_marketing.guards import severity_problems
 from lora_marketing.recipe.extra import extra_problems
 from lora_marketing.recipe.method import method_problems, start_problems

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lora_marketing.documents import KeyPath, Place, dotted, place_of
-from lora_marketing.errors import Problem
+from lora_marketing.common.documents import KeyPath, Place, dotted, place_of
+from lora_marketing.common.errors import Problem
 
 DPO_ONLY = (("data", "pairs"), ("train", "start"), ("train", "beta"))
 

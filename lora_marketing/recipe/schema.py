@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
-from lora_marketing.brand import Slug
-from lora_marketing.documents import Frozen
+from lora_marketing.brands.brand import Slug
+from lora_marketing.common.documents import Frozen
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lora_marketing.errors import Problem, nearest
+from lora_marketing.common.errors import Problem, nearest
 from lora_marketing.recipe.schema import Recipe
 
 

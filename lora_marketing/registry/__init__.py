@@ -1,6 +1,6 @@
 """The registry of adapters: named, immutable, checked versions. No torch anywhere in it."""
 
-from lora_marketing.registry.gate import AdapterSpec, check_adapter, check_values
+from lora_marketing.registry.adapter_check import AdapterSpec, check_adapter, check_values
 from lora_marketing.registry.manifest import BasePin, Manifest
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry

@@ -9,8 +9,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from lora_marketing.errors import AdapterRefused, Problem
-from lora_marketing.folders import flush_folder
+from lora_marketing.common.errors import AdapterRefused, Problem
+from lora_marketing.common.files import flush_folder
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lora_marketing.errors import AdapterRefused, Problem
-from lora_marketing.registry import strict_json
+from lora_marketing.common import strict_json
+from lora_marketing.common.errors import AdapterRefused, Problem
 from lora_marketing.registry.files import open_regular
 
 MAX_HEADER = 10_000_000

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lora_marketing.documents import Frozen
-from lora_marketing.folders import flush_folder
-from lora_marketing.registry import strict_json
+from lora_marketing.common import strict_json
+from lora_marketing.common.documents import Frozen
+from lora_marketing.common.files import flush_folder
 from lora_marketing.registry.files import open_regular
 
 ROLLBACK = "rollback"

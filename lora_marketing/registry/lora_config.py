@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_marketing.errors import AdapterRefused, Problem, nearest
-from lora_marketing.registry import strict_json
+from lora_marketing.common import strict_json
+from lora_marketing.common.errors import AdapterRefused, Problem, nearest
 from lora_marketing.registry.files import read_small
 from lora_marketing.registry.header import quoted
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
 
-from lora_marketing.documents import Frozen, dotted
-from lora_marketing.errors import Problem, RegistryError
-from lora_marketing.registry import strict_json
+from lora_marketing.common import strict_json
+from lora_marketing.common.documents import Frozen, dotted
+from lora_marketing.common.errors import Problem, RegistryError
 from lora_marketing.registry.files import ALLOWED
 
 MAX_MANIFEST = 10_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lora_marketing.errors import Problem, RegistryError
+from lora_marketing.common.errors import Problem, RegistryError
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 DIGEST_PREFIX = re.compile(r"[0-9a-f]{4,64}")

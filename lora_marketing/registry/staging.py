@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lora_marketing.errors import Problem, RegistryError
+from lora_marketing.common.errors import Problem, RegistryError
 from lora_marketing.registry.files import make_folder
 
 STALE_SECONDS = 24 * 3600

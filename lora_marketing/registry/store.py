@@ -16,8 +16,8 @@ import os
 import re
 from pathlib import Path
 
-from lora_marketing.errors import Problem, RegistryError, nearest
-from lora_marketing.folders import flush_folder
+from lora_marketing.common.errors import Problem, RegistryError, nearest
+from lora_marketing.common.files import flush_folder
 from lora_marketing.registry.files import (
     ALLOWED,
     MANIFEST,

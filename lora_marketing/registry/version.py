@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lora_marketing.errors import AdapterRefused, DataError, Problem, RegistryError
+from lora_marketing.common.errors import AdapterRefused, DataError, Problem, RegistryError
 from lora_marketing.registry.files import KNOWN_TEXTS, MANIFEST, REQUIRED, open_regular, read_small, sha256_of
 from lora_marketing.registry.manifest import MAX_MANIFEST, Manifest
 from lora_marketing.registry.names import AdapterName
 
 if TYPE_CHECKING:
-    from lora_marketing.known_texts import KnownTexts
+    from lora_marketing.text.known_texts import KnownTexts
 
 FOLDER_DIGITS = 16
 
@@ -66,7 +66,9 @@ def known_texts(version: Version) -> KnownTexts | None:
     Raises:
         AdapterRefused: the file is missing, is not the one that was published, or is none of known texts.
     """
-    from lora_marketing.known_texts import KnownTexts  # numbers, which lists of versions need not wait for
+    from lora_marketing.text.known_texts import (
+        KnownTexts,  # numbers, which lists of versions need not wait for
+    )
 
     published = version.manifest.files.get(KNOWN_TEXTS)
     if published is None:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from lora_marketing.copies import Copy
-from lora_marketing.documents import Frozen
-from lora_marketing.errors import Problem
+from lora_marketing.common.documents import Frozen
+from lora_marketing.common.errors import Problem
+from lora_marketing.copy.record import Copy
 from lora_marketing.guards import Finding, Verdict, verdict
 
 State = Literal["pending", "approved", "edited", "rejected"]

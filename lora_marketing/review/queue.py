@@ -19,9 +19,9 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
-from lora_marketing.copies import Copy
-from lora_marketing.documents import Model, shown
-from lora_marketing.errors import LoraMarketingError, Problem
+from lora_marketing.common.documents import Model, shown
+from lora_marketing.common.errors import LoraMarketingError, Problem
+from lora_marketing.copy.record import Copy
 from lora_marketing.guards import Finding, verdict
 from lora_marketing.review.log import (
     START,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lora_marketing.brand import Brief, Example
-from lora_marketing.documents import Frozen, shown, validation_problems
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.brands.brand import Brief, Example
+from lora_marketing.common.documents import Frozen, shown, validation_problems
+from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.review.log import SHIPPABLE, Item
 from lora_marketing.review.queue import Queue
 

@@ -12,10 +12,10 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from lora_marketing import __version__
-from lora_marketing.serving import chat, completions, copy, listing, operations
+from lora_marketing.serving.disconnect import LEFT, ClientLeft
 from lora_marketing.serving.errors import ApiError, ErrorBody, from_validation, internal, readable
-from lora_marketing.serving.front import Front
-from lora_marketing.serving.leaving import LEFT, ClientLeft
+from lora_marketing.serving.middleware import Front
+from lora_marketing.serving.routes import chat, completions, copy, listing, operations
 from lora_marketing.serving.service import Service
 
 ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}}

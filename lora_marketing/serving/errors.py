@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from lora_marketing.documents import Frozen, dotted
-from lora_marketing.errors import LoraMarketingError
+from lora_marketing.common.documents import Frozen, dotted
+from lora_marketing.common.errors import LoraMarketingError
 from lora_marketing.serving.schema import NEUTRAL
 
 INVALID, OVERLOADED, INTERNAL = "invalid_request_error", "overloaded_error", "server_error"

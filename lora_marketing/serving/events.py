@@ -7,15 +7,15 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from lora_marketing.serving.batches import Order
 from lora_marketing.serving.errors import ApiError
-from lora_marketing.serving.orders import Order
-from lora_marketing.serving.record import Record
+from lora_marketing.serving.request_log import Record
 from lora_marketing.serving.schema import Settings
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.writing import heard, usage
 
 if TYPE_CHECKING:
-    from lora_marketing.writing.request import Progress
+    from lora_marketing.engine.request import Progress
 
 Choice = Mapping[str, Any]
 DONE = "data: [DONE]\n\n"

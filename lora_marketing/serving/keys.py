@@ -16,11 +16,11 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from lora_marketing.brand import Slug
-from lora_marketing.documents import Frozen, dotted, shown
-from lora_marketing.errors import LoraMarketingError, Problem, nearest
-from lora_marketing.folders import flush_folder
-from lora_marketing.registry import strict_json
+from lora_marketing.brands.brand import Slug
+from lora_marketing.common import strict_json
+from lora_marketing.common.documents import Frozen, dotted, shown
+from lora_marketing.common.errors import LoraMarketingError, Problem, nearest
+from lora_marketing.common.files import flush_folder
 from lora_marketing.registry.manifest import UtcTime, now
 
 LOG = logging.getLogger(__name__)

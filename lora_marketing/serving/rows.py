@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from lora_marketing.serving.worker import Ticket, Worker
 
 if TYPE_CHECKING:
-    from lora_marketing.writing.request import Progress, Request
+    from lora_marketing.engine.request import Progress, Request
 
 
 class Rows:

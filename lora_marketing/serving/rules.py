@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from lora_marketing.serving.schema import JsonSchemaFormat, ResponseFormat, TextFormat
 
 if TYPE_CHECKING:
-    from lora_marketing.bases.load import LoadedBase
-    from lora_marketing.writing.constraints import Constraint
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.constraints import Constraint
 
 
 def constraints_of_format(wanted: ResponseFormat | None, base: LoadedBase) -> tuple[Constraint, ...]:
@@ -19,7 +19,7 @@ def constraints_of_format(wanted: ResponseFormat | None, base: LoadedBase) -> tu
     """
     if wanted is None or isinstance(wanted, TextFormat):
         return ()
-    from lora_marketing.writing.constraints.grammar import JsonGrammar
+    from lora_marketing.engine.constraints.grammar import JsonGrammar
 
     schema = wanted.json_schema.schema_ if isinstance(wanted, JsonSchemaFormat) else {"type": "object"}
     return (JsonGrammar(schema, base),)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from lora_marketing.documents import Frozen
+from lora_marketing.common.documents import Frozen
 
 
 def _is_bool(value: object) -> object:

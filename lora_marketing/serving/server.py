@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from lora_marketing.errors import LoraMarketingError, Problem
+from lora_marketing.common.errors import LoraMarketingError, Problem
 from lora_marketing.serving.api import application
 from lora_marketing.serving.logs import logging_settings
 from lora_marketing.serving.service import Service

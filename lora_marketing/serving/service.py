@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from lora_marketing.errors import Problem
+from lora_marketing.common.errors import Problem
 from lora_marketing.serving.errors import busy, invalid
-from lora_marketing.serving.figures import Metrics
 from lora_marketing.serving.keys import Caller, KeyRing
 from lora_marketing.serving.limits import Limits, RateLimits
+from lora_marketing.serving.metrics import Metrics
 from lora_marketing.serving.models import Models
 from lora_marketing.serving.worker import EngineStopped, Worker, WritingEngine
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import channel_names, load_channel
-from lora_marketing.errors import AdapterRefused, BaseModelError, Problem, RegistryError
+from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem, RegistryError
 from lora_marketing.guards import Case, findings
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.runs import recipe_of
+from lora_marketing.runs.run import recipe_of
 
 if TYPE_CHECKING:
     from lora_marketing.serving.worker import WritingEngine
@@ -95,8 +95,8 @@ def engine(found: Offer, max_rows: int) -> WritingEngine:
         BaseModelError: the base cannot be loaded.
         AdapterRefused: an adapter was trained on other weights of the same name.
     """
-    from lora_marketing.bases.load import load_base
-    from lora_marketing.writing.engine import Engine
+    from lora_marketing.engine.base import load_base
+    from lora_marketing.engine.engine import Engine
 
     writer = Engine(load_base(found.section), max_rows=max_rows)
     for version in found.served:

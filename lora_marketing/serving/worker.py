@@ -9,13 +9,13 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from lora_marketing.errors import LoraMarketingError, Problem
+from lora_marketing.common.errors import LoraMarketingError, Problem
 
 if TYPE_CHECKING:
-    from lora_marketing.bases.load import LoadedBase
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.request import Progress, Request
+    from lora_marketing.engine.stats import Figures
     from lora_marketing.registry.version import Version
-    from lora_marketing.writing.figures import Figures
-    from lora_marketing.writing.request import Progress, Request
 
     Listen = Callable[[Progress], None]
 
@@ -125,7 +125,7 @@ class Worker:
 
     def abandon(self) -> None:
         """Tell every open row that it failed. The engine may go on; nobody listens."""
-        from lora_marketing.writing.request import Progress, Written
+        from lora_marketing.engine.request import Progress, Written
 
         with self._lock:
             left, self._open = self._open, {}

@@ -7,18 +7,18 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lora_marketing.errors import AdapterRefused
+from lora_marketing.common.errors import AdapterRefused
+from lora_marketing.serving.batches import Order
 from lora_marketing.serving.errors import draining, internal, model_unusable, timed_out
 from lora_marketing.serving.models import LOG
-from lora_marketing.serving.orders import Order
-from lora_marketing.serving.record import Record
+from lora_marketing.serving.request_log import Record
 from lora_marketing.serving.rows import Rows
 from lora_marketing.serving.schema import FinishReason, Usage
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.worker import EngineStopped
 
 if TYPE_CHECKING:
-    from lora_marketing.writing.request import Finish, Progress, Written
+    from lora_marketing.engine.request import Finish, Progress, Written
 
 REASONS: dict[Finish, FinishReason] = {
     "stop": "stop",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Protocol, TypedDict, cast
 
-from lora_marketing.brand import Brand, Brief
-from lora_marketing.shelf import module, names
+from lora_marketing.brands.brand import Brand, Brief
+from lora_marketing.common.plugins import module, names
 
 
 class Message(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels import Limit, load_channel, load_limit
 from lora_marketing.channels.structure import AD, ad_fields, counts
 from lora_marketing.tasks import Message

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.tasks import Message
 
 

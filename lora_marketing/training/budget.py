@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lora_marketing.console import note
+from lora_marketing.common.console import note
 
 
 @dataclass

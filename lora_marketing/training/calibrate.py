@@ -12,15 +12,15 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lora_marketing.bases.load import LoadedBase
+from lora_marketing.engine.base import LoadedBase
 from lora_marketing.planning.batches import micro_batch, worst
 from lora_marketing.planning.choose import source_weight
 from lora_marketing.planning.memory import GIB
 from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.peak import begin_peak, peak_memory_gib
+from lora_marketing.training.plan_run import settle
 from lora_marketing.training.progress import ProgressCallback
-from lora_marketing.training.settle import settle
 from lora_marketing.training.train import RenderedData, _build_trainer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lora_marketing.brand import Brand
+from lora_marketing.brands.brand import Brand
 from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.training.progress import LogPoint
 

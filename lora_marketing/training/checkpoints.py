@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_marketing.console import note
-from lora_marketing.errors import Problem, TrainingError
-from lora_marketing.folders import appearing, file_sha256
+from lora_marketing.common.console import note
+from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.common.files import appearing, file_sha256
 
 COMPLETE = "COMPLETE"
 """Name of the file that lists the sha256 of every other file in a checkpoint."""

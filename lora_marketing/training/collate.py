@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
 
-from lora_marketing.training.tree import TREE_MODEL_TYPES, PrefixTree, build_tree, lay_out
+from lora_marketing.tokens.prefix_tree import TREE_MODEL_TYPES, PrefixTree, build_tree, lay_out
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from lora_marketing.bases.load import LoadedBase, sliding_window_of
+from lora_marketing.engine.base import LoadedBase, sliding_window_of
 from lora_marketing.recipe import VARIANTS, Recipe
 from lora_marketing.training.attention import tree_attention
 from lora_marketing.training.collate import tree_refusal

@@ -14,7 +14,7 @@ from peft import PeftModel
 from peft.tuners.lora import Linear4bit
 from safetensors import safe_open
 
-from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.common.errors import Problem, TrainingError
 
 
 def start_from_rounding_error(model: PeftModel, folder: Path, adapter: str = "default") -> None:

@@ -18,18 +18,18 @@ from torch import Tensor, nn
 from transformers import TrainerState
 from trl import DPOConfig, DPOTrainer
 
-from lora_marketing.bases.load import LoadedBase
-from lora_marketing.bases.render import Rendered
-from lora_marketing.data import read_examples
-from lora_marketing.errors import Problem, TrainingError
-from lora_marketing.preferences import Pair
+from lora_marketing.brands.pairs import Pair
+from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.data.dataset import read_examples
+from lora_marketing.engine.adapters import require_same_base
+from lora_marketing.engine.base import LoadedBase
 from lora_marketing.recipe import LoadedRecipe, Recipe
+from lora_marketing.registry.adapter_check import AdapterSpec, read_adapter_file
 from lora_marketing.registry.files import CONFIG, WEIGHTS
-from lora_marketing.registry.gate import AdapterSpec, read_adapter_file
 from lora_marketing.registry.version import Version
-from lora_marketing.training.pairs import RenderedPair, longest
+from lora_marketing.tokens.pairs import RenderedPair, longest
+from lora_marketing.tokens.render import Rendered
 from lora_marketing.training.trainer import CrashSafeTrainer, put_weights
-from lora_marketing.writing.adapters import require_same_base
 
 START_LOSS = log(2)
 """DPO's loss of the reference itself, whatever the pairs: -log sigmoid(0)."""

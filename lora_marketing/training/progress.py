@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lora_marketing.console import note, rich_stderr
+from lora_marketing.common.console import note, rich_stderr
 from lora_marketing.training.peak import peak_memory_gib
 
 

@@ -21,7 +21,7 @@ from transformers.integrations.integration_utils import (
     WandbCallback,
 )
 
-from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.common.errors import Problem, TrainingError
 
 LOGS = "logs"
 """Folder beside the run folders that trackers write to: it stays when a published run is deleted."""

@@ -23,20 +23,21 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import DPOConfig, SFTConfig
 
-from lora_marketing.bases.load import LoadedBase, sliding_window_of
-from lora_marketing.bases.render import Rendered
-from lora_marketing.brand import Brand, Example
-from lora_marketing.console import note
-from lora_marketing.data import Dataset
-from lora_marketing.errors import DataError, Problem, TrainingError
+from lora_marketing.brands.brand import Brand, Example
+from lora_marketing.common.console import note
+from lora_marketing.common.errors import DataError, Problem, TrainingError
+from lora_marketing.data.dataset import Dataset
+from lora_marketing.engine.base import LoadedBase, sliding_window_of
 from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
 from lora_marketing.registry.version import Version
+from lora_marketing.tokens.pairs import longest, render_row
+from lora_marketing.tokens.render import Rendered
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
 from lora_marketing.training.loftq import start_from_rounding_error
-from lora_marketing.training.pairs import longest, render_row
 from lora_marketing.training.peak import HolesCallback, begin_peak, peak_memory_gib
+from lora_marketing.training.plan_run import memory_errors_told, settle
 from lora_marketing.training.preference import (
     START_LOSS,
     PreferenceTrainer,
@@ -47,7 +48,6 @@ from lora_marketing.training.preference import (
     reward_figures,
 )
 from lora_marketing.training.progress import Board, LogPoint, ProgressCallback
-from lora_marketing.training.settle import memory_errors_told, settle
 from lora_marketing.training.trackers import LOGS, PROJECT, opened_trackers
 from lora_marketing.training.trainer import BrandTrainer, Lane, load_weights
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
-from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.recipe import Variant
 from lora_marketing.training.attention import use_tree_attention
 from lora_marketing.training.checkpoints import CheckpointVault

@@ -16,11 +16,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from lora_marketing.data import Dataset, read_texts
-from lora_marketing.documents import shown
-from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.common.documents import shown
+from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.data.dataset import Dataset, read_texts
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.runs import package_versions, recorded_data, recorded_recipe
+from lora_marketing.runs.run import package_versions, recorded_data, recorded_recipe
 from lora_marketing.tuning.objectives import OBJECTIVES
 from lora_marketing.tuning.space import Settings, Space
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lora_marketing.errors import Problem, RecipeError, nearest
+from lora_marketing.common.errors import Problem, RecipeError, nearest
 from lora_marketing.metrics.chrf import chrf
 
 if TYPE_CHECKING:
-    from lora_marketing.copies import Copy
+    from lora_marketing.copy.record import Copy
     from lora_marketing.metrics.voice import VoiceClassifier
 
 
@@ -47,7 +47,7 @@ def _held_out_loss(evidence: Evidence) -> float | None:
 
 
 def _stop_rate(evidence: Evidence) -> float | None:
-    from lora_marketing.copies import share_stopped
+    from lora_marketing.copy.record import share_stopped
 
     return share_stopped(evidence.copies)
 

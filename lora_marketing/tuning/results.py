@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lora_marketing.documents import shown
+from lora_marketing.common.documents import shown
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.tuning.journal import Row
 from lora_marketing.tuning.objectives import OBJECTIVES

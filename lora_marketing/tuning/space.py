@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, model_validator
 
-from lora_marketing.documents import Frozen, Place, place_of, read_document, validated
-from lora_marketing.errors import Problem, RecipeError
+from lora_marketing.common.documents import Frozen, Place, place_of, read_document, validated
+from lora_marketing.common.errors import Problem, RecipeError
 from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
 from lora_marketing.recipe.schema import PositiveFloat
 from lora_marketing.recipe.variants import variant_problems

@@ -17,20 +17,20 @@ from optuna.samplers import TPESampler
 from optuna.trial import Trial, TrialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lora_marketing.console import note
-from lora_marketing.data import Dataset
-from lora_marketing.errors import TrainingError
+from lora_marketing.common.console import note
+from lora_marketing.common.errors import TrainingError
+from lora_marketing.data.dataset import Dataset
 from lora_marketing.evaluation import fit_voices
 from lora_marketing.metrics.voice import VoiceClassifier
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.runs import BaseHolder, validation_copies
+from lora_marketing.runs.run import BaseHolder, validation_copies
 from lora_marketing.training.train import RenderedData, render_dataset, train
 from lora_marketing.tuning.journal import Plan, Row, identity_of, open_study, rows_of
 from lora_marketing.tuning.objectives import OBJECTIVES, Evidence, measure
 from lora_marketing.tuning.space import Settings, own_values, settings_of, value_at, with_settings
 
 if TYPE_CHECKING:
-    from lora_marketing.bases.load import LoadedBase
+    from lora_marketing.engine.base import LoadedBase
 
 
 @dataclass(frozen=True)

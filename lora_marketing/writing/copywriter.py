@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lora_marketing.bases.load import LoadedBase
-from lora_marketing.bases.render import render_prompt
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels.structure import AD, ad_tokens
-from lora_marketing.copies import Copy, prompt_sha256
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.copy.record import Copy, prompt_sha256
+from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.request import Request, Written
+from lora_marketing.engine.sampling import Sampling, row_seed
+from lora_marketing.engine.writer import Writer
 from lora_marketing.tasks import messages
-from lora_marketing.writing.request import Request, Written
+from lora_marketing.text.known_texts import KnownTexts
+from lora_marketing.tokens.render import render_prompt
 from lora_marketing.writing.rules import rules_of
-from lora_marketing.writing.sampling import Sampling, row_seed
-from lora_marketing.writing.writer import Writer
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lora_marketing.bases.load import LoadedBase
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels import load_limit
 from lora_marketing.channels.structure import AD, ad_schema
-from lora_marketing.writing.constraints import Constraint
-from lora_marketing.writing.constraints.banned import BannedTerms
-from lora_marketing.writing.constraints.budget import LengthBudget
-from lora_marketing.writing.constraints.grammar import JsonGrammar
+from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.constraints import Constraint
+from lora_marketing.engine.constraints.banned import BannedTerms
+from lora_marketing.engine.constraints.budget import LengthBudget
+from lora_marketing.engine.constraints.grammar import JsonGrammar
 
 
 def rules_of(brief: Brief, brand: Brand, base: LoadedBase) -> tuple[Constraint, ...]:

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels.structure import AD, Piece, pieces, plain, write_ad
-from lora_marketing.copies import Copy, Rewritten
+from lora_marketing.copy.mending import Mending, is_complete, mend
+from lora_marketing.copy.ranking import Parts, rank
+from lora_marketing.copy.record import Copy, Rewritten
+from lora_marketing.engine.sampling import Sampling
+from lora_marketing.engine.writer import Writer
 from lora_marketing.guards import Case, findings, verdict
-from lora_marketing.mending import Mending, is_complete, mend
-from lora_marketing.ranking import Parts, rank
 from lora_marketing.writing.copywriter import Order, Voice, write_copy
-from lora_marketing.writing.sampling import Sampling
-from lora_marketing.writing.writer import Writer
 
 if TYPE_CHECKING:
     from lora_marketing.metrics.voice import VoiceClassifier

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.abtest.posterior import Beta, compare, thompson
+from tests.making import property_test
 
 
 def log_beta(a: float, b: float) -> float:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.abtest.results import Result, read_results
-from lora_marketing.errors import DataError, LoraMarketingError
+from lora_marketing.common.errors import DataError, LoraMarketingError
+from tests.making import property_test
 
 HEADER = "id,impressions,clicks,conversions\n"
 

@@ -14,8 +14,8 @@ import pytest
 from lora_marketing.bases import locate as locating
 from lora_marketing.bases.catalogue import Embedded, load_catalogue
 from lora_marketing.bases.locate import locate
-from lora_marketing.bases.tiny import FAMILIES, chat_template
-from lora_marketing.errors import BaseModelError
+from lora_marketing.common.errors import BaseModelError
+from lora_marketing.engine.tiny_base import FAMILIES, chat_template
 from lora_marketing.recipe.schema import BaseSection
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_embedded_base_is_refused(tmp_path: Path, monkeypatch: pytest.
 ASK = """
 import json, sys
 from lora_marketing.bases.locate import locate
-from lora_marketing.errors import BaseModelError
+from lora_marketing.common.errors import BaseModelError
 from lora_marketing.recipe.schema import BaseSection
 for id in sys.argv[1:]:
     try:

@@ -5,10 +5,10 @@ import typing
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.channels import Unit
 from lora_marketing.channels.counting import COUNTERS, count, sms_segments
+from tests.making import property_test
 
 UNITS: tuple[Unit, ...] = typing.get_args(Unit)
 FAMILY = "👨\u200d👩\u200d👧"

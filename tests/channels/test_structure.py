@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator, meta
-from making import property_test
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import channel_names, load_channel
 from lora_marketing.channels.structure import (
     AD,
@@ -23,8 +22,9 @@ from lora_marketing.channels.structure import (
     require_field,
     write_ad,
 )
-from lora_marketing.errors import DataError
-from lora_marketing.shelf import UnknownName
+from lora_marketing.common.errors import DataError
+from lora_marketing.common.plugins import UnknownName
+from tests.making import property_test
 
 RSA = Brief(product="Bar", channel="google_rsa", field=AD)
 GOOD = {"headline": ["One", "Two", "三"], "description": ["Four", 'Fi"ve\\ é\n']}

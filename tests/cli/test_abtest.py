@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from review.making import copy, put_up
 from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
-from lora_marketing.errors import DataError, LoraMarketingError
+from lora_marketing.common.errors import DataError, LoraMarketingError
 from lora_marketing.review import ReviewError
+from tests.review.making import copy, put_up
 
 
 def call(*arguments: str | Path) -> str:

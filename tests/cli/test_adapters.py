@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import BRAND
-from registry.making import manifest, write_adapter
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.cli import main
 from lora_marketing.evaluation.document import Evaluation, ScoredText, WriterScores, write_evaluation
 from lora_marketing.registry.history import GateRecord, Move
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
+from tests.making import BRAND
+from tests.registry.making import manifest, write_adapter
 
 NAME = AdapterName("tidal", "soap")
 PROFILE = {"name": "tidal", "display_name": "Tidal", "gated_aliases": ["prod"]}
@@ -286,7 +286,7 @@ def test_an_alias_without_a_gate_loads_nothing_heavy(world: World) -> None:
         "sklearn",
         "scipy",
         "numpy",
-        "lora_marketing.gate",
+        "lora_marketing.evaluation.promotion",
         "lora_marketing.evaluation",
     }
     assert not heavy & set(done.stderr.split())

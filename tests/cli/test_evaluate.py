@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from evaluation.making import copy, examples, many_copies, recipes
-from making import BRANDS
-from registry.making import manifest, write_adapter
 
 from lora_marketing.cli import main
-from lora_marketing.copies import write_copies
+from lora_marketing.copy.record import write_copies
 from lora_marketing.evaluation import Evaluation, evaluate, read_evaluation
 from lora_marketing.evaluation.statistics import UNCORRECTED
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
+from tests.evaluation.making import copy, examples, many_copies, recipes
+from tests.making import BRANDS
+from tests.registry.making import manifest, write_adapter
 
 Run = Callable[..., tuple[int, str, str]]
 RECIPES = [
@@ -86,7 +86,7 @@ def test_the_adapter_that_was_asked_for_is_compared_with_the_others(
         ]
         return evaluate(copies, [], recipes()[:1], metrics=["length"])
 
-    monkeypatch.setattr("lora_marketing.judging.judge", wrote)
+    monkeypatch.setattr("lora_marketing.model_eval.judge", wrote)
     asking = ["--against", against] if against else []
     code, out, _ = run("ember/espresso@candidate", *RECIPES, *asking, "--json")
     assert code == 0

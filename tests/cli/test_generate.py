@@ -9,16 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from making import BRANDS
 from typer.testing import CliRunner
 
-from lora_marketing.brand import Brand, Brief
-from lora_marketing.copies import Copy, read_copies
-from lora_marketing.data import read_examples
+from lora_marketing.brands.brand import Brand, Brief
+from lora_marketing.copy.ranking import Parts
+from lora_marketing.copy.record import Copy, read_copies
+from lora_marketing.data.dataset import read_examples
 from lora_marketing.guards import Finding
-from lora_marketing.ranking import Parts
 from lora_marketing.writing.copywriter import Voice
 from lora_marketing.writing.until_good import Cost, Effort, Good, Outcome
+from tests.making import BRANDS
 
 PROFILE = {"schema": 1, "name": "tidal", "display_name": "Tidal", "locale": "en-GB", "guide": "g"}
 VOICE = Voice(Brand.model_validate({**PROFILE, "lines": {"soap": "Bars."}}), "soap")
@@ -65,7 +65,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk()
-    monkeypatch.setattr("lora_marketing.desk.Desk", SimpleNamespace(open=lambda *_: made))
+    monkeypatch.setattr("lora_marketing.writing.session.Desk", SimpleNamespace(open=lambda *_: made))
     return made
 
 

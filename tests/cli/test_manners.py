@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from making import BRANDS, RECIPE, ROOT, row, rows, tree, write_rows, write_world
 
 from lora_marketing.cli import main
+from tests.making import BRANDS, RECIPE, ROOT, row, rows, tree, write_rows, write_world
 
 RUN = "from lora_marketing.cli import main; main()"
 SPY = """

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from making import BRANDS, RECIPE, row, rows, write_rows, write_world
 from typer.testing import CliRunner, Result
 
 from lora_marketing.cli.app import app
-from lora_marketing.errors import LoraMarketingError
+from lora_marketing.common.errors import LoraMarketingError
+from tests.making import BRANDS, RECIPE, row, rows, write_rows, write_world
 
 
 def run(*arguments: str | Path) -> Result:

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import write_world
-from registry.making import manifest, write_adapter
-from review.making import copy
 from typer.testing import CliRunner, Result
 
 from lora_marketing.cli.app import app
 from lora_marketing.cli.review_policy import Policies
-from lora_marketing.copies import write_copies
-from lora_marketing.data import read_texts
-from lora_marketing.errors import DataError, LoraMarketingError, RecipeError, RegistryError
+from lora_marketing.common.errors import DataError, LoraMarketingError, RecipeError, RegistryError
+from lora_marketing.copy.record import write_copies
+from lora_marketing.data.dataset import read_texts
 from lora_marketing.guards import guard_names
-from lora_marketing.known_texts import KnownTexts
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.review import Item, LogBroken, NotApproved, Queue, ReviewError
-from lora_marketing.runs import recorded_recipe
+from lora_marketing.runs.run import recorded_recipe
+from lora_marketing.text.known_texts import KnownTexts
+from tests.making import write_world
+from tests.registry.making import manifest, write_adapter
+from tests.review.making import copy
 
 
 class Desk:

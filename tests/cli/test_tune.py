@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import RECIPE, ROOT, rows, tree, write_world
 
 from lora_marketing.cli import main
+from tests.making import RECIPE, ROOT, rows, tree, write_world
 
 HEAVY = {"torch", "transformers", "optuna", "sacrebleu", "sklearn", "matplotlib", "numpy"}
 SPY = """
@@ -54,7 +54,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_study_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lora_marketing.bases.tiny import make_tiny_base
+    from lora_marketing.engine.tiny_base import make_tiny_base
     from lora_marketing.recipe import load_recipe
 
     monkeypatch.setenv("LORA_MARKETING_CACHE", str(tmp_path / "cache"))

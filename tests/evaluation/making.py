@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from making import BRANDS
-
-from lora_marketing.brand import Brief, Example
-from lora_marketing.copies import Copy
-from lora_marketing.data import read_examples
+from lora_marketing.brands.brand import Brief, Example
+from lora_marketing.copy.record import Copy
+from lora_marketing.data.dataset import read_examples
 from lora_marketing.recipe import LoadedRecipe, load_recipe
+from tests.making import BRANDS
 
 BRIEF = Brief(product="Bar", channel="meta_feed", field="headline")
 RECIPES = ("ember-espresso", "lumen-serum", "shanyu-camp")

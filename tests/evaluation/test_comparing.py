@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.brand import Brief
-from lora_marketing.copies import Copy
-from lora_marketing.errors import DataError
+from lora_marketing.brands.brand import Brief
+from lora_marketing.common.errors import DataError
+from lora_marketing.copy.record import Copy
 from lora_marketing.evaluation import (
     Evaluation,
     compare,
@@ -21,8 +21,7 @@ from lora_marketing.evaluation import (
 )
 from lora_marketing.metrics import all_figures, load_metric
 from lora_marketing.metrics.copying import Passages
-
-from .making import copy, many_copies, recipes
+from tests.evaluation.making import copy, many_copies, recipes
 
 TODAY = date(2026, 11, 1)
 WORDS = {

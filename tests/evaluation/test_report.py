@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.evaluation import compare_writers, evaluate
 from lora_marketing.evaluation.document import Preference
 from lora_marketing.evaluation.report import rendered, stretches, write_report
 from lora_marketing.guards import Finding
-
-from .making import copy, examples, many_copies, recipes
+from tests.evaluation.making import copy, examples, many_copies, recipes
+from tests.making import property_test
 
 EVIL = '<script>alert("1")</script> & <img src=x onerror=alert(1)>'
 VOID = {"meta", "input", "br", "line", "circle", "link", "img"}

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.brand import Brief, Example
+from lora_marketing.brands.brand import Brief, Example
 from lora_marketing.channels.structure import write_ad
-from lora_marketing.errors import DataError
+from lora_marketing.common.errors import DataError
+from lora_marketing.copy.mending import Mending
 from lora_marketing.evaluation import (
     Evaluation,
     compare,
@@ -22,10 +23,8 @@ from lora_marketing.evaluation import (
     write_evaluation,
 )
 from lora_marketing.evaluation.scoring import CHOSEN, writers_of
-from lora_marketing.mending import Mending
 from lora_marketing.metrics.copying import Passages
-
-from .making import BRIEF, copy, examples, many_copies, recipes
+from tests.evaluation.making import BRIEF, copy, examples, many_copies, recipes
 
 TODAY = date(2026, 11, 1)
 

@@ -4,15 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from making import BRANDS
 
-from lora_marketing.data import read_examples
-from lora_marketing.errors import DataError
+from lora_marketing.common.errors import DataError
+from lora_marketing.data.dataset import read_examples
 from lora_marketing.evaluation import VoiceReport, score_voices
 from lora_marketing.evaluation.voices import taught
 from lora_marketing.recipe import LoadedRecipe, load_recipe
-
-from .making import copy
+from tests.evaluation.making import copy
+from tests.making import BRANDS
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import pytest
 from lora_marketing.guards import Finding
 from lora_marketing.guards._packs import load_pack, pack_names
 from lora_marketing.guards.claims import find
-
-from .making import case
+from tests.guards.making import case
 
 CALM = {"id": "calm", "says": ["soothes eczema"], "evidence": "trial 12", "kind": "health", "markets": ["GB"]}
 

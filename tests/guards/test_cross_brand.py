@@ -8,8 +8,7 @@ import pytest
 
 from lora_marketing.guards import Finding
 from lora_marketing.guards.cross_brand import find, unsaid
-
-from .making import case
+from tests.guards.making import case
 
 OTHERS = ("Ember", "Halden Serum", "山屿", "Fjord")
 

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.guards import Finding
-from lora_marketing.guards._quantities import quantities
 from lora_marketing.guards._view import view
 from lora_marketing.guards.facts import find
-
-from .making import case
+from lora_marketing.text.quantities import quantities
+from tests.guards.making import case
+from tests.making import property_test
 
 BRIEF = {
     "product": "Night Bar 3",

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
+from lora_marketing.common.plugins import UnknownName
 from lora_marketing.guards import GRAVITY, Case, Finding, findings, guard_names, load_guard, verdict
-from lora_marketing.shelf import UnknownName
-
-from .making import case
+from tests.guards.making import case
 
 
 def rules(text: str, **brand: Any) -> list[tuple[str, str]]:

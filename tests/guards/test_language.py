@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lora_marketing.guards.language import find
-
-from .making import case
+from tests.guards.making import case
 
 GERMAN = "Unsere Seife ist mild zur Haut und riecht nach frischer Luft am Meer."
 ENGLISH = "Our soap is kind to skin and smells of fresh air by the sea."

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from lora_marketing.guards.length import find
 from lora_marketing.guards.unfinished import find as unfinished
-
-from .making import case
+from tests.guards.making import case
 
 
 def test_a_text_is_counted_as_its_channel_counts() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lora_marketing.guards.links import find
-
-from .making import case
+from tests.guards.making import case
 
 OWN = case(links=["fjord.example", "https://soap.cn/"])
 

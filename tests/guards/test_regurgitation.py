@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from lora_marketing.guards.regurgitation import find
-from lora_marketing.known_texts import KnownTexts
-
-from .making import case
+from lora_marketing.text.known_texts import KnownTexts
+from tests.guards.making import case
 
 TEXT = "Our bars float because we whip air into them by hand every single morning."
 HAN = "我们每天清晨亲手把空气打进皂液里所以它会浮在水面上。"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lora_marketing.guards.repetition import find
-
-from .making import case
+from tests.guards.making import case
 
 
 def rules(text: str, **own: object) -> list[str]:

@@ -7,8 +7,7 @@ import json
 from lora_marketing.channels.structure import AD
 from lora_marketing.guards import findings
 from lora_marketing.guards.required import find
-
-from .making import case
+from tests.guards.making import case
 
 OWN = {"required_terms": ["Palm-free", "无棕榈油"]}
 

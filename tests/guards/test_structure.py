@@ -9,8 +9,7 @@ import pytest
 
 from lora_marketing.guards import length
 from lora_marketing.guards.structure import find
-
-from .making import case
+from tests.guards.making import case
 
 RSA = case({"channel": "google_rsa", "field": "ad"})
 TEXTS = ["It floats in the bath.", "Sailors like it."]

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
+from lora_marketing.copy.mending import mend
 from lora_marketing.guards.terms import find
-from lora_marketing.mending import mend
-
-from .making import brand, case
+from tests.guards.making import brand, case
 
 
 def found(text: str, **own: Any) -> list[tuple[str, str, str]]:

@@ -7,12 +7,11 @@ from unicodedata import normalize
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.guards._view import undisguised, view
 from lora_marketing.guards.claims import find
-
-from .making import case
+from tests.guards.making import case
+from tests.making import property_test
 
 
 @pytest.mark.parametrize(

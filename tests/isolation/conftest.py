@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from writing.making import base_folder, save_adapters, section
 
-from lora_marketing.bases.load import LoadedBase, load_base
-from lora_marketing.writing.writer import Writer
+from lora_marketing.engine.base import LoadedBase, load_base
+from lora_marketing.engine.writer import Writer
+from tests.engine.making import base_folder, save_adapters, section
 
 
 @pytest.fixture(scope="session")

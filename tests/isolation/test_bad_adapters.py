@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from writing.making import KINDS, Kind, prompts, save_adapter, state
 
-from lora_marketing.bases.load import LoadedBase
-from lora_marketing.errors import AdapterRefused
-from lora_marketing.writing.request import Request
-from lora_marketing.writing.sampling import Sampling
-from lora_marketing.writing.writer import Writer
+from lora_marketing.common.errors import AdapterRefused
+from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.request import Request
+from lora_marketing.engine.sampling import Sampling
+from lora_marketing.engine.writer import Writer
+from tests.engine.making import KINDS, Kind, prompts, save_adapter, state
 
 Tensors = dict[str, Tensor]
 VOICES = (*KINDS, None)

@@ -10,13 +10,13 @@ from random import Random
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from writing.making import ALL, decoder_targets, prompts
 
-from lora_marketing.bases.load import LoadedBase
-from lora_marketing.writing.engine import Engine
-from lora_marketing.writing.request import Progress, Request
-from lora_marketing.writing.row import Row
-from lora_marketing.writing.sampling import Sampling
+from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.engine import Engine
+from lora_marketing.engine.request import Progress, Request
+from lora_marketing.engine.row import Row
+from lora_marketing.engine.sampling import Sampling
+from tests.engine.making import ALL, decoder_targets, prompts
 
 LENGTH = 6
 BRANDS = ("ember", "lumen", "shanyu")

@@ -11,16 +11,16 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
-from writing.making import KINDS, base_folder, peft_model, prompts, section
 
-from lora_marketing.bases.load import LoadedBase, load_base
-from lora_marketing.errors import AdapterRefused, RegistryError
+from lora_marketing.common.errors import AdapterRefused, RegistryError
+from lora_marketing.engine.base import LoadedBase, load_base
+from lora_marketing.engine.engine import Engine
+from lora_marketing.engine.request import Request, Written
+from lora_marketing.engine.row_cache import Feed, SharedMemory
+from lora_marketing.engine.sampling import Sampling
+from lora_marketing.engine.writer import Writer
 from lora_marketing.registry.names import AdapterRef
-from lora_marketing.writing.engine import Engine
-from lora_marketing.writing.memory import Feed, SharedMemory
-from lora_marketing.writing.request import Request, Written
-from lora_marketing.writing.sampling import Sampling
-from lora_marketing.writing.writer import Writer
+from tests.engine.making import KINDS, base_folder, peft_model, prompts, section
 
 GREEDY = Sampling(0, 0.0, 1.0, 8)
 

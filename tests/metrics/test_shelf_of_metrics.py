@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels.structure import write_ad
 from lora_marketing.metrics import Written, all_figures, load_metric, metric_names
 from lora_marketing.metrics.distinct import distinct
+from tests.making import property_test
 
 ENGLISH = [
     ("Dark roast. Cocoa, then molasses. £9 a bag.", ["Dark roast, cocoa, molasses. £9.", "It is late."]),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.metrics import Written
 from lora_marketing.metrics._values import clauses, parts, places, spelled
 from lora_marketing.metrics.slots import count, slot_errors
+from tests.making import property_test
 
 KNOWN = {
     "roast": ["dark", "light", "medium-dark"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.errors import DataError
+from lora_marketing.common.errors import DataError
 from lora_marketing.metrics._topic import PLACEHOLDER, terms
 from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from making import write_world
-
-from lora_marketing.bases.render import Rendered
 from lora_marketing.planning.choose import Setting
 from lora_marketing.planning.rows import Rows
 from lora_marketing.planning.shape import Shape
 from lora_marketing.recipe import load_recipe
+from lora_marketing.tokens.render import Rendered
+from tests.making import write_world
 
 SHAPE = Shape("llama", 30, 576, 1536, 9, 3, 64, 49152, tied=True)
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
-from lora_marketing.bases.render import Rendered
 from lora_marketing.planning.batches import DRAWN, as_padded, as_tree, drawn, worst
-from lora_marketing.training.tree import build_tree, lay_out
+from lora_marketing.tokens.prefix_tree import build_tree, lay_out
+from lora_marketing.tokens.render import Rendered
+from tests.making import property_test
 
 token_rows = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=12), min_size=1, max_size=9).map(
     lambda made: [Rendered(str(n), tuple(ids), 1 + n % (len(ids) - 1)) for n, ids in enumerate(made)]

@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
-from lora_marketing.errors import TrainingError
+from lora_marketing.common.errors import TrainingError
 from lora_marketing.planning.choose import choose, divisors, first_change, measure, pick, sizes, steps
 from lora_marketing.planning.memory import GIB
-
-from .making import rows, setting
+from tests.making import property_test
+from tests.planning.making import rows, setting
 
 ROWS = rows(10, 2)
 

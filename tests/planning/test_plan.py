@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import BRANDS, ROOT, write_world
 from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
-from lora_marketing.data import prepare
-from lora_marketing.errors import LoraMarketingError
+from lora_marketing.common.errors import LoraMarketingError
+from lora_marketing.data.dataset import prepare
 from lora_marketing.planning.devices import Device
 from lora_marketing.planning.plan import make_plan
 from lora_marketing.planning.rows import estimated
 from lora_marketing.recipe import load_recipe
+from tests.making import BRANDS, ROOT, write_world
 
 GIB = 2**30
 SHANYU = BRANDS.parent / "24gb" / "qwen3-8b-shanyu-camp.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lora_marketing.bases.catalogue import load_catalogue
-from lora_marketing.errors import BaseModelError
+from lora_marketing.common.errors import BaseModelError
 from lora_marketing.planning.shape import base_shape, shape_of
 from lora_marketing.recipe.schema import BaseSection
 

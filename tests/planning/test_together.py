@@ -6,10 +6,10 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.planning.memory import HEAP, Memory
 from lora_marketing.planning.together import groups_that_fit, own_bytes
+from tests.making import property_test
 
 BASE = 100
 sizes = st.integers(0, 60)

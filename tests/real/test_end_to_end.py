@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.data import read_examples
+from lora_marketing.data.dataset import read_examples
 from lora_marketing.recipe import load_recipe
 
 pytestmark = pytest.mark.real

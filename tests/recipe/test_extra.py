@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from making import ROOT
 
 from lora_marketing.recipe.extra import FORBIDDEN, OWNED, extra_problems, sft_config_fields
+from tests.making import ROOT
 
 
 def told(name: str) -> str:

@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from making import ROOT, rows, write_rows, write_world
 
-from lora_marketing.documents import shown
-from lora_marketing.errors import DocumentError, LoraMarketingError, RecipeError
+from lora_marketing.common.documents import shown
+from lora_marketing.common.errors import DocumentError, LoraMarketingError, RecipeError
 from lora_marketing.recipe import LoadedRecipe, load_recipe
+from tests.making import ROOT, rows, write_rows, write_world
 
 
 def problems_of(path: Path, overrides: tuple[str, ...] = ()) -> list[tuple[str, str, str | None]]:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test, write_world
 from pydantic import BaseModel
 
-from lora_marketing.errors import RecipeError
+from lora_marketing.common.errors import RecipeError
 from lora_marketing.recipe import VARIANTS, Recipe, load_recipe
 from lora_marketing.recipe.extra import FORBIDDEN, OWNED
 from lora_marketing.recipe.schema import path_keys
+from tests.making import property_test, write_world
 
 
 def keys(model: type[BaseModel], head: str = "") -> Iterator[str]:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.errors import RegistryError
+from lora_marketing.common.errors import RegistryError
 from lora_marketing.registry import AdapterRef, Registry
-
-from .making import NAME, manifest, tree, write_adapter
+from tests.registry.making import NAME, manifest, tree, write_adapter
 
 real_fsync = os.fsync
 

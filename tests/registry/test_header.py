@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save, save_file
 
-from lora_marketing.errors import AdapterRefused
+from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.registry import header
 from lora_marketing.registry.header import TensorInfo, read_header
-
-from .making import lora_tensors, property_test, raw_safetensors
+from tests.registry.making import lora_tensors, property_test, raw_safetensors
 
 
 def entry(start: int = 0, end: int = 8, shape: Any = (2,), dtype: Any = "F32") -> dict[str, Any]:

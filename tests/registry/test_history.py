@@ -16,8 +16,7 @@ from lora_marketing.registry.history import (
     previous_target,
     read_moves,
 )
-
-from .making import property_test
+from tests.registry.making import property_test
 
 
 def move(source: str | None, target: str, reason: str | None = None, alias: str = "prod") -> Move:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.errors import AdapterRefused
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.registry import Registry, Version, known_texts
-
-from .making import NAME, manifest, write_adapter
+from lora_marketing.text.known_texts import KnownTexts
+from tests.registry.making import NAME, manifest, write_adapter
 
 TEXTS = ("It floats, and it floats well in any bath of the house.", "山里的早晨很安静，只听见水壶轻轻作响。")
 KNOWN = KnownTexts.of(TEXTS)

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lora_marketing.errors import RegistryError
+from lora_marketing.common.errors import RegistryError
 from lora_marketing.registry import Manifest
 from lora_marketing.registry.manifest import now
-
-from .making import manifest, property_test
+from tests.registry.making import manifest, property_test
 
 HERE = Path("manifest.json")
 texts = st.text(alphabet=st.characters(codec="utf-8"))

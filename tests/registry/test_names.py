@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.errors import RegistryError
+from lora_marketing.common.errors import RegistryError
 from lora_marketing.registry import AdapterName, AdapterRef
-
-from .making import property_test
+from tests.registry.making import property_test
 
 slugs = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True)
 digests = st.from_regex(r"[0-9a-f]{4,64}", fullmatch=True)

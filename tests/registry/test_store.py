@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.errors import RegistryError
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.common.errors import RegistryError
 from lora_marketing.registry import AdapterName, AdapterRef, Registry, Version
 from lora_marketing.registry.history import GateRecord
-
-from .making import NAME, manifest, tree, write_adapter
+from lora_marketing.text.known_texts import KnownTexts
+from tests.registry.making import NAME, manifest, tree, write_adapter
 
 
 @pytest.fixture

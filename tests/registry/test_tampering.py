@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.errors import RegistryError
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.common.errors import RegistryError
 from lora_marketing.registry import AdapterRef, Registry, Version
-
-from .making import NAME, manifest, property_test, write_adapter
+from lora_marketing.text.known_texts import KnownTexts
+from tests.registry.making import NAME, manifest, property_test, write_adapter
 
 FILES = (
     "adapter_config.json",

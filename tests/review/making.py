@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lora_marketing.brand import Brief
-from lora_marketing.copies import Copy
+from lora_marketing.brands.brand import Brief
+from lora_marketing.copy.record import Copy
 from lora_marketing.guards import Finding
 from lora_marketing.review import Decision, Item, Queue
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.errors import LoraMarketingError
+from lora_marketing.common.errors import LoraMarketingError
+from lora_marketing.common.plugins import UnknownName
 from lora_marketing.review import Item, NotApproved, ReviewError
 from lora_marketing.review.exports import Shipment, export_names, exported
 from lora_marketing.review.sheet import read_sheet
-from lora_marketing.shelf import UnknownName
-
-from .making import copy, decide, put_up
+from tests.review.making import copy, decide, put_up
 
 SHIP = Shipment(ship=True, url="https://tidal.example/bar")
 

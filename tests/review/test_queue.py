@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
-from lora_marketing.errors import LoraMarketingError
+from lora_marketing.common.errors import LoraMarketingError
 from lora_marketing.review import Decision, LogBroken, NotApproved, Queue, ReviewError
 from lora_marketing.review.queue import MIGRATIONS
-
-from .making import BLOCK, copy, decide, put_up
+from tests.making import property_test
+from tests.review.making import BLOCK, copy, decide, put_up
 
 
 @pytest.fixture

@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from making import write_world
 
-from lora_marketing.brand import Brief
-from lora_marketing.data import prepare, read_texts
-from lora_marketing.errors import DataError, RecipeError
+from lora_marketing.brands.brand import Brief
+from lora_marketing.common.errors import DataError, RecipeError
+from lora_marketing.data.dataset import prepare, read_texts
 from lora_marketing.recipe import load_recipe
 from lora_marketing.review import approved_rows, pairs
-
-from .making import copy, decide, put_up
+from tests.making import write_world
+from tests.review.making import copy, decide, put_up
 
 
 def recipe_of(folder: Path, count: int = 10) -> Path:

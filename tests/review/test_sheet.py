@@ -8,9 +8,9 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import property_test
 
 from lora_marketing.review.sheet import read_sheet, sheet
+from tests.making import property_test
 
 cells = st.text(st.characters(codec="utf-8"), max_size=9) | st.text("'=+-@\t\r\n\",x券", max_size=5)
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lora_marketing.serving.server import bound, server
-from serving.making import FakeEngine, service_of
+from tests.serving.making import FakeEngine, service_of
 
 
 def main() -> int:

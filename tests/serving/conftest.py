@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lora_marketing.serving.keys import add_key
-from serving.making import NAMES, Running, publish, serving
+from tests.serving.making import NAMES, Running, publish, serving
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from typing import Any
 
 import httpx
 import uvicorn
-from registry.making import manifest, write_adapter
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerFast
 
-from lora_marketing.errors import AdapterRefused, Problem
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.common.errors import AdapterRefused, Problem
+from lora_marketing.engine.request import Finish, Progress, Request, Written
+from lora_marketing.engine.stats import Figures
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
@@ -33,8 +33,8 @@ from lora_marketing.serving.models import Models
 from lora_marketing.serving.server import Server, listening
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.worker import WritingEngine
-from lora_marketing.writing.figures import Figures
-from lora_marketing.writing.request import Finish, Progress, Request, Written
+from lora_marketing.text.known_texts import KnownTexts
+from tests.registry.making import manifest, write_adapter
 
 EMBER, LUMEN, TIDAL = "ember/soap", "lumen/serum", "tidal/candle"
 NAMES = (EMBER, LUMEN, TIDAL)

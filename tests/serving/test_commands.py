@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import ROOT
 from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
-from lora_marketing.errors import AdapterRefused, LoraMarketingError, RegistryError
+from lora_marketing.common.errors import AdapterRefused, LoraMarketingError, RegistryError
 from lora_marketing.guards.language import _detector
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.serving.keys import KeysError, read_keys
 from lora_marketing.serving.server import AddressTaken
 from lora_marketing.serving.start import offer, prepare_guards
-from serving.conftest import World
-from serving.making import EMBER, FakeEngine, publish
+from tests.making import ROOT
+from tests.serving.conftest import World
+from tests.serving.making import EMBER, FakeEngine, publish
 
 SPY = """
 import atexit, sys

@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
-from registry.making import manifest
-from writing.making import base_folder, save_adapters, section
 
-from lora_marketing.bases.load import load_base
+from lora_marketing.engine.base import load_base
+from lora_marketing.engine.engine import Engine
 from lora_marketing.registry import AdapterName, AdapterRef, Registry
-from lora_marketing.writing.engine import Engine
-from serving.making import BRIEF, EMBER, LUMEN, Running, chat, profile, serving
+from tests.engine.making import base_folder, save_adapters, section
+from tests.registry.making import manifest
+from tests.serving.making import BRIEF, EMBER, LUMEN, Running, chat, profile, serving
 
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 JSON = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}

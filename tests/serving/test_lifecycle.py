@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lora_marketing.serving.logs import JsonLines
-from serving.conftest import World
-from serving.making import FakeEngine, chat, serving, until
+from tests.serving.conftest import World
+from tests.serving.making import FakeEngine, chat, serving, until
 
 ENDLESS = chat(text="Go on forever.", max_tokens=1500)
 SHORT = chat(text="Go on forever.", max_tokens=40)

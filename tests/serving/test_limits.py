@@ -13,8 +13,8 @@ import pytest
 
 from lora_marketing.serving.keys import add_key
 from lora_marketing.serving.limits import Limits, RateLimits
-from serving.conftest import World
-from serving.making import EMBER, FakeEngine, Running, chat, serving, until
+from tests.serving.conftest import World
+from tests.serving.making import EMBER, FakeEngine, Running, chat, serving, until
 
 ENDLESS = chat(text="Go on forever.", max_tokens=1500)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from making import ROOT
 
-from serving.conftest import World
-from serving.making import chat, until
+from tests.making import ROOT
+from tests.serving.conftest import World
+from tests.serving.making import chat, until
 
 
 def answers(url: str) -> bool:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from serving.conftest import World
-from serving.making import EMBER, LUMEN, Running
+from tests.serving.conftest import World
+from tests.serving.making import EMBER, LUMEN, Running
 
 EXAMPLES, THOROUGH_EXAMPLES = 15, 1500
 """For each of the operations."""

@@ -10,11 +10,22 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from lora_marketing.copies import Copy
+from lora_marketing.copy.record import Copy
 from lora_marketing.registry import AdapterName, AdapterRef, Registry
 from lora_marketing.serving.logs import JsonLines
-from serving.conftest import World
-from serving.making import BRIEF, EMBER, LUMEN, NAMES, FakeEngine, Running, canary, chat, publish, serving
+from tests.serving.conftest import World
+from tests.serving.making import (
+    BRIEF,
+    EMBER,
+    LUMEN,
+    NAMES,
+    FakeEngine,
+    Running,
+    canary,
+    chat,
+    publish,
+    serving,
+)
 
 STRANGE = [
     LUMEN,

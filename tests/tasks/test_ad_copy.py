@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import BRANDS, ROOT, property_test
 
-from lora_marketing.brand import Brand, Brief, load_brand
+from lora_marketing.brands.brand import Brand, Brief, load_brand
 from lora_marketing.channels import channel_names, load_channel
-from lora_marketing.data import read_examples
-from lora_marketing.shelf import UnknownName
+from lora_marketing.common.plugins import UnknownName
+from lora_marketing.data.dataset import read_examples
 from lora_marketing.tasks import ad_copy, load_task, messages, task_names
 from lora_marketing.tasks.ad_copy import LONG
+from tests.making import BRANDS, ROOT, property_test
 
 EMBER = load_brand(BRANDS / "ember" / "brand.yaml")
 SHANYU = load_brand(BRANDS / "shanyu" / "brand.yaml")

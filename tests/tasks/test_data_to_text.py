@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import BRANDS, property_test
 
-from lora_marketing.brand import Brand, Brief, load_brand
+from lora_marketing.brands.brand import Brand, Brief, load_brand
 from lora_marketing.tasks import load_task, messages, task_names
+from tests.making import BRANDS, property_test
 
 EMBER = load_brand(BRANDS / "ember" / "brand.yaml")
 SHANYU = load_brand(BRANDS / "shanyu" / "brand.yaml")

@@ -46,8 +46,7 @@ def _child(loaded: LoadedRecipe, run: Path, resume: bool, kill: Kill | None) -> 
     import torch
 
     from lora_marketing.training.train import train
-
-    from .making import open_run
+    from tests.training.making import open_run
 
     gc.freeze()  # as in tests/conftest.py
     torch.set_num_threads(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .making import make_base
+from tests.training.making import make_base
 
 
 @pytest.fixture(autouse=True)

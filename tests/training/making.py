@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from hypothesis import HealthCheck, settings
 
-from lora_marketing.bases.load import LoadedBase, load_base
-from lora_marketing.bases.tiny import make_tiny_base
-from lora_marketing.brand import Brand, Example
-from lora_marketing.data import Dataset
+from lora_marketing.brands.brand import Brand, Example
+from lora_marketing.data.dataset import Dataset
+from lora_marketing.engine.base import LoadedBase, load_base
+from lora_marketing.engine.tiny_base import make_tiny_base
 from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.progress import ProgressCallback

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_marketing.errors import TrainingError
+from lora_marketing.common.errors import TrainingError
 from lora_marketing.training.checkpoints import COMPLETE, CheckpointVault
-
-from .making import property_test
+from tests.training.making import property_test
 
 FILES = {"adapter_model.safetensors": b"\x00\x01weights" * 9, "optimizer.pt": b"moments", "state.json": b"{}"}
 

@@ -16,8 +16,7 @@ from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.collate import TREE_MODEL_TYPES, TreeCollator, tree_refusal
 from lora_marketing.training.progress import LogPoint
 from lora_marketing.training.train import train
-
-from .making import (
+from tests.training.making import (
     build_trainer,
     lora_gradients,
     make_base,

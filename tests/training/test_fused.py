@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from lora_marketing.bases.load import LoadedBase
+from lora_marketing.engine.base import LoadedBase
 from lora_marketing.training.fused import FusedStep, MicroBatch, fusing_refusal
 from lora_marketing.training.trainer import BrandTrainer
-
-from .making import build_trainer, lora_gradients, make_base, open_run, recipe
-from .test_exactness import TEMPLATES, assert_same, slide_on_half_the_layers, slow_loss_and_gradients
+from tests.training.making import build_trainer, lora_gradients, make_base, open_run, recipe
+from tests.training.test_exactness import (
+    TEMPLATES,
+    assert_same,
+    slide_on_half_the_layers,
+    slow_loss_and_gradients,
+)
 
 ROWS = ((0, 7, 7, 3, 12, 9), (5,), (20, 21, 22))
 """Of three brands: trees of very different sizes."""

@@ -12,26 +12,25 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn.functional import log_softmax, logsigmoid
 
-from lora_marketing.bases.load import LoadedBase, load_base
-from lora_marketing.data import Dataset
-from lora_marketing.desk import Desk
-from lora_marketing.errors import DataError, RegistryError, TrainingError
+from lora_marketing.brands.pairs import Pair
+from lora_marketing.common.errors import DataError, RegistryError, TrainingError
+from lora_marketing.data.dataset import Dataset
+from lora_marketing.engine.base import LoadedBase, load_base
+from lora_marketing.engine.sampling import Sampling
 from lora_marketing.planning.batches import micro_batch, worst
 from lora_marketing.planning.choose import measure
-from lora_marketing.preferences import Pair
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry import AdapterRef, Registry, Version
-from lora_marketing.runs import BaseHolder, published_run, train_and_publish
+from lora_marketing.runs.run import BaseHolder, published_run, train_and_publish
+from lora_marketing.tokens.pairs import RenderedPair, longest
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.fused import fusing_refusal
-from lora_marketing.training.pairs import RenderedPair, longest
+from lora_marketing.training.plan_run import settle
 from lora_marketing.training.preference import PreferenceTrainer
 from lora_marketing.training.progress import ProgressCallback
-from lora_marketing.training.settle import settle
 from lora_marketing.training.train import RenderedData, _build_trainer, render_dataset, train
-from lora_marketing.writing.sampling import Sampling
-
-from .making import example, open_run, recipe
+from lora_marketing.writing.session import Desk
+from tests.training.making import example, open_run, recipe
 
 NF4: dict[str, Any] = {"quantization": "nf4", "dtype": "bfloat16"}
 WEIGHTS = "adapter_model.safetensors"

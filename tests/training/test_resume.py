@@ -14,9 +14,8 @@ from safetensors.torch import load_file
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.train import train
-
-from .children import Kill, run_in_child
-from .making import build_trainer, open_run, recipe
+from tests.training.children import Kill, run_in_child
+from tests.training.making import build_trainer, open_run, recipe
 
 STEPS, EVERY, MICRO_BATCHES = 12, 3, 2
 TRAINER = "lora_marketing.training.trainer.BrandTrainer"
@@ -84,7 +83,7 @@ PLACES = {
     "hashing a checkpoint": Kill("lora_marketing.training.checkpoints.file_sha256", 12),
     "writing COMPLETE": Kill("pathlib.Path.write_text", 3, torn=True),
     "flushing a checkpoint": Kill("os.fsync", 15),
-    "before a checkpoint appears": Kill("lora_marketing.folders.claim", 2),
+    "before a checkpoint appears": Kill("lora_marketing.common.files.claim", 2),
     "while old checkpoints are deleted": Kill("lora_marketing.training.checkpoints.shutil.rmtree", 8),
     "after the last checkpoint": Kill("lora_marketing.training.train._save_adapter", 1),
 }

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.bases import load
-from lora_marketing.errors import TrainingError
+from lora_marketing.common.errors import TrainingError
+from lora_marketing.engine import base as load
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs import BaseHolder, train_and_publish
+from lora_marketing.runs.run import BaseHolder, train_and_publish
 from lora_marketing.training.trackers import _TRACKERS, opened_trackers
-
-from .making import dataset, recipe
+from tests.training.making import dataset, recipe
 
 EVENTS = "events.out.tfevents.*"
 

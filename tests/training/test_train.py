@@ -14,22 +14,30 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from lora_marketing.bases.load import LoadedBase, load_base
-from lora_marketing.bases.render import Rendered
-from lora_marketing.data import Dataset
-from lora_marketing.errors import DataError, TrainingError
+from lora_marketing.common.errors import DataError, TrainingError
+from lora_marketing.data.dataset import Dataset
+from lora_marketing.engine.adapters import dense_weight
+from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.recipe import VARIANTS, LoadedRecipe
 from lora_marketing.recipe.variants import variant_problems
-from lora_marketing.registry.gate import check_adapter, check_values
+from lora_marketing.registry.adapter_check import check_adapter, check_values
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs import BaseHolder, train_and_publish
+from lora_marketing.runs.run import BaseHolder, train_and_publish
+from lora_marketing.tokens.render import Rendered
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.train import _build_trainer, render_dataset, train
 from lora_marketing.training.trainer import BrandTrainer
-from lora_marketing.writing.adapters import dense_weight
-
-from .making import build_trainer, dataset, example, lora_gradients, make_base, open_run, padded, recipe
+from tests.training.making import (
+    build_trainer,
+    dataset,
+    example,
+    lora_gradients,
+    make_base,
+    open_run,
+    padded,
+    recipe,
+)
 
 NF4: dict[str, Any] = {"quantization": "nf4", "dtype": "bfloat16"}
 WEIGHTS = "adapter_model.safetensors"

@@ -9,11 +9,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 from pathlib import Path
 
 import pytest
-from making import rows
 
-from lora_marketing.bases.tiny import make_tiny_base
-
-from .making import World
+from lora_marketing.engine.tiny_base import make_tiny_base
+from tests.making import rows
+from tests.tuning.making import World
 
 
 @pytest.fixture(autouse=True)

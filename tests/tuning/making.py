@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from making import write_world
 
-from lora_marketing.data import prepare
+from lora_marketing.data.dataset import prepare
 from lora_marketing.recipe import LoadedRecipe, load_recipe
-from lora_marketing.runs import BaseHolder
+from lora_marketing.runs.run import BaseHolder
 from lora_marketing.tuning.journal import Plan, Row
 from lora_marketing.tuning.space import Range, Space
 from lora_marketing.tuning.study import run_study
+from tests.making import write_world
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

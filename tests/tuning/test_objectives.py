@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.brand import Brief
-from lora_marketing.copies import Copy
-from lora_marketing.errors import RecipeError
+from lora_marketing.brands.brand import Brief
+from lora_marketing.common.errors import RecipeError
+from lora_marketing.copy.record import Copy
 from lora_marketing.metrics.chrf import chrf
 from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 from lora_marketing.tuning.objectives import OBJECTIVES, Evidence, measure, require_objective

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from making import write_world
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from lora_marketing.errors import DocumentError, LoraMarketingError, RecipeError
+from lora_marketing.common.errors import DocumentError, LoraMarketingError, RecipeError
 from lora_marketing.recipe import Recipe, load_recipe
 from lora_marketing.tuning.space import default_space, own_values, read_space, settings_of
+from tests.making import write_world
 
 
 @pytest.fixture

@@ -11,17 +11,16 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from training.test_train import assert_untouched, state_of
 
-from lora_marketing.documents import shown
-from lora_marketing.errors import Problem, TrainingError
+from lora_marketing.common.documents import shown
+from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.recipe import load_recipe
 from lora_marketing.tuning import study as tuning
 from lora_marketing.tuning.journal import JOURNAL, Row
 from lora_marketing.tuning.results import best_of, write_best, write_table
 from lora_marketing.tuning.space import Range, Settings, Space, with_settings
-
-from .making import SPACE, World, results
+from tests.training.test_train import assert_untouched, state_of
+from tests.tuning.making import SPACE, World, results
 
 
 class Killed(BaseException):

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from lora_marketing.bases.load import LoadedBase
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
+from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.sampling import Sampling
 from lora_marketing.writing.copywriter import Order, Voice, prepare_all
-from lora_marketing.writing.sampling import Sampling
 
 BRAND = Brand(
     schema=1, name="tidal", display_name="Tidal", locale="en-GB", lines={"soap": "Soap."}, guide="Be plain."

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.bases.load import LoadedBase
-from lora_marketing.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels.structure import pieces, read_ad
-from lora_marketing.copies import Copy
+from lora_marketing.copy.record import Copy
+from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.request import Request, Written
+from lora_marketing.engine.sampling import Sampling
+from lora_marketing.engine.writer import Writer
 from lora_marketing.guards import Case, findings
-from lora_marketing.known_texts import KnownTexts
+from lora_marketing.text.known_texts import KnownTexts
 from lora_marketing.writing.copywriter import Order, Voice
-from lora_marketing.writing.request import Request, Written
-from lora_marketing.writing.sampling import Sampling
 from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
-from lora_marketing.writing.writer import Writer
 
 CUT = " …cut"
 """At the end of a script's text: the model did not end it by itself."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol, cast
 
-from lora_marketing.brand import Brief
+from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import load_limit
 from lora_marketing.channels.counting import count
 from lora_marketing.channels.structure import AD, read_ad
-from lora_marketing.errors import DataError, Problem
+from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.common.plugins import module, names
 from lora_marketing.review.log import SHIPPABLE, Item
 from lora_marketing.review.queue import NotApproved, ReviewError
 from lora_marketing.review.sheet import begins_formula, sheet
-from lora_marketing.shelf import module, names
 
 
 @dataclass(frozen=True)

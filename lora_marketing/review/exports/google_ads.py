@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lora_marketing.channels import load_limit
-from lora_marketing.errors import Problem
+from lora_marketing.common.errors import Problem
 from lora_marketing.review.exports import Ad, Shipment, ads, import_sheet, state_of
 from lora_marketing.review.log import Item
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lora_marketing.errors import Problem
+from lora_marketing.common.errors import Problem
 from lora_marketing.review.exports import Ad, Shipment, ads, ids_of, import_sheet, state_of
 from lora_marketing.review.log import Item
 

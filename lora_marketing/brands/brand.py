@@ -1,0 +1,156 @@
+"""A client's voice, one request for copy, and the texts that teach it: plain YAML and JSON lines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from unicodedata import combining
+
+from pydantic import Field, StringConstraints, field_validator
+
+from lora_marketing.brands.claims import Claim, Claims, Market
+from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.text.spelling import folded, folded_term, joins, places, unfolded, within_word
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+TRADITIONAL = ("zh-TW", "zh-HK", "zh-MO", "zh-Hant")
+"""Locales that write Chinese in traditional characters, and quote with 「」."""
+
+
+class Brand(Frozen):
+    """A client's voice and policy. One object for prompts, data checks, evaluation and guards.
+
+    `markets` say whose law holds, `claims` what may be claimed there (in a profile also the name of a
+    claims file beside it), `links` the domains that a text may point to, `severities` how grave
+    findings of a rule are for this brand, `gated_aliases` which aliases only a version that passes the
+    gate may get.
+    """
+
+    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
+    name: Slug
+    display_name: Text
+    locale: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2}|-[A-Z][a-z]{3})?$")]
+    lines: Annotated[dict[Slug, Text], Field(min_length=1)]
+    guide: Text
+    facts: list[Text] = []
+    required_terms: list[Text] = []
+    banned_terms: list[Text] = []
+    competitors: list[Text] = []
+    markets: list[Market] = []
+    claims: list[Claim] = []
+    links: list[Text] = []
+    severities: dict[str, Literal["off", "fix", "review", "block"]] = {}
+    gated_aliases: list[Slug] = []
+
+    @property
+    def language(self) -> str:
+        """Two- or three-letter language of the locale: `en`, `zh`."""
+        return self.locale.split("-")[0]
+
+    def may_be_called(self, written: str) -> bool:
+        """Whether `written`, its name in any letters, may stand in a text.
+
+        A name like `Ember` is a word as well: `ember` and the `EMBER` of a line in capitals are right.
+        A name that no word looks like (`SmartWater`, `Blue Bottle`) has one spelling, and capitals.
+        Apostrophes may be straight or curly.
+        """
+        name = self.display_name
+        right = {name, name.upper()}
+        if name.isalpha() and name == name.capitalize():
+            right.add(name.lower())
+        return written.replace("’", "'") in {one.replace("’", "'") for one in right}
+
+    def forbidden_in(self, text: str) -> list[str]:
+        """Banned terms and competitor names that occur in `text`, whatever their case or typography.
+
+        Latin terms match whole words only (`cure` is not in `secure`); Chinese has no word
+        breaks, so Chinese terms match anywhere and Latin terms match between Chinese letters.
+        """
+        said = folded(text)
+        return [term for term in self.forbidden_terms if any(places(folded_term(term), said))]
+
+    @property
+    def forbidden_terms(self) -> tuple[str, ...]:
+        """What no text of this brand may say."""
+        return (*self.banned_terms, *self.competitors)
+
+    def first_forbidden(self, text: str, ended: bool) -> int | None:
+        """Where in `text` the first forbidden term begins.
+
+        Unless the text has `ended`, a term at its very end whose last word may still become another
+        one (`cure`, `cured`) does not count.
+        """
+        said = folded(text)
+        found = [
+            place.start
+            for term in map(folded_term, self.forbidden_terms)
+            for place in places(term, said)
+            if ended or place.end < len(said) or not joins(said[-1])
+        ]
+        return unfolded(text, min(found)) if found else None
+
+    def harmless(self, text: str) -> int:
+        """How many first letters of `text` are in no forbidden term, whatever comes after the text.
+
+        Holds for a text in which nothing forbidden is found yet.
+        """
+        said = folded(text)
+        whole = len(said)
+        while whole and combining(said[whole - 1]):  # further accents would be sorted in between
+            whole -= 1
+        begun = [
+            whole - size
+            for term in map(folded_term, self.forbidden_terms)
+            for size in range(1, min(len(term), whole) + 1)
+            if said.endswith(term[:size], 0, whole) and not within_word(said, whole - size)
+        ]
+        return unfolded(text, min(begun)) if begun else len(text)
+
+
+class Brief(Frozen):
+    """One request: what to write about, for whom, and where it will be published."""
+
+    task: str = "ad_copy"
+    product: Text
+    channel: str
+    field: str
+    line: Slug | None = None
+    audience: str = ""
+    attributes: dict[str, str] = {}
+    notes: str = ""
+
+
+class Example(Brief):
+    """A brief with the text that a person wrote for it: one training row."""
+
+    id: Text
+    text: Text
+
+    @field_validator("text")
+    @classmethod
+    def _no_control_characters(cls, text: str) -> str:
+        if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
+            raise ValueError("contains control characters")
+        return text
+
+    def brief(self) -> Brief:
+        """The request without the answer."""
+        return Brief(**{name: getattr(self, name) for name in Brief.model_fields})
+
+
+def load_brand(path: Path) -> Brand:
+    """Read a brand profile, and the claims file that it names.
+
+    Raises:
+        DocumentError, RecipeError: with every problem and its line.
+    """
+    document = read_document(path)
+    named = document.value.get("claims")
+    if not isinstance(named, str):
+        return validated(Brand, document.value, document.places)
+    claims = read_document(path.parent / named)
+    permitted = validated(Claims, claims.value, claims.places).claims
+    brand = validated(Brand, {**document.value, "claims": []}, document.places)
+    return brand.model_copy(update={"claims": permitted})

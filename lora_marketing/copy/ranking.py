@@ -1,0 +1,125 @@
+"""Which of several good texts to take: each has parts between 0 and 1, and their weighted mean decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from unicodedata import normalize
+
+from rapidfuzz.fuzz import partial_ratio, ratio
+
+from lora_marketing.brands.brand import Brief
+from lora_marketing.channels import load_limit
+from lora_marketing.channels.counting import count
+from lora_marketing.channels.structure import pieces, plain
+from lora_marketing.common.documents import Frozen
+
+SAID = 85
+"""A value of an attribute is said where so many percent of its letters stand together."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each part counts. Without a voice score the others count among themselves."""
+
+    voice: float = 0.4
+    faithfulness: float = 0.3
+    diversity: float = 0.2
+    length: float = 0.1
+
+
+class Parts(Frozen):
+    """What speaks for a text, 0 to 1 each.
+
+    `voice` is a classifier's probability of the brand, None if none was asked; `faithfulness` the share
+    of the brief's attributes that are said; `diversity` one less the likeness to the nearest text taken
+    before it; `length` how near it comes to the length its field is best at; `total` their weighted mean.
+    """
+
+    voice: float | None
+    faithfulness: float
+    diversity: float
+    length: float
+    total: float
+
+
+def rank(
+    texts: Sequence[str],
+    brief: Brief,
+    wanted: int,
+    *,
+    voices: Sequence[float] | None = None,
+    weights: Weights | None = None,
+) -> list[tuple[int, Parts]]:
+    """The best `wanted` of `texts`, best first: their places in `texts`, and why.
+
+    They are taken one by one, each with its likeness to those taken before (maximal marginal
+    relevance); of equal ones the first.
+    """
+    weights = weights or Weights()
+    said = [plain(text, brief) for text in texts]
+    faithful = [faithfulness(one, brief) for one in said]
+    fits = [length_fit(text, brief) for text in texts]
+    taken: list[tuple[int, Parts]] = []
+    left = list(range(len(texts)))
+    while left and len(taken) < wanted:
+        options = {}
+        for place in left:
+            alike = max((likeness(said[place], said[other]) for other, _ in taken), default=0.0)
+            voice = None if voices is None else voices[place]
+            options[place] = _parts(voice, faithful[place], 1 - alike, fits[place], weights)
+        best = max(left, key=lambda place: options[place].total)
+        taken.append((best, options[best]))
+        left.remove(best)
+    return taken
+
+
+def faithfulness(text: str, brief: Brief) -> float:
+    """Share of the brief's attributes whose value stands in `text`; 1 if there are none.
+
+    Numbers have to be the same; words may be inflected.
+    """
+    values = [_folded(value) for value in brief.attributes.values()]
+    text = _folded(text)
+    return sum(_says(text, value) for value in values) / len(values) if values else 1.0
+
+
+def likeness(one: str, other: str) -> float:
+    """Share of letters that two texts have in common, in order (normalised Indel similarity)."""
+    return ratio(_folded(one), _folded(other)) / 100
+
+
+def length_fit(text: str, brief: Brief) -> float:
+    """How near a text, or a piece of an ad on average, comes to the recommended length, else the limit."""
+    fits = [_fit(piece.text, brief.channel, piece.field) for piece in pieces(text, brief)]
+    return sum(fits) / len(fits) if fits else 0.0
+
+
+def _fit(text: str, channel: str, field: str) -> float:
+    limit = load_limit(channel, field)
+    best, length = limit.recommended or limit.max, count(text, limit.unit)
+    return min(length / best, best / max(1, length)) if best else 1.0
+
+
+def _says(text: str, value: str) -> bool:
+    numbers = set(re.findall(r"\d+(?:[.,]\d+)*", value))
+    if not numbers <= set(re.findall(r"\d+(?:[.,]\d+)*", text)):
+        return False
+    return value in text or (len(value) <= len(text) and partial_ratio(value, text) >= SAID)
+
+
+def _folded(text: str) -> str:
+    return " ".join(normalize("NFKC", text).casefold().split())
+
+
+def _parts(voice: float | None, faithful: float, diversity: float, length: float, weights: Weights) -> Parts:
+    heard = 0.0 if voice is None else weights.voice
+    weighted = (
+        heard * (voice or 0.0)
+        + weights.faithfulness * faithful
+        + weights.diversity * diversity
+        + weights.length * length
+    )
+    total = weighted / (heard + weights.faithfulness + weights.diversity + weights.length)
+    return Parts(voice=voice, faithfulness=faithful, diversity=diversity, length=length, total=total)

@@ -1,0 +1,57 @@
+"""What one row is asked for, and what comes back of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lora_marketing.common.errors import LoraMarketingError
+from lora_marketing.engine.constraints import Constraint
+from lora_marketing.engine.sampling import Sampling
+
+Finish = Literal["stop", "stop_string", "length", "budget", "stuck", "cancelled", "failed"]
+"""Why a row ended: by its stop token, at one of its stop strings, at `max_new_tokens`, because the
+next word would not have fitted a length budget, because its constraints left it no way on, because
+nobody waits for it any more, or because its adapter could not be used (then with the error)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One row to write: prompt tokens, the adapter's key (None is the base), sampling, and what the
+    text must keep to. Rows of the bare base share computed prefixes only within one `scope`."""
+
+    prompt: Sequence[int]
+    adapter: str | None
+    sampling: Sampling
+    constraints: tuple[Constraint, ...] = ()
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One finished row: its tokens without the stop token, their text, and why it ended."""
+
+    tokens: tuple[int, ...]
+    text: str
+    finish: Finish
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the model ended the text by itself."""
+        return self.finish == "stop"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a row has to tell after a step.
+
+    `text` is what may be shown since the last time: nothing of it will be taken back. `tokens`
+    counts all tokens so far. `written` stands in the last progress of a row and only there; `error`
+    beside it if the row failed before or while it was written.
+    """
+
+    text: str
+    tokens: int
+    written: Written | None = None
+    error: LoraMarketingError | None = None

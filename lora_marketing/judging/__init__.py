@@ -1,8 +1,0 @@
-"""Judging an adapter with a model: its own words on held-out briefs, its loss, and whether the base with
-it can still answer everyday questions. `judge` is the door."""
-
-from __future__ import annotations
-
-from lora_marketing.judging.bench import judge
-
-__all__ = ["judge"]

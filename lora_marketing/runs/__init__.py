@@ -1,0 +1,1 @@
+"""From recipes to published versions: one run, a fleet of runs, a smoke run."""

@@ -1,0 +1,197 @@
+"""Many recipes in one call: one loaded base, one forward for small brands, one summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lora_marketing.common.console import note, rich_stderr
+from lora_marketing.common.errors import LoraMarketingError, TrainingError
+from lora_marketing.copy.record import share_stopped
+from lora_marketing.data.dataset import Dataset
+from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.registry.store import Registry
+from lora_marketing.registry.version import Version
+from lora_marketing.runs.run import (
+    BaseHolder,
+    OpenRun,
+    open_run,
+    publish_run,
+    train_run,
+    validation_copies_of_all,
+)
+
+if TYPE_CHECKING:
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.training.plan_run import Settled
+    from lora_marketing.training.progress import Board
+    from lora_marketing.training.train import TrainedAdapter
+    from lora_marketing.training.trainer import Lane
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe and its data."""
+
+    loaded: LoadedRecipe
+    data: Dataset
+
+
+ON_GPU = PUBLISHED_TOGETHER = 8
+Outcome = Version | LoraMarketingError
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Trains and publishes many jobs.
+
+    Jobs with the same base share it. At most `together` of them are computed at a time: a
+    micro-batch of each goes through one forward and backward (see `training.fused`); None means
+    ON_GPU there and 1 on the CPU, which gains nothing by it. What cannot be fused takes turns.
+    PUBLISHED_TOGETHER adapters write their validation briefs in one batch. A job that fails does
+    not stop the others.
+    """
+
+    registry: Registry
+    runs: Path
+    holder: BaseHolder
+    together: int | None = None
+    resume: bool = False
+
+    def train(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Train and publish every job; the outcomes stand in the order of `jobs`.
+
+        Raises:
+            Whatever is not a LoraMarketingError; published adapters and checkpoints stay.
+        """
+        outcomes: dict[int, Outcome] = {}
+        for group in _by_base(jobs):
+            opened: dict[int, OpenRun] = {}
+            for place in group:
+                try:
+                    job = jobs[place]
+                    opened[place] = open_run(job.loaded, job.data, self.holder, self.registry, self.runs)
+                except LoraMarketingError as error:
+                    outcomes[place] = _failed(jobs[place].loaded, error)
+            waiting = iter(opened.items())
+            while runs := dict(islice(waiting, PUBLISHED_TOGETHER)):
+                ended: dict[int, TrainedAdapter | LoraMarketingError] = {}
+                for batch in self._batches(runs):
+                    ended |= zip(batch, self._train(list(batch.values())), strict=True)
+                outcomes |= self._publish(runs, ended)
+        return [outcomes[place] for place in range(len(jobs))]
+
+    def _batches(self, opened: Mapping[int, OpenRun]) -> Iterator[dict[int, OpenRun]]:
+        """Runs that are computed together: no more than memory holds."""
+        from lora_marketing.planning.choose import limit
+        from lora_marketing.planning.together import groups_that_fit
+        from lora_marketing.training.plan_run import settle
+
+        most = self._most(next(iter(opened.values())).base)
+        if most == 1:  # each run is settled when it begins
+            yield from ({place: run} for place, run in opened.items())
+            return
+        settled: dict[int, Settled] = {}
+        for place, run in opened.items():
+            try:
+                rows = run.rendered
+                settled[place] = settle(run.loaded.recipe, rows.train, rows.validation, run.base)
+            except TrainingError:  # it does not fit even alone, and says so when it begins
+                yield {place: run}
+        free = min((limit(one.setting) for one in settled.values()), default=0)
+        needs = [one.choice.bound for one in settled.values()]
+        places = list(settled)
+        for group in groups_that_fit(needs, free, most):
+            yield {places[member]: opened[places[member]] for member in group}
+
+    def _most(self, base: LoadedBase) -> int:
+        return self.together or (ON_GPU if base.device.type == "cuda" else 1)
+
+    def _train(self, runs: Sequence[OpenRun]) -> list[TrainedAdapter | LoraMarketingError]:
+        """Train runs on one base, fused where that is possible."""
+        from lora_marketing.training.cooperative_runs import run_together
+        from lora_marketing.training.fused import FusedStep, fusing_refusal
+        from lora_marketing.training.progress import Board
+
+        board = Board()
+        refusals = {run.folder: fusing_refusal(run.loaded.recipe, run.base) for run in runs}
+        fused = [run for run in runs if refusals[run.folder] is None]
+        ended: dict[Path, TrainedAdapter | LoraMarketingError] = {}
+        if len(fused) > 1:
+            note(f"Training {', '.join(run.loaded.name for run in fused)} together")
+            checkpoints = any(run.loaded.recipe.train.activation_checkpointing for run in fused)
+            step = FusedStep(fused[0].base, activation_checkpointing=checkpoints)
+            works = [partial(self._in_lane, run, board) for run in fused]
+            ended |= zip((run.folder for run in fused), run_together(works, step), strict=True)
+        for run in runs:
+            if run.folder not in ended:
+                if len(runs) > 1 and refusals[run.folder]:
+                    note(f"Training {run.loaded.name} by itself: {refusals[run.folder]}")
+                ended[run.folder] = self._alone(run, board)
+        return [ended[run.folder] for run in runs]
+
+    def _in_lane(self, run: OpenRun, board: Board, lane: Lane) -> TrainedAdapter:
+        return train_run(run, resume=self.resume, lane=lane, board=board)
+
+    def _alone(self, run: OpenRun, board: Board) -> TrainedAdapter | LoraMarketingError:
+        try:
+            return train_run(run, resume=self.resume, board=board)
+        except LoraMarketingError as error:
+            return error
+
+    def _publish(
+        self, runs: dict[int, OpenRun], ended: dict[int, TrainedAdapter | LoraMarketingError]
+    ) -> dict[int, Outcome]:
+        """Measure the stop rates of what was trained in one batch, and publish each."""
+        outcomes: dict[int, Outcome] = {}
+        trained: dict[int, TrainedAdapter] = {}
+        for place, end in ended.items():
+            if isinstance(end, LoraMarketingError):
+                outcomes[place] = _failed(runs[place].loaded, end)
+            else:
+                trained[place] = end
+        if not trained:
+            return outcomes
+        written = validation_copies_of_all(
+            next(iter(runs.values())).base,
+            [(runs[place].loaded, runs[place].data, one.folder) for place, one in trained.items()],
+        )
+        for (place, one), copies in zip(trained.items(), written, strict=True):
+            try:
+                outcomes[place] = publish_run(runs[place], one, share_stopped(copies), self.registry)
+            except LoraMarketingError as error:
+                outcomes[place] = _failed(runs[place].loaded, error)
+        return outcomes
+
+
+def _by_base(jobs: Sequence[Job]) -> Iterator[list[int]]:
+    """Places of jobs with the same base section, in the order of the first of each."""
+    sections = [job.loaded.recipe.base for job in jobs]
+    for place, section in enumerate(sections):
+        if section not in sections[:place]:
+            yield [other for other, wanted in enumerate(sections) if wanted == section]
+
+
+def _failed(loaded: LoadedRecipe, error: LoraMarketingError) -> LoraMarketingError:
+    note(f"{loaded.name}: failed")
+    return error
+
+
+def show_summary(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    """A table of what became of every job, on stderr."""
+    from rich.table import Table
+
+    table = Table("adapter", "held-out loss", "stop rate", "steps", "version", box=None, pad_edge=False)
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if isinstance(outcome, LoraMarketingError):
+            table.add_row(job.loaded.name, "", "", "", f"failed: {outcome.problems[0].what}")
+            continue
+        found = outcome.manifest.metrics
+        stops = f"{found['stop_rate']:.0%}" if "stop_rate" in found else ""
+        loss = f"{found['base_loss']:.3f} -> {found['held_out_loss']:.3f}"
+        table.add_row(job.loaded.name, loss, stops, f"{found['steps']:.0f}", outcome.digest[:16])
+    rich_stderr().print(table)

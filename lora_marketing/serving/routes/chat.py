@@ -1,0 +1,99 @@
+"""`POST /v1/chat/completions`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import jinja2
+from fastapi import APIRouter, Request, Response
+
+from lora_marketing.common.errors import DataError
+from lora_marketing.serving.batches import Order, Wish, order
+from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
+from lora_marketing.serving.disconnect import EventStream, unless_left
+from lora_marketing.serving.errors import invalid, told
+from lora_marketing.serving.events import Choice, events
+from lora_marketing.serving.keys import Caller
+from lora_marketing.serving.rules import constraints_of_format
+from lora_marketing.serving.schema import AnswerMessage, ChatChoice, ChatCompletion, ChatMessage, ChatRequest
+from lora_marketing.serving.service import Service
+from lora_marketing.serving.writing import REASONS, usage, written
+from lora_marketing.tasks import Message
+
+if TYPE_CHECKING:
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.request import Progress
+
+router = APIRouter()
+
+
+@router.post("/v1/chat/completions", response_model=ChatCompletion, responses=EVENTS)
+async def chat(
+    asked: ChatRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+) -> ChatCompletion | Response:
+    """Answer a chat in the brand's voice. The prompt is the client's: nothing is put before it."""
+    wanted = await service.aside(lambda: _order(service, asked, caller))
+    if asked.stream:
+        head = {**_head(asked, wanted), "object": "chat.completion.chunk"}
+        chunks = events(service, wanted, record, asked, head, _deltas)
+        return EventStream(await unless_left(request.receive, anext(chunks)), chunks)
+    rows = await unless_left(request.receive, written(service, wanted, record))
+    return ChatCompletion(
+        **_head(asked, wanted),
+        choices=[
+            ChatChoice(
+                index=index,
+                message=AnswerMessage(content=row.text),
+                finish_reason=REASONS[row.finish],
+            )
+            for index, row in enumerate(rows)
+        ],
+        usage=usage(wanted, [len(row.tokens) for row in rows]),
+    )
+
+
+def _order(service: Service, asked: ChatRequest, caller: Caller) -> Order:
+    model = service.models.resolve(asked.model, caller)
+    base = service.engine.base
+    prompt = _encoded(asked.messages, base)
+    try:
+        rules = constraints_of_format(asked.response_format, base)
+    except DataError as error:
+        raise invalid(told(error), "response_format") from error
+    return order(model, [prompt], Wish.of(asked), service.engine.context, rules)
+
+
+def _encoded(turns: Sequence[ChatMessage], base: LoadedBase) -> list[int]:
+    chat: list[Message] = [
+        {"role": "system" if turn.role == "developer" else turn.role, "content": turn.text} for turn in turns
+    ]
+    try:
+        return base.encode(chat, header=True)
+    except jinja2.TemplateError as error:
+        text = f"The base's chat template does not take these messages: {error.message}"
+        raise invalid(text, "messages") from error
+
+
+def _head(asked: ChatRequest, wanted: Order) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{uuid4().hex}",
+        "created": int(time.time()),
+        "model": asked.model,
+        "system_fingerprint": wanted.fingerprint,
+    }
+
+
+def _deltas(index: int, progress: Progress, is_first: bool) -> Iterator[Choice]:
+    if is_first:
+        yield _delta(index, {"role": "assistant", "content": ""})
+    if progress.text:
+        yield _delta(index, {"content": progress.text})
+    if progress.written:
+        yield _delta(index, {}, REASONS[progress.written.finish])
+
+
+def _delta(index: int, delta: dict[str, str], reason: str | None = None) -> Choice:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}

@@ -1,0 +1,81 @@
+"""`POST /v1/completions`: text that is gone on with as it stands, without a chat template."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request, Response
+
+from lora_marketing.serving.batches import Order, Wish, order
+from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
+from lora_marketing.serving.disconnect import EventStream, unless_left
+from lora_marketing.serving.errors import invalid
+from lora_marketing.serving.events import Choice, events
+from lora_marketing.serving.keys import Caller
+from lora_marketing.serving.schema import Completion, CompletionRequest, TextChoice
+from lora_marketing.serving.service import Service
+from lora_marketing.serving.writing import REASONS, usage, written
+
+if TYPE_CHECKING:
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.request import Progress
+
+router = APIRouter()
+
+
+@router.post("/v1/completions", response_model=Completion, responses=EVENTS)
+async def complete(
+    asked: CompletionRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+) -> Completion | Response:
+    """Go on with one or more texts; choice `i` belongs to prompt `i // n`."""
+    wanted = await service.aside(lambda: _order(service, asked, caller))
+    if asked.stream:
+        head = {**_head(asked, wanted), "object": "text_completion"}
+        chunks = events(service, wanted, record, asked, head, _pieces)
+        return EventStream(await unless_left(request.receive, anext(chunks)), chunks)
+    rows = await unless_left(request.receive, written(service, wanted, record))
+    return Completion(
+        **_head(asked, wanted),
+        choices=[
+            TextChoice(index=index, text=row.text, finish_reason=REASONS[row.finish])
+            for index, row in enumerate(rows)
+        ],
+        usage=usage(wanted, [len(row.tokens) for row in rows]),
+    )
+
+
+def _order(service: Service, asked: CompletionRequest, caller: Caller) -> Order:
+    model = service.models.resolve(asked.model, caller)
+    prompts = _encoded(asked.prompt, service.engine.base)
+    return order(model, prompts, Wish.of(asked), service.engine.context)
+
+
+def _encoded(prompt: str | list[str] | list[int], base: LoadedBase) -> list[list[int]]:
+    if isinstance(prompt, str):
+        prompt = [prompt]
+    texts = [item for item in prompt if isinstance(item, str)]
+    if texts:
+        return [list(base.tokenizer(text)["input_ids"]) for text in texts]
+    ids = [item for item in prompt if isinstance(item, int)]
+    known = len(base.tokenizer)
+    if any(id >= known for id in ids):
+        raise invalid(f"Token ids are less than {known}.", "prompt")
+    return [ids]
+
+
+def _head(asked: CompletionRequest, wanted: Order) -> dict[str, Any]:
+    return {
+        "id": f"cmpl-{uuid4().hex}",
+        "created": int(time.time()),
+        "model": asked.model,
+        "system_fingerprint": wanted.fingerprint,
+    }
+
+
+def _pieces(index: int, progress: Progress, is_first: bool) -> Iterator[Choice]:
+    reason = REASONS[progress.written.finish] if progress.written else None
+    if progress.text or reason:
+        yield {"index": index, "text": progress.text, "logprobs": None, "finish_reason": reason}

@@ -1,0 +1,168 @@
+"""What an adapter was trained on, kept as hashes: long runs of it are recognised, none can be read."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from itertools import accumulate
+from unicodedata import normalize
+
+from lora_marketing.brands.brand import Example
+from lora_marketing.channels.structure import pieces
+from lora_marketing.common.errors import DataError, Problem
+
+_WORDS = 8
+"""Latin words of a shingle; a Chinese character counts as half a word."""
+_MAGIC = b"LMKNOWN\x01"
+_HEAD = struct.Struct("<8sBII")
+_CHECK = 16
+_TOKEN = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W_\u2e80-\u9fff\uf900-\ufaff]+")
+_HAN = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of a text is known.
+
+    Args:
+        share: of its words (two Chinese characters are one), 0 to 1.
+        words: length of the longest known run, in words.
+        span: where that run stands in the text; None if there is none.
+        whole: the text is one of those known, from its first word to its last.
+    """
+
+    share: float
+    words: int
+    span: tuple[int, int] | None
+    whole: bool
+
+
+@dataclass(frozen=True)
+class KnownTexts:
+    """Hashed shingles of texts: every run of eight words or sixteen Chinese characters.
+
+    A 64-bit hash does not give a run back to who does not guess it whole; it is no protection of a text
+    of which every run can be guessed.
+    """
+
+    shingles: frozenset[int] = field(repr=False)
+    texts: frozenset[int] = field(repr=False)
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> KnownTexts:
+        """Take in `texts`. Case, width, punctuation and spaces do not count."""
+        read = [_Words.read(text) for text in texts]
+        shingles = frozenset(one for words in read for _, _, one in words.shingles())
+        return cls(shingles, frozenset(words.whole for words in read if words.tokens))
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Example]) -> KnownTexts:
+        """Take in what `rows` teach: their texts, and of whole ads every piece by itself."""
+        taught = ((row.text, *(piece.text for piece in pieces(row.text, row.brief()))) for row in rows)
+        return cls.of(text for texts in taught for text in texts)
+
+    def __or__(self, other: KnownTexts) -> KnownTexts:
+        """What either knows."""
+        return KnownTexts(self.shingles | other.shingles, self.texts | other.texts)
+
+    @property
+    def hashes(self) -> int:
+        """How many hashes are kept: 8 bytes each in a file, about 70 in memory."""
+        return len(self.shingles) + len(self.texts)
+
+    def overlap(self, text: str, but: KnownTexts | None = None) -> Overlap:
+        """How much of `text` is known, and is not in `but`."""
+        words = _Words.read(text)
+        free = but.shingles if but else frozenset()
+        runs: list[tuple[int, int]] = []
+        for first, end, one in words.shingles():
+            if one not in self.shingles or one in free:
+                continue
+            if runs and first <= runs[-1][1]:
+                runs[-1] = (runs[-1][0], end)
+            else:
+                runs.append((first, end))
+        whole = bool(words.tokens) and words.whole in self.texts and not (but and words.whole in but.texts)
+        if whole and not runs:
+            runs = [(0, len(words.tokens))]
+        if not runs:
+            return Overlap(0.0, 0, None, whole)
+        known = sum(words.weight(*run) for run in runs)
+        longest = max(runs, key=lambda run: words.weight(*run))
+        span = words.spans[longest[0]][0], words.spans[longest[1] - 1][1]
+        share = known / words.weight(0, len(words.tokens))
+        return Overlap(share, words.weight(*longest) // 2, span, whole)
+
+    def to_bytes(self) -> bytes:
+        """A small file: a header, sorted hashes of 8 bytes each, a checksum."""
+        head = _HEAD.pack(_MAGIC, _WORDS, len(self.shingles), len(self.texts))
+        hashes = (*sorted(self.shingles), *sorted(self.texts))
+        body = head + struct.pack(f"<{len(hashes)}Q", *hashes)
+        return body + _checksum(body)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str | None = None) -> KnownTexts:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            DataError: the file is none of these, is of another version, is cut or was changed.
+        """
+        body, check = data[:-_CHECK], data[-_CHECK:]
+        if len(body) < _HEAD.size or not body.startswith(_MAGIC):
+            raise _refused("is not a file of known texts of this version", where, data)
+        _, words, shingles, texts = _HEAD.unpack_from(body)
+        if words != _WORDS or len(body) != _HEAD.size + 8 * (shingles + texts) or check != _checksum(body):
+            raise _refused("is cut or was changed", where, data)
+        hashes = struct.unpack_from(f"<{shingles + texts}Q", body, _HEAD.size)
+        return cls(frozenset(hashes[:shingles]), frozenset(hashes[shingles:]))
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The words of a text, folded, and where each stands. Weights are in half words."""
+
+    tokens: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def read(cls, text: str) -> _Words:
+        found = list(_TOKEN.finditer(text))
+        tokens = tuple(normalize("NFKC", one.group()).casefold() for one in found)
+        return cls(tokens, tuple(one.span() for one in found))
+
+    @cached_property
+    def sums(self) -> list[int]:
+        return list(accumulate((1 if _HAN.match(one) else 2 for one in self.tokens), initial=0))
+
+    def weight(self, first: int, end: int) -> int:
+        return self.sums[end] - self.sums[first]
+
+    @property
+    def whole(self) -> int:
+        return _hash(self.tokens)
+
+    def shingles(self) -> Iterator[tuple[int, int, int]]:
+        """First token, end and hash of the shortest run of enough weight from each token on."""
+        end = 0
+        for first in range(len(self.tokens)):
+            while end < len(self.tokens) and self.weight(first, end) < 2 * _WORDS:
+                end += 1
+            if self.weight(first, end) < 2 * _WORDS:
+                return
+            yield first, end, _hash(self.tokens[first:end])
+
+
+def _hash(tokens: tuple[str, ...]) -> int:
+    return int.from_bytes(blake2b(" ".join(tokens).encode(), digest_size=8).digest(), "little")
+
+
+def _checksum(body: bytes) -> bytes:
+    return blake2b(body, digest_size=_CHECK).digest()
+
+
+def _refused(what: str, where: str | None, data: bytes) -> DataError:
+    return DataError(Problem(what, where, got=f"{len(data)} bytes", fix="publish the version again"))

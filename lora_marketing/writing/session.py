@@ -1,0 +1,142 @@
+"""A desk to write at: the base that some adapters share, loaded once, with all of them on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lora_marketing.brands.brand import Brief
+from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem
+from lora_marketing.copy.record import Copy
+from lora_marketing.engine.base import load_base
+from lora_marketing.engine.sampling import Sampling
+from lora_marketing.engine.writer import Writer
+from lora_marketing.recipe import load_recipe
+from lora_marketing.recipe.schema import BaseSection
+from lora_marketing.registry.names import AdapterRef
+from lora_marketing.registry.store import Registry
+from lora_marketing.registry.version import known_texts
+from lora_marketing.runs.run import brand_names, other_names, recipe_of
+from lora_marketing.writing.copywriter import Order, Voice, write_copy
+from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
+
+if TYPE_CHECKING:
+    from lora_marketing.metrics.voice import VoiceClassifier
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A Writer with its voices."""
+
+    writer: Writer
+    voices: Sequence[Voice]
+
+    @classmethod
+    def open(
+        cls, adapters: Path, refs: Sequence[str], recipe: Path | None = None, base_id: str | None = None
+    ) -> Desk:
+        """Resolve the adapters, load their base once, and put them all on it.
+
+        `recipe` adds the voice of its brand without an adapter; `base_id` says where the base
+        lies on this machine if the recipes' own word does not hold here.
+
+        Raises:
+            RegistryError: unknown adapters. AdapterRefused: they need different bases, or the load
+            gate refuses one. BaseModelError: the base cannot be loaded.
+        """
+        registry = Registry(adapters)
+        versions = [registry.resolve(AdapterRef.parse(ref)) for ref in refs]
+        sections: list[tuple[str, BaseSection]] = []
+        voices = []
+        for version in versions:
+            section, brand, line = recipe_of(version.manifest)
+            sections.append((str(version.name), section))
+            voices.append(Voice(brand, line, str(version.name), version.digest, known_texts(version)))
+        if recipe:
+            loaded = load_recipe(recipe)
+            sections.append((str(recipe), loaded.recipe.base))
+            voices.append(Voice(loaded.brand, loaded.recipe.brand.line))
+        section = _shared(sections)
+        if base_id:
+            section = section.model_copy(update={"id": base_id})
+        elif versions and section.id.startswith("."):
+            # a manifest names local folders from where the recipe lay, wherever that was
+            fix = "say where it lies here with --base-id"
+            raise BaseModelError(
+                Problem("the adapter's base is a local folder or file", got=section.id, fix=fix)
+            )
+        writer = Writer(load_base(section))
+        for version in versions:
+            writer.load(version)
+        return cls(writer, _told_of_others(voices, brand_names(registry)))
+
+    def write(
+        self,
+        briefs: Sequence[Brief],
+        variants: int,
+        sampling: Sampling,
+        *,
+        with_base: bool,
+        with_adapters: bool,
+        raw: bool = False,
+    ) -> list[Copy]:
+        """Every brief in every voice, with the adapter, with the bare base, or both.
+
+        `raw` texts are not held to the brand's terms and the channel's limit.
+        """
+        voices = self._voices(with_base, with_adapters)
+        orders = [
+            Order(voice, brief, variant)
+            for brief in briefs
+            for variant in range(variants)
+            for voice in voices
+        ]
+        return write_copy(self.writer, orders, sampling, raw=raw)
+
+    def write_until_good(
+        self,
+        briefs: Sequence[Brief],
+        effort: Effort,
+        sampling: Sampling,
+        *,
+        with_base: bool,
+        with_adapters: bool,
+        classifier: VoiceClassifier | None = None,
+    ) -> list[Outcome]:
+        """Every brief in every voice, until enough variants pass all guards or the rounds are over."""
+        voices = self._voices(with_base, with_adapters)
+        orders = [Order(voice, brief) for brief in briefs for voice in voices]
+        return write_until_good(self.writer, orders, sampling, effort, classifier)
+
+    def _voices(self, with_base: bool, with_adapters: bool) -> list[Voice]:
+        voices = [voice for voice in self.voices if with_adapters and voice.adapter]
+        if with_base:
+            bare = (replace(voice, adapter=None, digest=None, known=None) for voice in self.voices)
+            voices += list({(voice.brand.name, voice.line): voice for voice in bare}.values())
+        return voices
+
+
+def _told_of_others(voices: Sequence[Voice], names: Iterable[tuple[str, str]]) -> list[Voice]:
+    """The voices, each with the names of the house's other brands and of those it writes beside."""
+    all_names = {*names, *((voice.brand.name, voice.brand.display_name) for voice in voices)}
+    return [replace(voice, others=other_names(voice.brand, all_names)) for voice in voices]
+
+
+def _shared(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:
+    first, section = sections[0]
+    for name, other in sections[1:]:
+        if other != section:
+            raise AdapterRefused(
+                Problem(
+                    "these voices need different bases",
+                    got=f"{first}: {_told(section)}; {name}: {_told(other)}",
+                    fix="write with them in separate calls",
+                )
+            )
+    return section
+
+
+def _told(section: BaseSection) -> str:
+    return f"{section.id} {section.quantization} {section.compute_dtype}"

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from lora_marketing.brands.brand import Brief
+from lora_marketing.common.errors import DataError
+from lora_marketing.copy.mending import Mending
+from lora_marketing.copy.record import Copy, read_copies, write_copies
+from lora_marketing.guards import Finding
+from tests.making import property_test
+
+
+def copy(**changes: Any) -> Copy:
+    values: dict[str, Any] = {
+        "text": "It floats.",
+        "brand": "tidal",
+        "line": "soap",
+        "adapter": None,
+        "digest": None,
+        "base": "tiny",
+        "seed": 13,
+        "variant": 0,
+        "prompt_sha256": "a" * 64,
+        "stopped": True,
+        "tokens": 4,
+        "brief": Brief(product="Bar", channel="meta_feed", field="headline", attributes={"price": "£6"}),
+    }
+    return Copy(**(values | changes))
+
+
+texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x1c\x1d\x1e\x85\u2028\u2029"))
+
+
+@property_test
+@given(st.lists(st.tuples(texts, st.none() | texts), min_size=1, max_size=4))
+def test_what_is_written_is_read_back(tmp_path: Path, words: list[tuple[str, str | None]]) -> None:
+    copies = [copy(text=text, adapter=adapter) for text, adapter in words]
+    write_copies(tmp_path / "copies.jsonl", copies)
+    assert read_copies(tmp_path / "copies.jsonl") == copies
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85"])
+def test_line_separators_within_a_text(tmp_path: Path, letter: str) -> None:
+    write_copies(tmp_path / "copies.jsonl", [copy(text=f"a{letter}b")])
+    assert read_copies(tmp_path / "copies.jsonl") == [copy(text=f"a{letter}b")]
+
+
+def test_every_broken_line_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "copies.jsonl"
+    good = json.loads(copy().model_dump_json())
+    lines = [good, {**good, "seed": "13"}, "{", {**good, "more": 1}, {"text": "a"}]
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    with pytest.raises(DataError) as caught:
+        read_copies(path)
+    assert [str(problem.where)[-2:] for problem in caught.value.problems] == [":2", ":3", ":4", ":5"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"), [(None, "cannot be read"), (b"", "no copies"), (b"\xff", "cannot be read")]
+)
+def test_a_file_without_copies(tmp_path: Path, raw: bytes | None, told: str) -> None:
+    path = tmp_path / "copies.jsonl"
+    if raw is not None:
+        path.write_bytes(raw)
+    with pytest.raises(DataError, match=told):
+        read_copies(path)
+
+
+def test_a_copy_does_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        copy().text = "else"  # type: ignore[misc]
+
+
+def test_what_guards_and_mending_said_is_read_back(tmp_path: Path) -> None:
+    found = Finding(rule="length.long", severity="fix", message="too long", span=(0, 3))
+    mended = Mending(rule="spacing", span=(2, 4), before="  ", after=" ")
+    copies = [copy(findings=[found], mended=[mended], verdict="fix", round=2)]
+    write_copies(tmp_path / "copies.jsonl", copies)
+    assert read_copies(tmp_path / "copies.jsonl") == copies
+
+
+def test_an_id_is_that_of_text_and_provenance(tmp_path: Path) -> None:
+    one = copy()
+    others = [copy(text="x"), copy(seed=14), copy(digest="d"), copy(prompt_sha256="b" * 64)]
+    assert len({one.id, *(other.id for other in others)}) == 5
+    assert copy(verdict="pass").id == one.id == one.changed(verdict="fix").id != one.changed(text="x").id
+    path = tmp_path / "copies.jsonl"
+    path.write_text(one.model_dump_json().replace("It floats.", "It sinks."))
+    with pytest.raises(DataError, match="not a copy"):
+        read_copies(path)
+
+
+def test_copies_of_before_there_were_ids_are_read(tmp_path: Path) -> None:
+    old = json.loads(copy().model_dump_json())
+    for name in ("id", "round", "rewritten", "mended", "findings", "verdict"):
+        del old[name]
+    path = tmp_path / "copies.jsonl"
+    path.write_text(json.dumps(old))
+    assert read_copies(path) == [copy()]

@@ -1,0 +1,332 @@
+"""The engine: rows come and go at any time, and each is written as if it were alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from transformers import Lfm2Config, Lfm2ForCausalLM
+
+from lora_marketing.common.errors import AdapterRefused
+from lora_marketing.engine.base import LoadedBase, load_base
+from lora_marketing.engine.constraints import Verdict
+from lora_marketing.engine.engine import Engine, Ticket
+from lora_marketing.engine.request import Progress, Request, Written
+from lora_marketing.engine.row import Row
+from lora_marketing.engine.row_cache import Feed, SharedMemory
+from lora_marketing.engine.sampling import Sampling
+from tests.engine.making import KINDS, Kind, base_folder, prompts, save_adapter, section
+from tests.engine.test_writer import often_stopping, peft_text
+
+GREEDY = Sampling(0, 0.0, 1.0, 6)
+
+
+class Heard:
+    """Everything that a row told."""
+
+    def __init__(self) -> None:
+        self.progress: list[Progress] = []
+
+    def __call__(self, progress: Progress) -> None:
+        assert not self.progress or self.progress[-1].written is None, "told after its end"
+        self.progress.append(progress)
+
+    @property
+    def written(self) -> Written | None:
+        return self.progress[-1].written if self.progress else None
+
+    @property
+    def text(self) -> str:
+        return "".join(progress.text for progress in self.progress)
+
+
+def run(engine: Engine, requests: Sequence[Request]) -> list[Written]:
+    heard = [Heard() for _ in requests]
+    for request, listen in zip(requests, heard, strict=True):
+        engine.submit(request, listen)
+    while engine.step():
+        pass
+    found = [listen.written for listen in heard]
+    assert [listen.text for listen in heard] == [one.text for one in found if one]
+    return [one for one in found if one]
+
+
+def with_adapters(engine: Engine, folders: dict[str, Path]) -> Engine:
+    for name, folder in folders.items():
+        engine.load(name, folder)
+    return engine
+
+
+def some_request(base: LoadedBase, chance: Random) -> Request:
+    guide, *briefs = prompts(base, [40, 3, 1, 20])
+    sampling = Sampling(
+        seed=chance.randrange(2**40),
+        temperature=chance.choice([0.0, 1.0]),
+        top_p=chance.choice([0.6, 1.0]),
+        max_new_tokens=chance.randint(0, 9),
+    )
+    prompt = chance.choice([*briefs, *(guide + brief for brief in briefs)])
+    return Request(prompt, chance.choice([*KINDS, None]), sampling)
+
+
+@settings(
+    deadline=None,
+    max_examples=20,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 10**6))
+def test_rows_that_come_and_go_are_written_as_if_alone(
+    llama: LoadedBase, folders: dict[str, Path], seed: int
+) -> None:
+    """Random arrivals, cancellations, batch sizes, too few slots, a prefix cache that forgets."""
+    base, chance = often_stopping(llama), Random(seed)
+    requests = [some_request(base, chance) for _ in range(chance.randint(1, 10))]
+    engine = Engine(
+        base,
+        max_rows=chance.choice([1, 2, 4, 32]),
+        row_tokens=chance.choice([100, 65_536]),
+        adapter_slots=chance.choice([1, 2, 3]),
+        prefix_bytes=chance.choice([0, 20_000, 1 << 30]),
+        host_bytes=chance.choice([0, 1 << 30]),
+    )
+    with_adapters(engine, folders)
+    waiting, heard, tickets = list(requests), [Heard() for _ in requests], []
+    given_up: set[int] = set()
+    while True:
+        for _ in range(chance.randint(0, 3)):
+            if waiting:
+                tickets.append(engine.submit(waiting.pop(0), heard[len(tickets)]))
+        if tickets and chance.random() < 0.1:
+            number = chance.randrange(len(tickets))
+            if heard[number].written is None:
+                tickets[number].cancel()
+                given_up.add(number)
+        if not engine.step() and not waiting:
+            break
+    alone = with_adapters(Engine(base, max_rows=1, prefix_bytes=0), folders)
+    for number, (request, found) in enumerate(zip(requests, heard, strict=True)):
+        (wanted,) = run(alone, [request])
+        assert found.written is not None
+        if number in given_up:
+            assert found.written.finish == "cancelled"
+            assert wanted.tokens[: len(found.written.tokens)] == found.written.tokens
+        else:
+            assert found.written == wanted
+            assert found.text == wanted.text
+    figures = engine.figures()
+    assert (figures.rows_running, figures.rows_waiting) == (0, 0)
+    assert figures.prefix_bytes <= figures.prefix_limit_bytes
+
+
+def test_first_come_first_served_and_a_long_row_waits_for_room(llama: LoadedBase) -> None:
+    engine = Engine(llama, max_rows=2, row_tokens=80)
+    order: list[str] = []
+
+    def submit(name: str, prompt: int, new: int) -> Ticket:
+        def listen(progress: Progress) -> None:
+            if progress.tokens == 1:
+                order.append(name)
+
+        tokens = prompts(llama, [prompt], seed=len(name) + prompt)[0]
+        return engine.submit(Request(tokens, None, Sampling(0, 0.0, 1.0, new)), listen)
+
+    for name, prompt, new in (("a", 10, 9), ("long", 60, 9), ("c", 9, 9), ("d", 8, 9)):
+        submit(name, prompt, new)
+    assert engine.step()
+    assert order == ["a"], "69 tokens beside another row are more than 80 in two rows"
+    assert engine.figures().rows_waiting == 3
+    while engine.step():
+        pass
+    assert order == ["a", "long", "c", "d"]
+
+
+def test_figures_count_what_was_computed_and_what_was_known(
+    llama: LoadedBase, folders: dict[str, Path]
+) -> None:
+    engine = with_adapters(Engine(llama, prefix_bytes=1 << 30), folders)
+    guide, one, other = prompts(llama, [50, 6, 20])
+    run(engine, [Request(guide + one, "plain", GREEDY)])
+    run(engine, [Request(guide + other, "plain", GREEDY), Request(guide + other, "plain", GREEDY)])
+    figures = engine.figures()
+    assert figures.prompt_tokens_computed == 56 + 20 + 1
+    assert figures.prompt_tokens_reused == 50 + 69
+    assert figures.tokens_written >= 3 * 6
+    assert (figures.rows_finished, figures.adapter_loads, figures.adapters_resident) == (3, 1, 1)
+    assert figures.adapter_load_seconds > 0
+
+
+def test_slots_go_to_the_adapter_that_was_longest_unused(llama: LoadedBase, folders: dict[str, Path]) -> None:
+    engine = with_adapters(Engine(llama, adapter_slots=2), folders)
+    prompt = prompts(llama, [6])[0]
+    for name in ("plain", "dora", "plain", "rslora", "plain"):
+        run(engine, [Request(prompt, name, GREEDY)])
+    assert engine.figures().adapter_loads == 3, "plain stayed"
+    run(engine, [Request(prompt, "dora", GREEDY)])
+    assert engine.figures().adapter_loads == 4
+
+
+def test_an_adapter_that_is_deleted_while_it_writes(
+    llama: LoadedBase, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its rows end as they began; later rows fail, and no other adapter answers for it."""
+    wanted = run(with_adapters(Engine(llama), folders), [Request([30, 31, 32], "plain", GREEDY)])
+    gone = Path(shutil.copytree(folders["plain"], tmp_path / "gone"))
+    engine = Engine(llama, adapter_slots=1, host_bytes=0)
+    engine.load("dora", folders["dora"])
+    engine._slots.register("gone", gone)
+    heard = Heard()
+    engine.submit(Request([30, 31, 32], "gone", GREEDY), heard)
+    engine.step()
+    shutil.rmtree(gone)
+    with pytest.raises(AdapterRefused, match="being written with"):
+        engine.load("gone", folders["dora"])
+    while engine.step():
+        pass
+    assert heard.written == wanted[0]
+    run(engine, [Request([30], "dora", GREEDY)])  # takes the only slot
+    late = Heard()
+    engine.submit(Request([30, 31, 32], "gone", GREEDY), late)
+    engine.step()
+    assert late.written == Written((), "", "failed")
+    assert isinstance(late.progress[-1].error, AdapterRefused)
+
+
+def test_a_damaged_file_fails_its_own_rows_only(
+    llama: LoadedBase, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    bad = Path(shutil.copytree(folders["plain"], tmp_path / "bad"))
+    weights = bad / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    engine = with_adapters(Engine(llama), folders)
+    engine._slots.register("bad", bad)
+    good = [Request([30, 31], name, GREEDY) for name in ("dora", None)]
+    wanted = run(engine, good)
+    found = run(engine, [good[0], Request([30, 31], "bad", GREEDY), good[1]])
+    assert [found[0], found[2]] == wanted
+    assert found[1].finish == "failed"
+
+
+def test_an_adapter_that_overflows_empties_its_own_row_only(
+    llama: LoadedBase, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Finite weights, so the load gate lets it in; what it computes is NaN, and stays in its row."""
+    wild = save_adapter(llama, Kind(("q_proj", "v_proj"), 4, 7, strength=1e38), tmp_path / "wild")
+    engine = with_adapters(Engine(llama, max_rows=4), folders)
+    engine.load("wild", wild)
+    others = [
+        Request(prompt, name, GREEDY) for prompt, name in zip(prompts(llama, [9, 4, 7]), KINDS, strict=True)
+    ]
+    wanted = run(engine, others)
+    for _ in range(3):  # again and again, in the places that it left
+        found = run(engine, [others[0], Request(others[0].prompt, "wild", GREEDY), *others[1:]])
+        assert [found[0], *found[2:]] == wanted
+        assert found[1] == Written((), "", "failed")
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> LoadedBase:
+    """A base whose convolutions carry a state from token to token."""
+    llama = load_base(section(base_folder("llama", tmp_path / "llama")))
+    torch.manual_seed(5)
+    sizes = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
+    kinds = ["conv", "full_attention", "conv"]
+    ids = {"eos_token_id": llama.tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
+    config = Lfm2Config(**sizes, **ids, layer_types=kinds, vocab_size=len(llama.tokenizer))
+    model = Lfm2ForCausalLM(config)
+    model.generation_config.eos_token_id = llama.tokenizer.eos_token_id
+    shutil.copytree(tmp_path / "llama", tmp_path / "lfm2")
+    model.save_pretrained(tmp_path / "lfm2")
+    return load_base(section(tmp_path / "lfm2"))
+
+
+def test_layers_with_a_state_are_written_row_by_row_and_as_peft_does(
+    lone: LoadedBase, tmp_path: Path
+) -> None:
+    folder = save_adapter(lone, Kind(("q_proj", "w1", "out_proj"), 4, 1), tmp_path / "adapter")
+    engine = Engine(lone)
+    engine.load("brand", folder)
+    voices = ["brand", None, "brand", "brand"]
+    asked = prompts(lone, [9, 9, 30, 3])
+    found = run(
+        engine, [Request(p, v, Sampling(0, 0.0, 1.0, 12)) for p, v in zip(asked, voices, strict=True)]
+    )
+    wanted = [
+        peft_text(lone, folder if voice else None, p, 12) for p, voice in zip(asked, voices, strict=True)
+    ]
+    assert [row.tokens for row in found] == wanted
+    assert len(set(wanted)) == 4
+
+
+class Never:
+    """A constraint that takes a token back wherever it stands."""
+
+    def __init__(self, token: int, decode: Callable[[Sequence[int]], str]) -> None:
+        self.letters = decode([token])
+
+    def narrow(self, tokens: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
+        return logits
+
+    def judge(self, text: str, ended: bool) -> Verdict | None:
+        at = text.find(self.letters)
+        return None if at < 0 else Verdict(at)
+
+    def settled(self, text: str, at: int) -> int:
+        return max(0, at - len(self.letters))
+
+
+@pytest.mark.parametrize("kind", ["shared", "lone"])
+def test_a_row_that_takes_tokens_back_goes_on_as_if_they_had_never_been(
+    llama: LoadedBase, lone: LoadedBase, kind: str
+) -> None:
+    """Against a row whose logits are computed anew over all of its tokens, every time."""
+    base = llama if kind == "shared" else lone
+    for number, prompt in enumerate(prompts(base, [9, 5, 12])):
+        (free,) = run(Engine(base), [Request(prompt, None, Sampling(number, 1.0, 1.0, 30))])
+        constraints = tuple(Never(token, base.decode) for token in free.tokens[3:30:6])
+        request = Request(prompt, None, Sampling(number, 1.0, 1.0, 30), constraints)
+        (found,) = run(Engine(base), [request])
+        row, choices = Row(request, base), 0
+        with torch.inference_mode():
+            while row.written is None:
+                row.choose(base.model(input_ids=torch.tensor([[*prompt, *row.tokens]])).logits[0, -1])
+                choices += 1
+        assert choices > len(row.written.tokens) + 1, "something was taken back"
+        assert found == row.written != free
+
+
+@pytest.fixture
+def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[Feed]]:
+    seen: list[list[Feed]] = []
+    compute = SharedMemory.compute
+
+    def noted(self: SharedMemory, first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+        seen.append(list(feeds))
+        return compute(self, first, feeds)
+
+    monkeypatch.setattr(SharedMemory, "compute", noted)
+    return seen
+
+
+def test_the_bare_base_shares_prefixes_within_a_scope_only(
+    llama: LoadedBase, forwards: list[list[Feed]]
+) -> None:
+    engine = Engine(llama)
+    request = Request(prompts(llama, [30])[0], None, replace(GREEDY, max_new_tokens=1), scope="one key")
+    for scope, computed in (("one key", 30), ("one key", 1), ("another key", 30)):
+        forwards.clear()
+        run(engine, [replace(request, scope=scope)])
+        assert [len(feed.tokens) for feeds in forwards for feed in feeds] == [computed]
