@@ -19,60 +19,40 @@ PACKAGE = ROOT / "lora_marketing"
 NAME = PACKAGE.name
 
 ORDER = (
-    ("__init__",),
-    ("errors",),
-    ("console",),
-    ("folders",),
-    ("shelf",),
-    ("documents",),
-    ("claims", "spelling"),
-    ("brand", "channels", "known_texts"),
-    ("mending", "preferences", "ranking"),
-    ("guards",),
-    ("copies",),
-    ("review",),
-    ("recipe",),
-    ("tasks",),
-    ("metrics",),
-    ("data",),
-    ("registry",),
-    ("evaluation",),
-    ("gate",),
-    ("abtest",),
-    # modules of the parts below that need no torch, so that a run can be planned without it
-    (
-        "bases.catalogue",
-        "bases.chat",
-        "bases.convert",
-        "bases.fingerprint",
-        "bases.locate",
-        "bases.render",
-        "training.pairs",
-        "training.tree",
-    ),
-    ("planning",),
+    "__init__",
+    "common",
+    "text",
+    "brands",
+    "channels",
+    "tasks",
+    "guards",
+    "copy",
+    "review",
+    "recipe",
+    "data",
+    "tokens",
+    "bases",
+    "metrics",
+    "evaluation",
+    "abtest",
+    "planning",
+    "registry",
     # ──── torch line ────
-    ("bases",),
-    ("writing",),
-    ("training",),
+    "engine",
+    "training",
+    "writing",
     # ──── doors: may import anything inside functions ────
-    ("runs",),
-    ("fleet",),
-    ("desk",),
-    ("smoke",),
-    ("judging",),
-    ("tuning",),
-    ("serving",),
-    ("cli",),
+    "runs",
+    "model_eval",
+    "tuning",
+    "serving",
+    "cli",
 )
-RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
-LIGHT = frozenset(name for name in RANK if "." in name)
-TORCH_LINE = RANK["planning"]
+RANK = {part: rank for rank, part in enumerate(ORDER)}
+TORCH_LINE = RANK["registry"]
 DOORS = RANK["runs"]
 HEAVY = {"torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate"}
 SLOW = HEAVY | {"sklearn", "scipy", "matplotlib", "rich"}
-LIGHT_PACKAGES = {f"{NAME}.bases", f"{NAME}.training"}
-"""Packages with light modules: their `__init__` is empty but for a docstring."""
 LONG_FILES: frozenset[str] = frozenset()
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 70
 
@@ -144,13 +124,12 @@ SOURCES = read(PACKAGE)
 
 
 def rank(module: str) -> int:
-    """Where a module stands: its own place if ORDER names it, else that of its part."""
-    name = module.removeprefix(f"{NAME}.")
-    return RANK[name] if name in LIGHT else RANK[name.split(".")[0] if "." in module else "__init__"]
+    """Where a module stands: the place of its wing in ORDER."""
+    return RANK[module.split(".")[1] if "." in module else "__init__"]
 
 
 def left_of_the_torch_line(source: Source) -> bool:
-    return rank(source.module) <= TORCH_LINE or source.module in LIGHT_PACKAGES
+    return rank(source.module) <= TORCH_LINE
 
 
 @pytest.mark.thorough
@@ -182,11 +161,12 @@ def test_it_sees_every_import() -> None:
         assert {found.line for found in source.imports} == {node.lineno for node in statements} - free
 
 
-def test_every_part_has_its_place() -> None:
+def test_every_wing_has_its_place_and_no_module_is_loose() -> None:
     parts = {source.part for source in SOURCES.values()}
     assert parts - RANK.keys() == set(), "give it a place in ORDER"
-    assert RANK.keys() - parts - LIGHT == set(), "it is gone: take it out of ORDER"
-    assert set(SOURCES) >= LIGHT_PACKAGES | {f"{NAME}.{name}" for name in LIGHT}
+    assert RANK.keys() - parts == set(), "it is gone: take it out of ORDER"
+    loose = [path.name for path in PACKAGE.glob("*.py")]
+    assert loose == ["__init__.py"], "every module stands in a wing"
 
 
 def wrong_ways(sources: Mapping[str, Source]) -> list[str]:
@@ -223,31 +203,27 @@ def test_nothing_heavy_left_of_the_torch_line() -> None:
 @pytest.mark.parametrize(
     ("part", "text", "count"),
     [
-        ("brand", "from lora_marketing.recipe import load_recipe", 1),
-        ("brand", "import lora_marketing.recipe.load", 1),
-        ("brand", "def f():\n    from lora_marketing.recipe import Recipe", 1),
-        ("brand", "class A:\n    from lora_marketing import data", 1),
-        ("brand", "try:\n    import torch.nn\nexcept ImportError:\n    pass", 1),
-        ("brand", "if True:\n    from transformers import x", 1),
+        ("brands.brand", "from lora_marketing.recipe import load_recipe", 1),
+        ("brands.brand", "import lora_marketing.recipe.load", 1),
+        ("brands.brand", "def f():\n    from lora_marketing.recipe import Recipe", 1),
+        ("brands.brand", "class A:\n    from lora_marketing import data", 1),
+        ("brands.brand", "try:\n    import torch.nn\nexcept ImportError:\n    pass", 1),
+        ("brands.brand", "if True:\n    from transformers import x", 1),
         (
-            "brand",
+            "brands.brand",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\nelse:\n    import peft",
             1,
         ),
-        ("brand", "def f():\n    import torch", 0),
-        ("brand", "from lora_marketing import errors\nimport lora_marketing.common.documents", 0),
-        ("brand", "from . import data", 1),
-        ("brand", "from .recipe import load", 1),
-        ("desk", "from lora_marketing import cli\ndef f():\n    from lora_marketing.cli import app", 1),
-        ("desk", "import torch", 0),
-        (
-            "planning.plan",
-            "from lora_marketing.bases import render\nimport lora_marketing.tokens.prefix_tree",
-            0,
-        ),
-        ("planning.plan", "from lora_marketing.bases import load", 1),
-        ("bases.render", "from lora_marketing.engine.base import LoadedBase", 1),
-        ("training.tree", "import torch", 1),
+        ("brands.brand", "def f():\n    import torch", 0),
+        ("brands.brand", "from lora_marketing.common import errors\nimport lora_marketing.text.spelling", 0),
+        ("brands.brand", "from .. import data", 1),
+        ("brands.brand", "from ..recipe import load", 1),
+        ("runs.run", "from lora_marketing import cli\ndef f():\n    from lora_marketing.cli import app", 1),
+        ("engine.engine", "import torch", 0),
+        ("planning.plan", "from lora_marketing.tokens import render, prefix_tree", 0),
+        ("planning.plan", "from lora_marketing.engine import base", 1),
+        ("tokens.render", "from lora_marketing.engine.base import LoadedBase", 1),
+        ("tokens.prefix_tree", "import torch", 1),
     ],
 )
 def test_a_wrong_import_would_be_seen(tmp_path: Path, part: str, text: str, count: int) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lora_marketing.brands.brand import Brief
+from lora_marketing.brands.brand import Brief, Example
 from lora_marketing.channels import Channel, Limit, load_channel, load_limit
 from lora_marketing.common.errors import DataError, Problem, nearest
 from lora_marketing.common.plugins import UnknownName
@@ -200,3 +200,10 @@ def _strings(text: str) -> Iterator[Piece]:
         else:
             yield Piece(field, number, json.loads(f'"{found[1]}"'), found.start(1), found[1])
             number += 1
+
+
+def taught_texts(rows: Iterable[Example]) -> Iterator[str]:
+    """What `rows` teach: their texts, and of whole ads every piece by itself."""
+    for row in rows:
+        yield row.text
+        yield from (piece.text for piece in pieces(row.text, row.brief()))

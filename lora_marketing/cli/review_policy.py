@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lora_marketing.brands.brand import Brand, Example
+from lora_marketing.channels.structure import taught_texts
 from lora_marketing.common.errors import DataError, Problem, RegistryError
 from lora_marketing.copy.record import Copy
 from lora_marketing.data.dataset import read_texts
@@ -45,7 +46,7 @@ class Policies:
             RegistryError: an adapter is not in the registry any more.
             DocumentError, RecipeError: a recipe or a profile is broken.
         """
-        from lora_marketing.runs.run import brand_names
+        from lora_marketing.registry.provenance import brand_names
 
         loaded = [load_recipe(path) for path in recipes]
         given = {brand.name: brand for brand in (*map(load_policy, profiles), *(one.brand for one in loaded))}
@@ -54,14 +55,14 @@ class Policies:
             rows.setdefault(one.brand.name, []).extend(row for _, row in read_texts(one))
         written = list(copies)
         brands = _brands(written, given, adapters)
-        taught = {name: KnownTexts.of_rows(found) for name, found in rows.items()}
+        taught = {name: KnownTexts.of(taught_texts(found)) for name, found in rows.items()}
         known = _known(written, taught, adapters)
         shown = frozenset((one.name, one.display_name) for one in (*brands.values(), *given.values()))
         return cls(brands, known, shown | brand_names(Registry(adapters)))
 
     def findings(self, copy: Copy, text: str, *, stopped: bool = True) -> list[Finding]:
         """What the guards have against `text` where `copy` was to be published."""
-        from lora_marketing.runs.run import other_names
+        from lora_marketing.registry.provenance import other_names
 
         brand = self.brands[copy.brand, copy.digest]
         known = self.known.get((copy.brand, copy.digest))
@@ -101,6 +102,6 @@ def _known(
 
 
 def _trained_with(adapter: str, adapters: Path) -> Brand:
-    from lora_marketing.runs.run import recipe_of
+    from lora_marketing.registry.provenance import recipe_of
 
     return recipe_of(Registry(adapters).resolve(AdapterRef.parse(adapter)).manifest)[1]

@@ -1,7 +1,7 @@
 """What the kit needs of transformers that is private, deprecated or renamed between versions.
 
 Everything else of the package uses transformers' documented names only.
-`tests/bases/test_transformers_api.py` names each of these parts and fails first when one moves.
+`tests/engine/test_transformers_api.py` names each of these parts and fails first when one moves.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pydantic import Field
 from lora_marketing.brands.claims import Market
 from lora_marketing.common.documents import Frozen, read_document, validated
 from lora_marketing.guards import Severity
-from lora_marketing.guards._view import whole_word
+from lora_marketing.text.normalise import whole_word
 
 
 class Rule(Frozen):
@@ -72,7 +72,7 @@ class CompiledPack:
     exempt_all: re.Pattern[str] | None
 
     def matches(self, text: str) -> Iterator[Match]:
-        """What the pack's rules find in `text`, as `_view.view` spells it."""
+        """What the pack's rules find in `text`, as `text.normalise.view` spells it."""
         free: dict[str, list[tuple[int, int]]] = {}
         for match in self._anywhere(text):
             if match.rule.id not in free:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lora_marketing.brands.claims import Claim
 from lora_marketing.guards import Case, Finding
 from lora_marketing.guards._packs import CompiledPack, Match, load_pack, pack_names
-from lora_marketing.guards._view import View, undisguised, whole_word
+from lora_marketing.text.normalise import View, undisguised, whole_word
 
 _HOME = {"zh": ("CN",), "en": ("GB", "US")}
 """Whose law a text is held to where neither the profile nor the locale names a country."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.guards._view import View, attributes_of, known_texts_of, view, whole_word
+from lora_marketing.guards._given import attributes_of, known_texts_of
+from lora_marketing.text.normalise import View, view, whole_word
 from lora_marketing.text.quantities import Quantity, quantities
 
 _IDIOM = re.compile(

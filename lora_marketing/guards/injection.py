@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding
 from lora_marketing.guards._packs import Rule, load_pack
-from lora_marketing.guards._view import undisguised, view
 from lora_marketing.text.known_texts import KnownTexts
+from lora_marketing.text.normalise import undisguised, view
 
 _HIDDEN = re.compile(
     "(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from itertools import chain
 
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.guards._view import View, view
+from lora_marketing.text.normalise import View, view
 
 
 @dataclass(frozen=True)

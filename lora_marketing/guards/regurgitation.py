@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding
-from lora_marketing.guards._view import known_texts_of
+from lora_marketing.guards._given import known_texts_of
 from lora_marketing.text.known_texts import KnownTexts
 
 _SHORT = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from lora_marketing import __version__
 from lora_marketing.bases.fingerprint import weights_hash
-from lora_marketing.brands.brand import Brand
+from lora_marketing.channels.structure import taught_texts
 from lora_marketing.common.console import note
-from lora_marketing.common.errors import RegistryError
 from lora_marketing.common.files import file_sha256, flush, flush_folder
 from lora_marketing.copy.record import Copy, share_stopped
 from lora_marketing.data.dataset import Dataset
@@ -26,9 +25,9 @@ from lora_marketing.registry.adapter_check import check_adapter, check_values
 from lora_marketing.registry.files import CONFIG, KNOWN_TEXTS, WEIGHTS
 from lora_marketing.registry.manifest import Manifest
 from lora_marketing.registry.names import AdapterName, AdapterRef
+from lora_marketing.registry.provenance import recorded_data, recorded_recipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version, known_texts
-from lora_marketing.tasks import messages
 from lora_marketing.text.known_texts import KnownTexts
 
 if TYPE_CHECKING:
@@ -57,47 +56,6 @@ class BaseHolder:
             self._held = None
             self._held = (section, load_base(section))
         return self._held[1]
-
-
-def recorded_recipe(loaded: LoadedRecipe) -> dict[str, Any]:
-    """What a manifest keeps of a recipe: every key resolved, and the brand profile itself."""
-    return {**loaded.portable(), "brand_profile": loaded.brand.model_dump(mode="json", by_alias=True)}
-
-
-def recorded_data(loaded: LoadedRecipe, data: Dataset) -> dict[str, str | int | float]:
-    """What a manifest keeps of the data: hashes of rows and of the chats they become."""
-    chats = [[*messages(row.brief(), loaded.brand), row.text] for row in (*data.train, *data.validation)]
-    text = json.dumps(chats, ensure_ascii=False)
-    return {**data.hashes(), "chats_sha256": sha256(text.encode()).hexdigest()}
-
-
-def recipe_of(manifest: Manifest) -> tuple[BaseSection, Brand, str]:
-    """Base section, brand and line that a published version was trained with."""
-    recipe: Mapping[str, Any] = manifest.recipe
-    base = BaseSection.model_validate(recipe["base"])
-    return base, Brand.model_validate(recipe["brand_profile"]), recipe["brand"]["line"]
-
-
-def brand_names(registry: Registry) -> frozenset[tuple[str, str]]:
-    """(name, display name) of every brand that has a version. Damaged versions are passed over."""
-    newest = (_usual_version(registry, name) for name in registry.names())
-    found = (version for version in newest if version)
-    profiles = ((one.name.brand, one.manifest.recipe.get("brand_profile")) for one in found)
-    return frozenset(
-        (brand, profile["display_name"]) for brand, profile in profiles if isinstance(profile, dict)
-    )
-
-
-def _usual_version(registry: Registry, name: AdapterName) -> Version | None:
-    try:
-        return registry.resolve(AdapterRef(name))
-    except RegistryError:
-        return next(reversed(registry.versions(name)), None)
-
-
-def other_names(brand: Brand, names: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The display names of all brands but `brand`, sorted. Its other lines are no other brands."""
-    return tuple(sorted({shown for name, shown in names if name != brand.name} - {brand.display_name}))
 
 
 def published_run(loaded: LoadedRecipe, data: Dataset, registry: Registry) -> Version | None:
@@ -267,7 +225,7 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
 def _trained_on(run: OpenRun) -> KnownTexts:
     """The texts that the run taught (of pairs, those chosen), and those that its start knew."""
     before = known_texts(run.start) if run.start else None
-    taught = KnownTexts.of_rows(run.data.train)
+    taught = KnownTexts.of(taught_texts(run.data.train))
     return before | taught if before else taught
 
 

@@ -12,9 +12,9 @@ from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.errors import AdapterRefused, RegistryError
 from lora_marketing.recipe.schema import EvalSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
+from lora_marketing.registry.provenance import recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.runs.run import recipe_of
 from lora_marketing.serving.errors import model_unusable, no_such_model
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.other_brands import House

@@ -7,9 +7,9 @@ from collections import OrderedDict
 
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.guards.cross_brand import unsaid
+from lora_marketing.registry.provenance import brand_names, other_names
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version, known_texts
-from lora_marketing.runs.run import brand_names, other_names
 from lora_marketing.text.known_texts import KnownTexts
 
 FRESH = 5.0

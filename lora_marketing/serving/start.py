@@ -12,9 +12,9 @@ from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem
 from lora_marketing.guards import Case, findings
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
+from lora_marketing.registry.provenance import recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.runs.run import recipe_of
 
 if TYPE_CHECKING:
     from lora_marketing.serving.worker import WritingEngine

@@ -11,8 +11,6 @@ from hashlib import blake2b
 from itertools import accumulate
 from unicodedata import normalize
 
-from lora_marketing.brands.brand import Example
-from lora_marketing.channels.structure import pieces
 from lora_marketing.common.errors import DataError, Problem
 
 _WORDS = 8
@@ -58,12 +56,6 @@ class KnownTexts:
         read = [_Words.read(text) for text in texts]
         shingles = frozenset(one for words in read for _, _, one in words.shingles())
         return cls(shingles, frozenset(words.whole for words in read if words.tokens))
-
-    @classmethod
-    def of_rows(cls, rows: Iterable[Example]) -> KnownTexts:
-        """Take in what `rows` teach: their texts, and of whole ads every piece by itself."""
-        taught = ((row.text, *(piece.text for piece in pieces(row.text, row.brief()))) for row in rows)
-        return cls.of(text for texts in taught for text in texts)
 
     def __or__(self, other: KnownTexts) -> KnownTexts:
         """What either knows."""

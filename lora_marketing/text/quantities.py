@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lora_marketing.guards._view import View
+from lora_marketing.text.normalise import View
 
 _SMALL = (
     "zero",

@@ -20,7 +20,8 @@ from lora_marketing.common.documents import shown
 from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.data.dataset import Dataset, read_texts
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.runs.run import package_versions, recorded_data, recorded_recipe
+from lora_marketing.registry.provenance import recorded_data, recorded_recipe
+from lora_marketing.runs.run import package_versions
 from lora_marketing.tuning.objectives import OBJECTIVES
 from lora_marketing.tuning.space import Settings, Space
 

@@ -16,9 +16,9 @@ from lora_marketing.engine.writer import Writer
 from lora_marketing.recipe import load_recipe
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterRef
+from lora_marketing.registry.provenance import brand_names, other_names, recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import known_texts
-from lora_marketing.runs.run import brand_names, other_names, recipe_of
 from lora_marketing.writing.copywriter import Order, Voice, write_copy
 from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
 

@@ -17,8 +17,8 @@ from lora_marketing.data.dataset import read_texts
 from lora_marketing.guards import guard_names
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry import AdapterName, Registry
+from lora_marketing.registry.provenance import recorded_recipe
 from lora_marketing.review import Item, LogBroken, NotApproved, Queue, ReviewError
-from lora_marketing.runs.run import recorded_recipe
 from lora_marketing.text.known_texts import KnownTexts
 from tests.making import write_world
 from tests.registry.making import manifest, write_adapter

@@ -16,5 +16,5 @@ def test_every_family_takes_its_cache_by_a_known_name(model_type: str) -> None:
     kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(AutoConfig.for_model(model_type))]
     assert cache_argument(kind) in signature(kind.forward).parameters, (
         f"{kind.__name__}.forward takes neither `cache` nor `past_key_values`: transformers moved it; "
-        "put the new name into lora_marketing/bases/transformers_api.py"
+        "put the new name into lora_marketing/engine/transformers_api.py"
     )

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_marketing.guards import Finding
-from lora_marketing.guards._view import view
 from lora_marketing.guards.facts import find
+from lora_marketing.text.normalise import view
 from lora_marketing.text.quantities import quantities
 from tests.guards.making import case
 from tests.making import property_test

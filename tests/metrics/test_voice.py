@@ -2,15 +2,13 @@ import json
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from lora_marketing.common.errors import DataError
 from lora_marketing.metrics._topic import PLACEHOLDER, terms
 from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
-
-BRANDS = Path(__file__).parents[2] / "recipes" / "brands"
+from tests.making import BRANDS
 
 
 def _read(brand: str) -> tuple[list[VoiceText], list[str]]:

@@ -29,9 +29,8 @@ from lora_marketing.text.known_texts import KnownTexts
 from lora_marketing.training import train as training
 from lora_marketing.writing.session import Desk
 from lora_marketing.writing.until_good import Effort
-from tests.making import write_rows
+from tests.making import BRANDS, write_rows
 
-BRANDS = Path(__file__).parents[1] / "recipes" / "brands"
 SMALL = ["train.epochs=1", "train.batch_size=8", "train.micro_batch_size=4", "data.max_length=8192"]
 TINY = ["base.quantization=none", "base.compute_dtype=float32", "eval.briefs=1", "eval.max_new_tokens=6"]
 

@@ -10,8 +10,9 @@ from lora_marketing.bases.catalogue import load_catalogue
 from lora_marketing.data.dataset import prepare
 from lora_marketing.recipe import VARIANTS, load_recipe
 from lora_marketing.runs.smoke import smoke_run
+from tests.making import ROOT
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+RECIPES = ROOT / "recipes"
 ALL = sorted(
     path.relative_to(RECIPES)
     for folder in ("24gb", "16gb", "brands")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_marketing.brands.brand import Example
+from lora_marketing.channels.structure import taught_texts
 from lora_marketing.common.errors import DataError
 from lora_marketing.text.known_texts import KnownTexts
 from tests.making import property_test
@@ -44,10 +45,10 @@ def test_of_a_whole_ad_every_piece_is_known() -> None:
     texts = {"headline": ["A slow bar for cold water", "海盐香皂浮在水面上"], "description": ["d"]}
     brief = {"id": "a", "product": "Bar", "channel": "google_rsa", "field": "ad"}
     row = Example.model_validate(brief | {"text": json.dumps(texts, ensure_ascii=False)})
-    known = KnownTexts.of_rows([row])
+    known = KnownTexts.of(taught_texts([row]))
     assert all(known.overlap(text).whole for text in (row.text, *texts["headline"]))
     plain = row.model_copy(update={"field": "headline", "text": TEXT})
-    assert KnownTexts.of_rows([plain]) == KnownTexts.of([TEXT])
+    assert KnownTexts.of(taught_texts([plain])) == KnownTexts.of([TEXT])
 
 
 @property_test

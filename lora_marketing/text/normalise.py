@@ -1,15 +1,12 @@
-"""How guards read: one spelling for what reads the same, every letter with its place in the text."""
+"""How guards read a text: one spelling for what reads the same, every letter with its place in the text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from unicodedata import category, normalize
 
-from lora_marketing.brands.brand import Brief
-from lora_marketing.guards import Case
 from lora_marketing.text.spelling import plain
 
 _SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
@@ -98,20 +95,3 @@ def whole_word(text: str, start: int, end: int) -> bool:
 def _one_word(text: str, place: int) -> bool:
     around = text[place - 1 : place + 1] if 0 < place < len(text) else ""
     return len(around) == 2 and all(one.isalnum() and not _UNBROKEN.match(one) for one in around)
-
-
-def known_texts_of(case: Case) -> Iterator[str]:
-    """Everything that a text may take its facts from: the brief and the brand's own profile."""
-    brief, brand = case.brief, case.brand
-    yield from (brief.product, brief.audience, brief.notes)
-    yield from attributes_of(brief)
-    yield from (brand.display_name, brand.guide, *brand.facts, *brand.required_terms, *brand.lines.values())
-    for claim in brand.claims:
-        yield from claim.says
-        if claim.disclaimer:
-            yield claim.disclaimer
-
-
-def attributes_of(brief: Brief) -> tuple[str, ...]:
-    """What the brief gives by name, as text."""
-    return tuple(f"{name}: {value}" for name, value in brief.attributes.items())

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.guards._view import undisguised, view
 from lora_marketing.guards.claims import find
+from lora_marketing.text.normalise import undisguised, view
 from tests.guards.making import case
 from tests.making import property_test
 
