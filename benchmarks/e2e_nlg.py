@@ -38,7 +38,7 @@ from lora_marketing.brands.brand import Brief
 from lora_marketing.copy.record import Copy, read_copies, share_stopped, write_copies
 
 if TYPE_CHECKING:
-    from lora_marketing.writing.session import Desk
+    from lora_marketing.writing.session import WritingSession
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes/e2e/restaurants/recipe.yaml"
@@ -163,7 +163,7 @@ def train(options: argparse.Namespace) -> None:
 
     quiet_upstream()
     from lora_marketing.registry.store import Registry
-    from lora_marketing.runs.run import BaseHolder, train_and_publish
+    from lora_marketing.runs.run import BaseCache, train_and_publish
 
     files = [f"data.{split}={options.work / split}.jsonl" for split in ("train", "validation")]
     loaded = load_recipe(RECIPE, [*files, *options.set])
@@ -171,7 +171,7 @@ def train(options: argparse.Namespace) -> None:
     version = train_and_publish(
         loaded,
         read_rows(loaded),
-        BaseHolder(),
+        BaseCache(),
         Registry(options.work / "adapters"),
         options.work / "runs",
         resume=True,
@@ -204,21 +204,21 @@ def write(options: argparse.Namespace) -> None:
         _write_texts(desk, samples, flawed, options.samples, TEMPERATURE)
 
 
-def _desk(adapters: Path, max_rows: int) -> Desk:
+def _desk(adapters: Path, max_rows: int) -> WritingSession:
     """The trained adapter's desk, with room for `max_rows` rows."""
     from lora_marketing.engine.writer import Writer
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
-    from lora_marketing.writing.session import Desk
+    from lora_marketing.writing.session import WritingSession
 
-    desk = Desk.open(adapters, [ADAPTER])
+    desk = WritingSession.open(adapters, [ADAPTER])
     writer = Writer(desk.writer.base, max_rows)
     writer.load(Registry(adapters).resolve(AdapterRef.parse(ADAPTER)))
-    return Desk(writer, desk.voices)
+    return WritingSession(writer, desk.voices)
 
 
 def _write_texts(
-    desk: Desk, path: Path, meanings: Sequence[Meaning], variants: int, temperature: float
+    desk: WritingSession, path: Path, meanings: Sequence[Meaning], variants: int, temperature: float
 ) -> None:
     from lora_marketing.engine.sampling import Sampling
 

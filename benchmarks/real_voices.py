@@ -34,9 +34,9 @@ from lora_marketing.engine.sampling import Sampling
 from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs.run import BaseHolder, train_and_publish
-from lora_marketing.writing.copywriter import Order, write_copy
-from lora_marketing.writing.session import Desk
+from lora_marketing.runs.run import BaseCache, train_and_publish
+from lora_marketing.writing.copywriter import CopyOrder, write_copy
+from lora_marketing.writing.session import WritingSession
 
 BASE = Path(__file__).resolve().parent.parent / "recipes" / "bases" / "smollm2-135m.yaml"
 SEEDS = (13, 14, 15)
@@ -229,7 +229,7 @@ def _write(path: Path, rows: Iterable[Row]) -> None:
 
 
 def _trained(recipes: Sequence[LoadedRecipe], folder: Path) -> dict[str, dict[str, float]]:
-    holder, registry = BaseHolder(), Registry(folder / "adapters")
+    holder, registry = BaseCache(), Registry(folder / "adapters")
     metrics = {}
     for loaded in recipes:
         started, data = time.monotonic(), prepare(loaded)
@@ -242,7 +242,7 @@ def _trained(recipes: Sequence[LoadedRecipe], folder: Path) -> dict[str, dict[st
 
 def _written(recipes: Sequence[LoadedRecipe], folder: Path) -> dict[str, list[Copy]]:
     """The held-out briefs of each brand by writer: the base told nothing, told the brand, the adapter."""
-    desk = Desk.open(folder / "adapters", [loaded.name for loaded in recipes])
+    desk = WritingSession.open(folder / "adapters", [loaded.name for loaded in recipes])
     copies: dict[str, list[Copy]] = defaultdict(list)
     for loaded in recipes:
         (voice,) = (one for one in desk.voices if one.brand.name == loaded.brand.name)
@@ -250,7 +250,7 @@ def _written(recipes: Sequence[LoadedRecipe], folder: Path) -> dict[str, list[Co
         untold = replace(told, brand=voice.brand.model_copy(update=NOBODY))
         briefs = [row.brief() for row in prepare(loaded).validation]
         for writer, own in {"base, no brand": untold, "base": told, "adapter": voice}.items():
-            orders = [Order(own, brief) for brief in briefs]
+            orders = [CopyOrder(own, brief) for brief in briefs]
             copies[writer] += write_copy(desk.writer, orders, Sampling(), raw=True)
     return copies
 

@@ -305,3 +305,40 @@ def test_functions_and_files_stay_small() -> None:
     }
     assert {name: size for name, size in functions.items() if size > MOST_LINES_OF_A_FUNCTION} == {}
     assert {name for name, size in files.items() if size > MOST_LINES} == LONG_FILES
+
+
+def named(source: Source) -> Iterator[str]:
+    """Its classes and the types it gives a name to, but for type variables; `_` in front does not count."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name.lstrip("_")
+    for node in source.tree.body:
+        if isinstance(node, ast.Assign) and not ast.unparse(node.value).startswith("TypeVar("):
+            names = [target.id.lstrip("_") for target in node.targets if isinstance(target, ast.Name)]
+            yield from (name for name in names if name[:1].isupper() and not name.isupper())
+
+
+def test_one_word_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for source in SOURCES.values():
+        for name in named(source):
+            places.setdefault(name, []).append(source.module)
+    assert len(places) > 200
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_errors_are_one_family_in_one_file() -> None:
+    """Every error for users is defined, and drawn in the docstring, in common/errors.py."""
+    home = SOURCES[f"{NAME}.common.errors"]
+    family = [node for node in ast.walk(home.tree) if isinstance(node, ast.ClassDef) and node.name != "Problem"]
+    names = {node.name for node in family}
+    strays = [
+        source.says(node.lineno)
+        for source in SOURCES.values()
+        if source is not home
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef) and {ast.unparse(base) for base in node.bases} & names
+    ]
+    assert strays == []
+    drawn = ast.get_docstring(home.tree) or ""
+    assert [name for name in sorted(names) if f" {name} " not in f" {drawn} ".replace("\n", " ")] == []

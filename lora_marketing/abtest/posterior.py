@@ -53,14 +53,14 @@ class Beta:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PosteriorComparison:
     """For each variant, in order: the probability to be best and the expected loss, in the rate's unit."""
 
     best: tuple[float, ...]
     loss: tuple[float, ...]
 
 
-def compare(posteriors: Sequence[Beta]) -> Comparison:
+def compare(posteriors: Sequence[Beta]) -> PosteriorComparison:
     """Hold two or more posteriors against each other."""
     import numpy as np
     from scipy.special import betainc, betaln, xlog1py, xlogy
@@ -73,7 +73,7 @@ def compare(posteriors: Sequence[Beta]) -> Comparison:
     others = np.stack([np.prod(np.delete(below, row, axis=0), axis=0) for row in range(len(posteriors))])
     best = (density * others) @ weights
     loss = (below * (1 - others)) @ weights
-    return Comparison(tuple(map(float, best / best.sum())), tuple(map(float, loss)))
+    return PosteriorComparison(tuple(map(float, best / best.sum())), tuple(map(float, loss)))
 
 
 def _quadrature(a: Floats, b: Floats) -> tuple[Floats, Floats]:

@@ -13,14 +13,14 @@ from typing import Literal
 from lora_marketing.common.documents import shown
 from lora_marketing.common.errors import DataError, Problem, nearest
 
-Metric = Literal["ctr", "cvr"]
+RateName = Literal["ctr", "cvr"]
 COUNTS = ("impressions", "clicks", "conversions")
 NEEDED = ("id", *COUNTS)
 KNOWN = (*NEEDED, "cost", "date")
 
 
 @dataclass(frozen=True)
-class Result:
+class VariantCounts:
     """Counts of one variant. `cost` is in the file's own currency."""
 
     id: str
@@ -29,16 +29,16 @@ class Result:
     conversions: int
     cost: float | None = None
 
-    def trials(self, metric: Metric) -> int:
+    def trials(self, metric: RateName) -> int:
         """How often it could have happened: impressions for ctr, clicks for cvr."""
         return self.impressions if metric == "ctr" else self.clicks
 
-    def successes(self, metric: Metric) -> int:
+    def successes(self, metric: RateName) -> int:
         """How often it did: clicks for ctr, conversions for cvr."""
         return self.clicks if metric == "ctr" else self.conversions
 
 
-def read_results(path: Path) -> list[Result]:
+def read_results(path: Path) -> list[VariantCounts]:
     """Read a CSV with the columns id, impressions, clicks, conversions, and perhaps cost and date.
 
     Rows of one variant are added up if each has a date of its own.
@@ -56,7 +56,7 @@ def read_results(path: Path) -> list[Result]:
     except csv.Error as error:
         raise DataError(Problem("not a CSV file", shown(path), got=str(error))) from error
     columns = _columns(rows[0] if rows else [], f"{shown(path)}:1")
-    found: dict[str, Result] = {}
+    found: dict[str, VariantCounts] = {}
     days: set[tuple[str, str]] = set()
     for number, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):
@@ -92,10 +92,12 @@ def _columns(header: Sequence[str], where: str) -> list[str]:
     return names
 
 
-def _result(columns: Sequence[str], row: Sequence[str], where: str) -> tuple[Result, str, list[Problem]]:
+def _result(
+    columns: Sequence[str], row: Sequence[str], where: str
+) -> tuple[VariantCounts, str, list[Problem]]:
     if len(row) != len(columns):
         got = f"{len(row)} cells"
-        return Result("", 0, 0, 0), "", [Problem("a broken row", where, got, f"{len(columns)} cells")]
+        return VariantCounts("", 0, 0, 0), "", [Problem("a broken row", where, got, f"{len(columns)} cells")]
     cells = {name: cell.strip() for name, cell in zip(columns, row, strict=True)}
     problems = [
         Problem(f"{name} must be a whole number", where, got=cells[name] or "nothing")
@@ -104,13 +106,13 @@ def _result(columns: Sequence[str], row: Sequence[str], where: str) -> tuple[Res
     ]
     problems += _others(cells, where)
     if problems:
-        return Result(cells["id"], 0, 0, 0), cells.get("date", ""), problems
+        return VariantCounts(cells["id"], 0, 0, 0), cells.get("date", ""), problems
     shows, clicks, conversions = (int(cells[name]) for name in COUNTS)
     if not conversions <= clicks <= shows:
         got = f"{shows} impressions, {clicks} clicks, {conversions} conversions"
         problems.append(Problem("more clicks than impressions, or conversions than clicks", where, got))
     cost = float(cells["cost"]) if cells.get("cost") else None
-    return Result(cells["id"], shows, clicks, conversions, cost), cells.get("date", ""), problems
+    return VariantCounts(cells["id"], shows, clicks, conversions, cost), cells.get("date", ""), problems
 
 
 def _others(cells: dict[str, str], where: str) -> Iterator[Problem]:
@@ -127,7 +129,7 @@ def _others(cells: dict[str, str], where: str) -> Iterator[Problem]:
             yield Problem("date must be a day", where, got=day, allowed="2026-11-23")
 
 
-def _sum(a: Result, b: Result) -> Result:
+def _sum(a: VariantCounts, b: VariantCounts) -> VariantCounts:
     cost = None if a.cost is None or b.cost is None else a.cost + b.cost
     shows, clicks = a.impressions + b.impressions, a.clicks + b.clicks
-    return Result(a.id, shows, clicks, a.conversions + b.conversions, cost)
+    return VariantCounts(a.id, shows, clicks, a.conversions + b.conversions, cost)

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lora_marketing.abtest.posterior import Beta, Comparison, compare, thompson
+from lora_marketing.abtest.posterior import Beta, PosteriorComparison, compare, thompson
 from lora_marketing.abtest.proportions import pairwise
-from lora_marketing.abtest.results import Metric, Result
+from lora_marketing.abtest.results import RateName, VariantCounts
 
 FLAT = Beta(1, 1)
 LONGEST = 1000
@@ -24,7 +24,7 @@ LONGEST = 1000
 
 
 @dataclass(frozen=True)
-class Rule:
+class StoppingRule:
     """When a test ends.
 
     Args:
@@ -44,7 +44,7 @@ class Rule:
 class Standing:
     """One variant in the test. `p` is the corrected p of its difference from the leader (None: it leads)."""
 
-    result: Result
+    result: VariantCounts
     rate: Beta
     best: float
     loss: float
@@ -53,14 +53,14 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AbTestOutcome:
     """The test as it stands.
 
     `more` is about how many more impressions, over all variants, it takes until the rule ends the test
     if rates stay as they are: 0 if it is over, None if they would be more than a thousand times as many.
     """
 
-    metric: Metric
+    metric: RateName
     standings: Sequence[Standing]
     leader: Standing
     more: int | None
@@ -71,7 +71,7 @@ class Outcome:
         return self.leader if self.more == 0 else None
 
 
-def judge(results: Sequence[Result], metric: Metric, rule: Rule) -> Outcome:
+def judge(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule) -> AbTestOutcome:
     """Judge two or more variants by their click rate (ctr) or their conversions per click (cvr)."""
     rates = _posteriors(results, metric, rule, 1)
     compared = compare(rates)
@@ -89,10 +89,10 @@ def judge(results: Sequence[Result], metric: Metric, rule: Rule) -> Outcome:
         )
         for place, result in enumerate(results)
     ]
-    return Outcome(metric, standings, standings[lead], _more(results, metric, rule))
+    return AbTestOutcome(metric, standings, standings[lead], _more(results, metric, rule))
 
 
-def is_over(results: Sequence[Result], metric: Metric, rule: Rule, times: float = 1) -> bool:
+def is_over(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule, times: float = 1) -> bool:
     """Whether the rule ends the test, were all counts `times` what they are."""
     if min(result.impressions for result in results) * times < rule.least:
         return False
@@ -102,15 +102,17 @@ def is_over(results: Sequence[Result], metric: Metric, rule: Rule, times: float 
     return compared.loss[lead] < rule.care * rates[lead].mean
 
 
-def _lead(compared: Comparison) -> int:
+def _lead(compared: PosteriorComparison) -> int:
     return min(range(len(compared.loss)), key=compared.loss.__getitem__)
 
 
-def _posteriors(results: Sequence[Result], metric: Metric, rule: Rule, times: float) -> list[Beta]:
+def _posteriors(
+    results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule, times: float
+) -> list[Beta]:
     return [rule.prior.after(one.successes(metric) * times, one.trials(metric) * times) for one in results]
 
 
-def _more(results: Sequence[Result], metric: Metric, rule: Rule) -> int | None:
+def _more(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule) -> int | None:
     """Bisection on how many times as long the test has to run, to 1 %."""
     if is_over(results, metric, rule):
         return 0

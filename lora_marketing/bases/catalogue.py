@@ -21,7 +21,7 @@ class Embedded(Frozen):
     sha256: str
 
 
-class Entry(Frozen):
+class CatalogueEntry(Frozen):
     """One base of the catalogue. `template` names the chat template of its family.
 
     `config` holds the sizes in its config.json, so that it can be planned for before it is here.
@@ -42,9 +42,9 @@ class Entry(Frozen):
 class Catalogue(Frozen):
     """All entries by short name."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, CatalogueEntry]
 
-    def find(self, id: str) -> Entry | None:
+    def find(self, id: str) -> CatalogueEntry | None:
         """The entry of a short name or hub id, if the catalogue has it."""
         if id in self.entries:
             return self.entries[id]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from lora_marketing.bases.catalogue import Embedded, Entry, load_catalogue
+from lora_marketing.bases.catalogue import CatalogueEntry, Embedded, load_catalogue
 from lora_marketing.bases.convert import converted_folder
 from lora_marketing.common.errors import BaseModelError, Problem, nearest
 from lora_marketing.common.files import file_sha256
@@ -100,7 +100,7 @@ def _embedded(name: str, embedded: Embedded) -> Path:
     return path
 
 
-def _from_hub(base: BaseSection, entry: Entry | None) -> BaseFiles:
+def _from_hub(base: BaseSection, entry: CatalogueEntry | None) -> BaseFiles:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

@@ -91,7 +91,7 @@ class Brand(Frozen):
         ]
         return unfolded(text, min(found)) if found else None
 
-    def harmless(self, text: str) -> int:
+    def safe_prefix_length(self, text: str) -> int:
         """How many first letters of `text` are in no forbidden term, whatever comes after the text.
 
         Holds for a text in which nothing forbidden is found yet.

@@ -12,7 +12,7 @@ from lora_marketing.common.documents import Frozen
 
 Market = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """A country where a text is published, ISO 3166-1: `GB`, `US`, `CN`."""
-Said = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Wording = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class Claim(Frozen):
@@ -28,13 +28,13 @@ class Claim(Frozen):
         disclaimer: what has to stand in the same text.
     """
 
-    id: Said
-    says: Annotated[list[Said], Field(min_length=1)]
-    evidence: Said
+    id: Wording
+    says: Annotated[list[Wording], Field(min_length=1)]
+    evidence: Wording
     kind: Literal["fact", "comparison", "superlative", "health", "price", "award"] = "fact"
     markets: list[Market] = []
     expires: str | None = None
-    disclaimer: Said | None = None
+    disclaimer: Wording | None = None
 
     @field_validator("expires")
     @classmethod

@@ -11,7 +11,7 @@ from lora_marketing.brands.brand import Example, Text
 from lora_marketing.common.errors import Problem
 
 
-class Pair(Example):
+class PreferencePair(Example):
     """A brief with two texts. The chosen one is its `text`, so a pair is a row whose answer was preferred."""
 
     text: Annotated[Text, Field(alias="chosen")]
@@ -26,7 +26,7 @@ class Pair(Example):
         return self.as_chosen().model_copy(update={"text": self.rejected})
 
 
-def pair_problems(pair: Pair, place: str) -> Iterator[Problem]:
+def pair_problems(pair: PreferencePair, place: str) -> Iterator[Problem]:
     """A pair that prefers nothing: its texts differ in spaces at most."""
     if pair.text.split() == pair.rejected.split():
         fix = "take the pair out, or give the text that was rejected"

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lora_marketing.common.documents import Frozen, read_document, validated
-from lora_marketing.common.errors import Problem, nearest
-from lora_marketing.common.plugins import UnknownName, names, require
+from lora_marketing.common.errors import Problem, UnknownName, nearest
+from lora_marketing.common.plugins import names, require
 
 Unit = Literal[
     "char", "byte", "byte_gbk", "width2", "gads_width", "x_weight", "half_width", "gsm7", "ucs2", "xhs"

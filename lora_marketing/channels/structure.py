@@ -13,8 +13,7 @@ from typing import Any
 
 from lora_marketing.brands.brand import Brief, Example
 from lora_marketing.channels import Channel, Limit, load_channel, load_limit
-from lora_marketing.common.errors import DataError, Problem, nearest
-from lora_marketing.common.plugins import UnknownName
+from lora_marketing.common.errors import DataError, Problem, UnknownName, nearest
 
 AD = "ad"
 """The field of a brief that asks for a whole ad."""

@@ -12,7 +12,7 @@ from lora_marketing.common.console import result, rich_stdout
 
 if TYPE_CHECKING:
     from lora_marketing.abtest.posterior import Beta
-    from lora_marketing.abtest.verdict import Outcome
+    from lora_marketing.abtest.verdict import AbTestOutcome
 
 
 def abtest(
@@ -39,9 +39,9 @@ def abtest(
     winner costs on average; it does not bound how often the winner is wrong. See docs/review.md.
     """
     from lora_marketing.abtest.results import read_results
-    from lora_marketing.abtest.verdict import Rule, judge
+    from lora_marketing.abtest.verdict import StoppingRule, judge
 
-    outcome = judge(read_results(results), metric, Rule(care, least, _prior(prior), floor))
+    outcome = judge(read_results(results), metric, StoppingRule(care, least, _prior(prior), floor))
     texts = _texts(queue, [standing.result.id for standing in outcome.standings]) if queue else {}
     if as_json:
         result(json.dumps(_values(outcome, texts), indent=2, ensure_ascii=False))
@@ -74,7 +74,7 @@ def _ids(ad: str) -> list[str]:
     return ad.rpartition(" ")[2].split("+")
 
 
-def _values(outcome: Outcome, texts: dict[str, str]) -> dict[str, object]:
+def _values(outcome: AbTestOutcome, texts: dict[str, str]) -> dict[str, object]:
     variants = [
         {
             "id": one.result.id,
@@ -97,7 +97,7 @@ def _values(outcome: Outcome, texts: dict[str, str]) -> dict[str, object]:
     return {"metric": outcome.metric, "winner": winner, "more_impressions": more, "variants": variants}
 
 
-def _show(outcome: Outcome, texts: dict[str, str]) -> None:
+def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -129,7 +129,7 @@ def _show(outcome: Outcome, texts: dict[str, str]) -> None:
     result(_verdict(outcome))
 
 
-def _verdict(outcome: Outcome) -> str:
+def _verdict(outcome: AbTestOutcome) -> str:
     if outcome.winner:
         best, lost = outcome.winner.best, outcome.winner.loss / outcome.winner.rate.mean
         told = f"the best with {best:.1%}; expected loss {lost:.2%} of its rate"

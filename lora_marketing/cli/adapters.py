@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at published adapters, move aliases, verify.", no_args_is_help=True)
 
-Adapters = Annotated[Path, typer.Option("--adapters", help="The registry.")]
+RegistryFolder = Annotated[Path, typer.Option("--adapters", help="The registry.")]
 Ref = Annotated[
     str, typer.Argument(metavar="ADAPTER", help="brand/line, brand/line@alias or brand/line:digest.")
 ]
 
 
 @app.command("list")
-def list_(adapters: Adapters = Path("adapters")) -> None:
+def list_(adapters: RegistryFolder = Path("adapters")) -> None:
     """List every version with its aliases and figures."""
     from rich.table import Table
 
@@ -48,7 +48,7 @@ def list_(adapters: Adapters = Path("adapters")) -> None:
 
 
 @app.command()
-def show(adapter: Ref, adapters: Adapters = Path("adapters")) -> None:
+def show(adapter: Ref, adapters: RegistryFolder = Path("adapters")) -> None:
     """Print a version's manifest as JSON: recipe, data, base, packages, metrics, files."""
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
@@ -83,7 +83,7 @@ def promote(
     base_id: Annotated[
         str | None, typer.Option(help="For the gate: where the base lies on this machine.")
     ] = None,
-    adapters: Adapters = Path("adapters"),
+    adapters: RegistryFolder = Path("adapters"),
 ) -> None:
     """Point an alias at a version. Where the brand gates the alias, the version has to pass the gate."""
     from lora_marketing.registry.names import AdapterRef
@@ -105,7 +105,7 @@ def promote(
 def rollback(
     name: Annotated[str, typer.Argument(metavar="BRAND/LINE")],
     alias: Annotated[str, typer.Argument(metavar="ALIAS")] = "prod",
-    adapters: Adapters = Path("adapters"),
+    adapters: RegistryFolder = Path("adapters"),
 ) -> None:
     """Point an alias back at the version it named before."""
     from lora_marketing.registry.names import AdapterName
@@ -119,7 +119,7 @@ def rollback(
 def diff(
     old: Annotated[str, typer.Argument(metavar="A")],
     new: Annotated[str, typer.Argument(metavar="B")],
-    adapters: Adapters = Path("adapters"),
+    adapters: RegistryFolder = Path("adapters"),
 ) -> None:
     """Show what differs between two versions: recipe, base, data, packages, metrics."""
     from rich.table import Table
@@ -140,7 +140,7 @@ def verify(
     adapter: Annotated[
         str | None, typer.Argument(metavar="[ADAPTER]", help="All versions if left out.")
     ] = None,
-    adapters: Adapters = Path("adapters"),
+    adapters: RegistryFolder = Path("adapters"),
 ) -> None:
     """Hash every file again and compare with the manifest."""
     from lora_marketing.registry.names import AdapterRef

@@ -8,9 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from lora_marketing.common.console import note
-from lora_marketing.common.errors import Problem
+from lora_marketing.common.errors import GateFailed, Problem
 from lora_marketing.evaluation import Evaluation, read_evaluation, write_evaluation
-from lora_marketing.evaluation.promotion import Check, Figures, GateFailed, GateResult, decide, objections
+from lora_marketing.evaluation.promotion import Check, GateResult, PromotionFigures, decide, objections
 from lora_marketing.evaluation.voices import BASE
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry.history import GatedCheck, GateRecord
@@ -85,8 +85,8 @@ def _decided(
     registry: Registry, version: Version, present: Version | None, evaluation: Evaluation
 ) -> GateResult:
     others = _other_brands(registry, version)
-    candidate = Figures.of(evaluation, str(version), others)
-    return decide(candidate, Figures.of(evaluation, str(present), others) if present else None)
+    candidate = PromotionFigures.of(evaluation, str(version), others)
+    return decide(candidate, PromotionFigures.of(evaluation, str(present), others) if present else None)
 
 
 def _other_brands(registry: Registry, version: Version) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lora_marketing.brands.brand import Brief
     from lora_marketing.copy.record import Copy
     from lora_marketing.metrics.voice import VoiceClassifier
-    from lora_marketing.writing.until_good import Good, Outcome
+    from lora_marketing.writing.until_good import BriefOutcome, Good
 
 
 def generate(
@@ -69,14 +69,14 @@ def generate(
     _require_writers(adapters, adapter or [], recipe)
     quiet_upstream()
     from lora_marketing.engine.sampling import Sampling
-    from lora_marketing.writing.session import Desk
+    from lora_marketing.writing.session import WritingSession
     from lora_marketing.writing.until_good import Effort
 
     classifier = _classifier(voices or [], seed)
-    desk = Desk.open(adapters, adapter or [], recipe, base_id)
+    desk = WritingSession.open(adapters, adapter or [], recipe, base_id)
     sampling = Sampling(seed, temperature, top_p, max_new_tokens)
     bare, tuned = base or compare or not adapter, not base or compare
-    outcomes: list[Outcome] = []
+    outcomes: list[BriefOutcome] = []
     if raw:
         copies = desk.write(briefs, variants, sampling, with_base=bare, with_adapters=tuned, raw=True)
     else:
@@ -169,7 +169,7 @@ def _show(copies: Sequence[Copy], as_json: bool) -> None:
         console.print()
 
 
-def _tell(outcomes: Sequence[Outcome]) -> None:
+def _tell(outcomes: Sequence[BriefOutcome]) -> None:
     """On stderr: what it took, what was mended, and everything against the briefs that have no text."""
     for outcome in outcomes:
         who = outcome.voice.adapter or f"base as {outcome.voice.brand.name}"

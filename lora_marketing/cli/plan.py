@@ -15,7 +15,7 @@ from lora_marketing.common.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
     from lora_marketing.data.dataset import Dataset
-    from lora_marketing.planning.plan import Plan
+    from lora_marketing.planning.plan import TrainingPlan
     from lora_marketing.recipe import LoadedRecipe
     from lora_marketing.training.calibrate import Calibration
 
@@ -81,7 +81,7 @@ def _calibrated(loaded: LoadedRecipe, data: Dataset) -> Calibration:
     return calibrate(loaded, render_dataset(data, loaded, base), base)
 
 
-def _print(plan: Plan, measured: Calibration | None) -> None:
+def _print(plan: TrainingPlan, measured: Calibration | None) -> None:
     from rich.table import Table
 
     bound, choice = plan.choice.bound, plan.choice
@@ -113,7 +113,7 @@ def _print(plan: Plan, measured: Calibration | None) -> None:
         _print_measured(plan, measured)
 
 
-def _print_work(plan: Plan) -> None:
+def _print_work(plan: TrainingPlan) -> None:
     console, about = rich_stdout(), "about " if plan.estimated else ""
     size, times = plan.choice.micro_batch_size, plan.accumulation
     rows = "pairs" if plan.method == "dpo" else "rows"
@@ -139,7 +139,7 @@ def _print_work(plan: Plan) -> None:
         console.print(f"about {_duration(plan.seconds)} at the table's speed{cost}")
 
 
-def _print_measured(plan: Plan, measured: Calibration) -> None:
+def _print_measured(plan: TrainingPlan, measured: Calibration) -> None:
     rich_stdout().print(
         f"two worst steps: predicted {measured.predicted_gib:.2f} GiB,"
         f" measured {measured.measured_gib:.2f} GiB ({measured.error:+.0%});"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lora_marketing.cli.review_policy import Policies
-    from lora_marketing.review import Item, State
+    from lora_marketing.review import Item, ReviewState
     from lora_marketing.review.queue import Decision, Queue
 
 app = typer.Typer(help="Approve, edit or reject copy; ship what was approved.", no_args_is_help=True)
@@ -28,7 +28,7 @@ Again = Annotated[bool, typer.Option("--again", help="Reverse an earlier decisio
 Override = Annotated[str | None, typer.Option(metavar="REASON", help="Take a text that a guard blocks.")]
 Recipes = Annotated[list[Path] | None, typer.Option("--recipe", help="Recipes of the brands.")]
 Profiles = Annotated[list[Path] | None, typer.Option("--profile", help="Brand profiles.")]
-Adapters = Annotated[Path, typer.Option("--adapters", help="Where adapters tell their brands.")]
+AdaptersFolder = Annotated[Path, typer.Option("--adapters", help="Where adapters tell their brands.")]
 States = Annotated[list[str] | None, typer.Option("--state", help="pending, approved, edited, rejected.")]
 BrandName = Annotated[str | None, typer.Option("--brand", help="Of one brand only.")]
 LineName = Annotated[str | None, typer.Option("--line", help="Of one product line only.")]
@@ -41,7 +41,7 @@ def add(
     by: By = "generate",
     recipe: Recipes = None,
     profile: Profiles = None,
-    adapters: Adapters = ADAPTERS,
+    adapters: AdaptersFolder = ADAPTERS,
     queue: QueueFile = QUEUE,
 ) -> None:
     """Put copy up for approval, with what the guards have against it. The same text is put up once."""
@@ -138,7 +138,7 @@ def edit(
     again: Again = False,
     recipe: Recipes = None,
     profile: Profiles = None,
-    adapters: Adapters = ADAPTERS,
+    adapters: AdaptersFolder = ADAPTERS,
     queue: QueueFile = QUEUE,
 ) -> None:
     """Approve another text instead. It is guarded like the first."""
@@ -159,7 +159,7 @@ def next_(
     line: LineName = None,
     recipe: Recipes = None,
     profile: Profiles = None,
-    adapters: Adapters = ADAPTERS,
+    adapters: AdaptersFolder = ADAPTERS,
     queue: QueueFile = QUEUE,
 ) -> None:
     """Show pending texts one after the other: a approves, e edits, r rejects, s skips, q ends."""
@@ -210,7 +210,8 @@ def verify(
     queue: QueueFile = QUEUE,
 ) -> None:
     """Compute the log's chain again and compare every text with it. Prints the hash of the last entry."""
-    from lora_marketing.review import LogBroken, Queue
+    from lora_marketing.common.errors import LogBroken
+    from lora_marketing.review import Queue
 
     with Queue(queue) as opened:
         problems, last = opened.verify(head), opened.head()
@@ -282,16 +283,16 @@ def _write(out: Path, found: Iterable[dict[str, object]]) -> None:
     note(f"wrote {len(lines)} rows to {out}")
 
 
-def _states(given: Sequence[str] | None) -> tuple[State, ...]:
+def _states(given: Sequence[str] | None) -> tuple[ReviewState, ...]:
     from typing import cast, get_args
 
-    from lora_marketing.common.errors import nearest
-    from lora_marketing.review import ReviewError, State
+    from lora_marketing.common.errors import ReviewError, nearest
+    from lora_marketing.review import ReviewState
 
-    known = get_args(State)
+    known = get_args(ReviewState)
     if wrong := [state for state in given or () if state not in known]:
         raise ReviewError([Problem(f'no state "{state}"', allowed=nearest(state, known)) for state in wrong])
-    return cast("tuple[State, ...]", tuple(given or ()))
+    return cast("tuple[ReviewState, ...]", tuple(given or ()))
 
 
 def _edited(

@@ -18,7 +18,7 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import known_texts
 from lora_marketing.text.known_texts import KnownTexts
 
-Voice = tuple[str, str | None]
+BrandLine = tuple[str, str | None]
 """Name of a brand, and digest of the adapter that wrote."""
 
 
@@ -29,8 +29,8 @@ class Policies:
     `names` are (name, shown name) of these brands and of all that have an adapter.
     """
 
-    brands: Mapping[Voice, Brand]
-    known: Mapping[Voice, KnownTexts]
+    brands: Mapping[BrandLine, Brand]
+    known: Mapping[BrandLine, KnownTexts]
     names: frozenset[tuple[str, str]]
 
     @classmethod
@@ -70,7 +70,7 @@ class Policies:
         return findings(text, case)
 
 
-def _brands(copies: Iterable[Copy], given: Mapping[str, Brand], adapters: Path) -> dict[Voice, Brand]:
+def _brands(copies: Iterable[Copy], given: Mapping[str, Brand], adapters: Path) -> dict[BrandLine, Brand]:
     voices = {(copy.brand, copy.digest): copy.line for copy in copies}
     unknown = {name: None for name, digest in voices if name not in given and digest is None}
     if unknown:
@@ -84,10 +84,10 @@ def _brands(copies: Iterable[Copy], given: Mapping[str, Brand], adapters: Path) 
 
 def _known(
     copies: Sequence[Copy], taught: Mapping[str, KnownTexts], adapters: Path
-) -> dict[Voice, KnownTexts]:
+) -> dict[BrandLine, KnownTexts]:
     """What every voice was taught. A profile may stand in for an adapter that is gone; its texts cannot."""
     registry = Registry(adapters)
-    found: dict[Voice, KnownTexts] = {}
+    found: dict[BrandLine, KnownTexts] = {}
     for (name, digest), line in {(copy.brand, copy.digest): copy.line for copy in copies}.items():
         if name in taught:
             found[name, digest] = taught[name]

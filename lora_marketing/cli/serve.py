@@ -123,7 +123,8 @@ def revoke(name: Annotated[str, typer.Argument(help="Whose key.")], file: KeysFi
 
 
 def _ring(keys: Path, host: str, *, no_keys: bool) -> KeyRing | None:
-    from lora_marketing.serving.keys import KeyRing, KeysError
+    from lora_marketing.common.errors import KeysError
+    from lora_marketing.serving.keys import KeyRing
 
     if not no_keys:
         return KeyRing(keys)

@@ -50,7 +50,7 @@ def train(
         return
     from lora_marketing.registry.store import Registry
     from lora_marketing.runs.fleet import Fleet, Job, show_summary
-    from lora_marketing.runs.run import BaseHolder, published_run
+    from lora_marketing.runs.run import BaseCache, published_run
 
     registry = Registry(adapters)
     published = [None if force else published_run(*job, registry) for job in jobs]
@@ -61,7 +61,7 @@ def train(
     outcomes: list[Version | LoraMarketingError] = []
     if missing:
         quiet_upstream()
-        outcomes = Fleet(registry, runs, BaseHolder(), together, resume).train(missing)
+        outcomes = Fleet(registry, runs, BaseCache(), together, resume).train(missing)
     if len(missing) > 1:
         show_summary(missing, outcomes)
     new = iter(outcomes)

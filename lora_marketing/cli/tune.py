@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lora_marketing.recipe import LoadedRecipe
-    from lora_marketing.tuning.journal import Row
+    from lora_marketing.tuning.journal import TrialRow
 
 
 def tune(
@@ -57,19 +57,19 @@ def tune(
     quiet_upstream()
     import optuna
 
-    from lora_marketing.runs.run import BaseHolder
-    from lora_marketing.tuning.journal import Plan
+    from lora_marketing.runs.run import BaseCache
+    from lora_marketing.tuning.journal import StudyPlan
     from lora_marketing.tuning.results import write_table
     from lora_marketing.tuning.study import run_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = out or Path("studies") / loaded.name.replace("/", "-")
-    plan = Plan(objective, searched, trials, seed, others)
+    plan = StudyPlan(objective, searched, trials, seed, others)
     rows = run_study(
         loaded,
         data,
         plan,
-        BaseHolder(),
+        BaseCache(),
         folder,
         resume=resume,
         after_trial=lambda rows: write_table(folder, rows),
@@ -77,7 +77,9 @@ def tune(
     _report(loaded, rows, objective, folder, min(loaded.recipe.eval.briefs, len(data.validation)))
 
 
-def _report(loaded: LoadedRecipe, rows: Sequence[Row], objective: str, folder: Path, copies: int) -> None:
+def _report(
+    loaded: LoadedRecipe, rows: Sequence[TrialRow], objective: str, folder: Path, copies: int
+) -> None:
     from lora_marketing.tuning.plot import PLOT, draw_study
     from lora_marketing.tuning.results import best_of, table_of, write_best, write_table
 

@@ -23,7 +23,7 @@ from ruamel.yaml.reader import ReaderError
 from lora_marketing.common.errors import DocumentError, Problem, RecipeError, nearest
 
 KeyPath = tuple[str | int, ...]
-Place = str
+FilePlace = str
 """`file:line` as shown to a person."""
 
 _TAG = "tag:yaml.org,2002:"
@@ -40,7 +40,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Model = TypeVar("Model", bound=Frozen)
+ModelT = TypeVar("ModelT", bound=Frozen)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Document:
 
     path: Path
     value: dict[str, Any]
-    places: Mapping[KeyPath, Place] = field(repr=False)
+    places: Mapping[KeyPath, FilePlace] = field(repr=False)
 
 
 def shown(path: Path) -> str:
@@ -99,7 +99,7 @@ def parse_scalar(text: str) -> Any:
     return _read(text, "value")[0]
 
 
-def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, Place]]:
+def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, FilePlace]]:
     yaml = YAML(typ="safe", pure=True)
     reader = _Reader(yaml, file)
     directive = re.search(r"^%", text, re.MULTILINE)
@@ -143,7 +143,7 @@ class _Reader:
     def __init__(self, yaml: YAML, file: str) -> None:
         self.yaml = yaml
         self.file = file
-        self.places: dict[KeyPath, Place] = {}
+        self.places: dict[KeyPath, FilePlace] = {}
         self.problems: list[Problem] = []
 
     def convert(self, node: Node, path: KeyPath) -> Any:
@@ -159,7 +159,7 @@ class _Reader:
         return [self.convert(child, (*path, index)) for index, child in enumerate(node.value)]
 
     def _items(self, node: MappingNode, path: KeyPath) -> Iterator[tuple[str, Any]]:
-        seen: dict[str, Place] = {}
+        seen: dict[str, FilePlace] = {}
         for key_node, value_node in node.value:
             place, key = self._place(key_node), key_node.value
             if key_node.tag == _MERGE_TAG:
@@ -193,7 +193,7 @@ class _Reader:
         what = f"{dotted(path)} has a tag, and tags are not allowed"
         self.problems.append(Problem(what, self._place(node), got=node.tag, fix="remove the tag"))
 
-    def _place(self, node: Node) -> Place:
+    def _place(self, node: Node) -> FilePlace:
         return f"{self.file}:{node.start_mark.line + 1}"
 
 
@@ -201,7 +201,7 @@ def _encodable(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def validated(model: type[Model], value: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> Model:
+def validated(model: type[ModelT], value: Mapping[str, Any], places: Mapping[KeyPath, FilePlace]) -> ModelT:
     """Build `model` from plain values.
 
     Raises:
@@ -217,7 +217,7 @@ def validation_problems(
     model: type[BaseModel],
     value: Any,
     error: ValidationError,
-    places: Mapping[KeyPath, Place],
+    places: Mapping[KeyPath, FilePlace],
     lacks: str = "missing key",
 ) -> Iterator[Problem]:
     """What pydantic found, told by key and place. The branches of a union make one problem together."""
@@ -247,7 +247,7 @@ def _written(path: KeyPath, value: Any, missing: bool) -> KeyPath:
     return path
 
 
-def _not_allowed(path: KeyPath, details: list[Any], where: Place | None) -> Problem:
+def _not_allowed(path: KeyPath, details: list[Any], where: FilePlace | None) -> Problem:
     value = details[0]["input"]
     allowed = ", or ".join(dict.fromkeys(re.sub(" or instance of .*", "", said["msg"]) for said in details))
     wants_text = all(said["type"] == "string_type" for said in details)
@@ -267,7 +267,7 @@ def _kind(value: object) -> str:
     return "nothing" if value is None else type(value).__name__
 
 
-def place_of(path: KeyPath, places: Mapping[KeyPath, Place]) -> Place | None:
+def place_of(path: KeyPath, places: Mapping[KeyPath, FilePlace]) -> FilePlace | None:
     """The place of `path`, or of the nearest key above it that was written down."""
     for length in range(len(path), -1, -1):
         if path[:length] in places:

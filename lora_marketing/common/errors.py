@@ -1,4 +1,24 @@
-"""The one family of errors a user sees: what, where, got, allowed, what to do next."""
+"""The one family of errors that a user sees: what, where, got, allowed, what to do next.
+
+LoraMarketingError         any error raised on purpose; exit code 2
+├─ DocumentError           a YAML file cannot be read
+├─ RecipeError             a recipe, profile or brief breaks its schema
+├─ DataError               rows cannot be used
+├─ UnknownName             no such channel, guard, metric, task or export
+├─ UnknownDevice           no such GPU, or no such amount of memory
+├─ BaseModelError          a base cannot be found, verified or loaded
+├─ RenderContractError     training tokens would not extend generation's
+├─ TrainingError           training cannot start or go on
+├─ RegistryError           a name, alias or version is wrong
+│  └─ AdapterRefused       the load gate refuses an adapter
+├─ GateFailed              a version does not pass an alias's gate; exit code 1
+├─ ReviewError             the queue cannot be read or changed as asked
+│  ├─ NotApproved          a text may not be published; exit code 1
+│  └─ LogBroken            the queue was changed by other means; exit code 1
+├─ KeysError               the file of keys cannot be read or changed
+├─ AddressTaken            the server cannot listen there
+└─ EngineStopped           the engine ended before a row was written; exit code 1
+"""
 
 from __future__ import annotations
 
@@ -70,6 +90,50 @@ class RegistryError(LoraMarketingError):
 
 class AdapterRefused(RegistryError):
     """The load gate found something in an adapter that must not reach the base."""
+
+
+class UnknownName(LoraMarketingError):
+    """A name that is not on its shelf."""
+
+
+class UnknownDevice(LoraMarketingError):
+    """A GPU that is not in the table, or a memory size that cannot be read."""
+
+
+class GateFailed(LoraMarketingError):
+    """A version does not pass the gate of an alias."""
+
+    exit_code = 1
+
+
+class ReviewError(LoraMarketingError):
+    """The queue cannot be read or changed as asked."""
+
+
+class NotApproved(ReviewError):
+    """A text may not be published."""
+
+    exit_code = 1
+
+
+class LogBroken(ReviewError):
+    """The queue was changed by other means than deciding."""
+
+    exit_code = 1
+
+
+class KeysError(LoraMarketingError):
+    """The file of keys cannot be read or changed, or has no such key."""
+
+
+class AddressTaken(LoraMarketingError):
+    """The server cannot listen where it was told to."""
+
+
+class EngineStopped(LoraMarketingError):
+    """The engine ended, by a fault or because the server stops, before a row was written."""
+
+    exit_code = 1
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

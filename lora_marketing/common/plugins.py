@@ -6,11 +6,7 @@ from importlib import import_module
 from importlib.resources import files
 from types import ModuleType
 
-from lora_marketing.common.errors import LoraMarketingError, Problem, nearest
-
-
-class UnknownName(LoraMarketingError):
-    """A name that is not on its shelf."""
+from lora_marketing.common.errors import Problem, UnknownName, nearest
 
 
 def names(package: str, suffix: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from lora_marketing.common.documents import Frozen
 
 Edit = tuple[int, int, str]
 """Replace these characters by that text."""
-Rule = Callable[[str, Brand], Iterator[Edit]]
+MendingRule = Callable[[str, Brand], Iterator[Edit]]
 _HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WIDE = "，。！？；：、“”‘’（）《》「」『』【】…—"
 _END = re.compile(r"""[.!?…。！？]+["'”’)\]」』）]*(?=\s|\Z|(?<=[。！？…”’」』）]))""")
@@ -249,7 +249,7 @@ def _fragment(text: str, brand: Brand) -> Iterator[Edit]:
         yield ends[-1], len(text), ""
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, MendingRule] = {
     "roles": _roles,
     "markdown": _markdown,
     "spacing": _spacing,

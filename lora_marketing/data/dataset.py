@@ -11,10 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lora_marketing.brands.brand import Brand, Brief, Example
-from lora_marketing.brands.pairs import Pair, pair_problems
+from lora_marketing.brands.pairs import PreferencePair, pair_problems
 from lora_marketing.channels.structure import require_field
 from lora_marketing.common.documents import (
-    Model,
+    ModelT,
     place_of,
     read_document,
     shortened,
@@ -22,8 +22,7 @@ from lora_marketing.common.documents import (
     validated,
     validation_problems,
 )
-from lora_marketing.common.errors import DataError, Problem, nearest
-from lora_marketing.common.plugins import UnknownName
+from lora_marketing.common.errors import DataError, Problem, UnknownName, nearest
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import APPROVED
 from lora_marketing.review.rows import approved_rows
@@ -67,9 +66,9 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
         DataError: every broken line, row without text, unknown channel and banned term at once.
     """
     recipe, brand, path = loaded.recipe, loaded.brand, loaded.rows_file
-    kind = Pair if recipe.train.method == "dpo" else Example
+    kind = PreferencePair if recipe.train.method == "dpo" else Example
     problems: list[Problem] = []
-    source = (recipe.data.pairs if kind is Pair else recipe.data.train) or ""
+    source = (recipe.data.pairs if kind is PreferencePair else recipe.data.train) or ""
     all_rows = _rows_of(kind, source, brand, recipe.brand.line, problems)
     held_out: list[Example] = []
     if recipe.data.validation:
@@ -86,7 +85,7 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
     group = _groups(rows)
     groups = sorted(set(group.values()), key=lambda one: _shuffled(recipe.train.seed, one))
     if len(groups) == 1:
-        what = "pairs" if kind is Pair else "texts"
+        what = "pairs" if kind is PreferencePair else "texts"
         raise DataError(Problem(f"all {what} are of one brief: none can be held out", shown(path)))
     chosen = set(groups[: max(1, round(len(groups) * recipe.data.validation_fraction))])
     ordered = sorted(rows, key=lambda row: _shuffled(recipe.train.seed, group[row.id]))
@@ -104,7 +103,7 @@ def _groups(rows: Sequence[Example]) -> dict[str, str]:
     smallest: dict[str, str] = {}
     for row in sorted(rows, key=lambda row: row.id):
         smallest.setdefault(asked(row), row.id)
-    return {row.id: asked(row) if isinstance(row, Pair) else smallest[asked(row)] for row in rows}
+    return {row.id: asked(row) if isinstance(row, PreferencePair) else smallest[asked(row)] for row in rows}
 
 
 def _shuffled(seed: int, group: str) -> bytes:
@@ -121,7 +120,7 @@ def read_texts(loaded: LoadedRecipe) -> list[tuple[str, Example]]:
     """
     problems: list[Problem] = []
     own = loaded.recipe.data
-    kind = Example if own.train else Pair
+    kind = Example if own.train else PreferencePair
     found = list(_source(kind, own.train or own.pairs or "", loaded.brand, None, problems))
     if problems:
         raise DataError(problems)
@@ -214,7 +213,9 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _typed(model: type[Model], value: dict[str, object], place: str, problems: list[Problem]) -> Model | None:
+def _typed(
+    model: type[ModelT], value: dict[str, object], place: str, problems: list[Problem]
+) -> ModelT | None:
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -244,12 +245,12 @@ def _rows_of(
 
 def _row_problems(example: Example, brand: Brand, place: str) -> Iterator[Problem]:
     yield from _brief_problems(example, place)
-    if isinstance(example, Pair):
+    if isinstance(example, PreferencePair):
         yield from pair_problems(example, place)
     if example.line is not None and example.line not in brand.lines:
         allowed = nearest(example.line, brand.lines)
         yield Problem(f'brand {brand.name} has no line "{example.line}"', place, allowed=allowed)
-    text = "chosen text" if isinstance(example, Pair) else "text"
+    text = "chosen text" if isinstance(example, PreferencePair) else "text"
     for term in brand.forbidden_in(example.text):
         yield Problem(
             f"{text} of {brand.name} contains a banned term or competitor",

@@ -35,7 +35,7 @@ class AdapterSlots:
         self._base = base
         self._memory = memory
         self._known: dict[str, tuple[Path, str | None]] = {}
-        self._host = HostShelf(host_bytes)
+        self._host = HostCache(host_bytes)
         self._slots: OrderedDict[str, int] = OrderedDict()  # the longest unused first
         self._rows: dict[str, int] = {}
         self._free = list(range(count, BARE, -1))
@@ -133,7 +133,7 @@ class AdapterSlots:
         self._free.sort(reverse=True)  # neighbouring slots need no copy in a forward
 
 
-class HostShelf:
+class HostCache:
     """Adapters in host memory, within a limit of bytes; the longest unused leave first."""
 
     def __init__(self, limit: int) -> None:

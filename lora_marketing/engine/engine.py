@@ -21,12 +21,12 @@ from lora_marketing.engine.adapter_slots import AdapterSlots
 from lora_marketing.engine.adapters import require_same_base, stack_dtype
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.prefix_cache import Identity, agreeing
-from lora_marketing.engine.request import Finish, Progress, Request, Written
+from lora_marketing.engine.request import Finish, Progress, Request, RowOutput
 from lora_marketing.engine.row import Row
-from lora_marketing.engine.row_cache import Feed, memory_for
+from lora_marketing.engine.row_cache import InputChunk, row_cache_for
 from lora_marketing.engine.slot_memory import SlotMemory
-from lora_marketing.engine.stacked_lora import Groups, Seating, install
-from lora_marketing.engine.stats import Figures
+from lora_marketing.engine.stacked_lora import BatchGroups, Groups, install
+from lora_marketing.engine.stats import EngineStats
 from lora_marketing.registry.files import WEIGHTS
 from lora_marketing.registry.version import Version
 
@@ -38,7 +38,7 @@ PROMPT_TOKENS = 2048
 """Prompts computed in one forward have so many new tokens together, or it is a single one."""
 
 
-class Ticket:
+class RowHandle:
     """A submitted row, as the one who waits for it holds it."""
 
     def __init__(self, request: Request, listen: Listener, wake: Event) -> None:
@@ -54,7 +54,7 @@ class Ticket:
 
     def end(self, finish: Finish, error: LoraMarketingError | None = None) -> None:
         """Tell the listener that nothing was written."""
-        self.listen(Progress("", 0, Written((), "", finish), error))
+        self.listen(Progress("", 0, RowOutput((), "", finish), error))
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class _Running:
     """One row of the batch: its text, who waits for it, its slot, and how many tokens of its prompt
     were known when it joined."""
 
-    ticket: Ticket
+    ticket: RowHandle
     row: Row
     slot: int
     reused: int
 
-    def next_feed(self) -> Feed:
+    def next_feed(self) -> InputChunk:
         token, position = self.row.next_input()
-        return Feed([token], position)
+        return InputChunk([token], position)
 
     def columns(self) -> int:
         return _columns(self.ticket.request)
@@ -102,12 +102,12 @@ class Engine:
         self.row_tokens = row_tokens
         self.context = int(base.model.config.get_text_config().max_position_embeddings)
         model = base.with_modules_of_its_own().model
-        self._seating = Seating()
+        self._seating = BatchGroups()
         stacks = install(model, list(base.linear_shapes), self._seating)
         memory = SlotMemory(stacks, adapter_slots + 1, stack_dtype(base))
         self._slots = AdapterSlots(base, memory, adapter_slots, host_bytes)
-        self._memory = memory_for(model, base.tokenizer.pad_token_id, prefix_bytes)
-        self._waiting: deque[Ticket] = deque()
+        self._memory = row_cache_for(model, base.tokenizer.pad_token_id, prefix_bytes)
+        self._waiting: deque[RowHandle] = deque()
         self._running: list[_Running] = []
         self._wake = Event()
         self._seated: tuple[tuple[int, int], ...] = ()
@@ -142,9 +142,9 @@ class Engine:
         for them, and the memory of all slots is taken before there are requests."""
         self._slots.prepare()
 
-    def submit(self, request: Request, listen: Listener) -> Ticket:
+    def submit(self, request: Request, listen: Listener) -> RowHandle:
         """Let a row wait for its turn. `listen` hears of its progress from the stepping thread."""
-        ticket = Ticket(request, listen, self._wake)
+        ticket = RowHandle(request, listen, self._wake)
         self._waiting.append(ticket)
         self._wake.set()
         return ticket
@@ -180,9 +180,9 @@ class Engine:
             self._drop(len(self._running) - 1)
         self._waiting.clear()
 
-    def figures(self) -> Figures:
+    def figures(self) -> EngineStats:
         """What the engine has done, and how it stands."""
-        return Figures(
+        return EngineStats(
             steps=self._steps,
             tokens_written=self._tokens,
             prompt_tokens_computed=self._computed,
@@ -203,7 +203,7 @@ class Engine:
         """The rows whose prompts are computed next: first come, first served, but for a row that waits
         until what it shares with another is computed."""
         joined: list[_Running] = []
-        sharing: list[Ticket] = []
+        sharing: list[RowHandle] = []
         while self._waiting and len(self._running) + len(joined) + len(sharing) < self.max_rows:
             ticket = self._waiting.popleft()
             if self._will_share(ticket.request, joined):
@@ -222,7 +222,7 @@ class Engine:
         shared = max(agreeing(request.prompt, other.prompt) for other in kin)
         return shared >= prefixes.known(identity, request.prompt) + WORTH_WAITING
 
-    def _joins(self, ticket: Ticket, joined: list[_Running]) -> bool:
+    def _joins(self, ticket: RowHandle, joined: list[_Running]) -> bool:
         """Let a row in, or tell its listener why it is over already; False if it has to wait."""
         request = ticket.request
         if ticket.cancelled:
@@ -260,7 +260,7 @@ class Engine:
     def _compute_prompts(self, joined: Sequence[_Running]) -> None:
         first = len(self._running)
         self._running += joined
-        feeds = [Feed(one.ticket.request.prompt[one.reused :], one.reused) for one in joined]
+        feeds = [InputChunk(one.ticket.request.prompt[one.reused :], one.reused) for one in joined]
         self._advance(first, self._logits(first, feeds))
         for number, (one, feed) in enumerate(zip(joined, feeds, strict=True), start=first):
             request = one.ticket.request  # kept after its first token was told: nobody waits for that
@@ -269,7 +269,7 @@ class Engine:
             self._reused += one.reused
         self._let_go(first)
 
-    def _logits(self, first: int, feeds: Sequence[Feed]) -> Tensor:
+    def _logits(self, first: int, feeds: Sequence[InputChunk]) -> Tensor:
         """(rows, vocabulary) logits that follow each feed, for rows `first` and on."""
         rows = self._running[first:]
         width = len(rows) if self._memory.together else 1
@@ -294,7 +294,7 @@ class Engine:
                 self._finished += 1
                 self._drop(number)
 
-    def _forward(self, first: int, rows: Sequence[_Running], feeds: Sequence[Feed]) -> Tensor:
+    def _forward(self, first: int, rows: Sequence[_Running], feeds: Sequence[InputChunk]) -> Tensor:
         self._seating.groups = self._grouped(rows)
         try:
             return self._memory.compute(first, feeds)
@@ -315,7 +315,7 @@ class Engine:
             one = self._running[number]
             if one.ticket.cancelled:
                 tokens = tuple(one.row.tokens)
-                written = Written(tokens, self.base.decode(tokens), "cancelled")
+                written = RowOutput(tokens, self.base.decode(tokens), "cancelled")
                 one.ticket.listen(Progress("", len(tokens), written))
                 self._drop(number)
 

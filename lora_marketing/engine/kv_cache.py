@@ -90,7 +90,7 @@ class _Size:
     columns: int = 0
 
 
-class RowBuffers:
+class KVCache:
     """The keys and values of all running rows, numbered 0 to n-1 without gaps."""
 
     def __init__(self, config: PreTrainedConfig) -> None:

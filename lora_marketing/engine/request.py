@@ -29,7 +29,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Written:
+class RowOutput:
     """One finished row: its tokens without the stop token, their text, and why it ended."""
 
     tokens: tuple[int, ...]
@@ -53,5 +53,5 @@ class Progress:
 
     text: str
     tokens: int
-    written: Written | None = None
+    written: RowOutput | None = None
     error: LoraMarketingError | None = None

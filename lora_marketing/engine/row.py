@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lora_marketing.common.errors import AdapterRefused, LoraMarketingError, Problem
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.engine.constraints import Verdict
-from lora_marketing.engine.request import Finish, Progress, Request, Written
+from lora_marketing.engine.constraints import ConstraintVerdict
+from lora_marketing.engine.request import Finish, Progress, Request, RowOutput
 from lora_marketing.engine.sampling import RowSampler
 
 MOST_RETURNS = 200
@@ -28,7 +28,7 @@ class Row:
     def __init__(self, request: Request, base: LoadedBase) -> None:
         self.request = request
         self.tokens: list[int] = []
-        self.written: Written | None = None
+        self.written: RowOutput | None = None
         self.error: LoraMarketingError | None = None
         self._base = base
         self._sampler = RowSampler(request.sampling)
@@ -111,7 +111,7 @@ class Row:
             elif verdict.keep < len(self._text):
                 self._return_to(verdict.keep)
 
-    def _judge(self, text: str, ended: bool) -> Verdict | None:
+    def _judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
         """The verdict that keeps least."""
         verdicts = (constraint.judge(text, ended) for constraint in self.request.constraints)
         return min(filter(None, verdicts), key=lambda verdict: verdict.keep, default=None)
@@ -160,7 +160,7 @@ class Row:
             text = self._text[: self._settled]
         if len(text) < len(self._whole()):
             del self.tokens[bisect_left(self._ends, len(text)) :]
-        self.written = Written(tuple(self.tokens), text, finish)
+        self.written = RowOutput(tuple(self.tokens), text, finish)
 
     def _settle(self) -> None:
         """Find how much may be shown: whole tokens that all constraints and stop strings leave alone."""

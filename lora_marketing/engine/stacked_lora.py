@@ -63,7 +63,7 @@ class Groups:
         return self.scatter(per_slot.repeat_interleave(each, dim=0)[:, None], 1)
 
 
-class Seating:
+class BatchGroups:
     """The groups of the running forward. Shared by all layers of one engine; None: only the base."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class StackedLora(nn.Module):
     SlotMemory gives and fills; None as long as no adapter sits on this layer, or none is DoRA.
     """
 
-    def __init__(self, linear: nn.Linear, seating: Seating) -> None:
+    def __init__(self, linear: nn.Linear, seating: BatchGroups) -> None:
         super().__init__()
         self.linear = linear
         self.seating = seating
@@ -135,7 +135,7 @@ class StackedLora(nn.Module):
         return y + update + (magnitude - 1) * (y - bias + update)
 
 
-def install(model: nn.Module, names: Sequence[str], seating: Seating) -> dict[str, StackedLora]:
+def install(model: nn.Module, names: Sequence[str], seating: BatchGroups) -> dict[str, StackedLora]:
     """Put a StackedLora in the place of every named linear layer."""
     stacks = {}
     for name in names:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Figures:
+class EngineStats:
     """Counters since the engine began, and how it stands now.
 
     Counters: `steps` (forwards that wrote a token per row), `tokens_written`, `prompt_tokens_computed`

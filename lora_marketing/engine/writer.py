@@ -11,7 +11,7 @@ from lora_marketing.common.errors import AdapterRefused, Problem
 from lora_marketing.engine.adapters import require_same_base
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.engine import Engine
-from lora_marketing.engine.request import Progress, Request, Written
+from lora_marketing.engine.request import Progress, Request, RowOutput
 from lora_marketing.registry.files import WEIGHTS
 from lora_marketing.registry.version import Version
 
@@ -61,7 +61,7 @@ class Writer:
             self._engine.load(key, folder, digest)
             self._loaded.add(key)
 
-    def write(self, requests: Sequence[Request]) -> list[Written]:
+    def write(self, requests: Sequence[Request]) -> list[RowOutput]:
         """Write all requests and return them in the order they were given.
 
         A row's text depends on its prompt, adapter, sampling and constraints only: in float32 it is
@@ -93,7 +93,7 @@ class Writer:
                 self._engine.abandon()
 
 
-def _written(last: Progress) -> Written:
+def _written(last: Progress) -> RowOutput:
     if last.error:
         raise last.error
     assert last.written is not None

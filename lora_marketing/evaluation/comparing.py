@@ -8,13 +8,13 @@ from lora_marketing.common.errors import DataError, Problem, nearest
 from lora_marketing.evaluation.document import Comparison, Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.scoring import added, by_brief
 from lora_marketing.evaluation.statistics import FEWEST, RESAMPLES, Difference, difference, whole_difference
-from lora_marketing.metrics import Figure, Written, all_figures, load_metric
+from lora_marketing.metrics import Figure, MeasuredText, all_figures, load_metric
 
 HELD_AGAINST = frozenset(
     {"voice", "copying_rate", "slot_coverage", "slot_errors", "slots_invented", "slots_repeated"}
 )
 """Figures that need more than the texts: see `WriterScores.held_against`."""
-_Pair = tuple[Sequence[ScoredText], Sequence[ScoredText]]
+_TextPair = tuple[Sequence[ScoredText], Sequence[ScoredText]]
 """Both writers' texts for one brief."""
 
 
@@ -79,7 +79,7 @@ def compare(
     """
     figure = all_figures()[name]
     own, other = by_brief(ours), by_brief(theirs)
-    pairs: list[_Pair] = [(own[key], other[key]) for key in own if key in other]
+    pairs: list[_TextPair] = [(own[key], other[key]) for key in own if key in other]
     if figure.whole:
         if not pairs:
             return None
@@ -103,18 +103,18 @@ def better(figure: Figure, found: Difference) -> bool | None:
     return (found.value > 0) == (figure.better == "more")
 
 
-def _equally_many(pair: _Pair) -> _Pair:
+def _equally_many(pair: _TextPair) -> _TextPair:
     size = min(map(len, pair))
     return pair[0][:size], pair[1][:size]
 
 
-def _recounted(name: str, pair: _Pair) -> _Pair:
+def _recounted(name: str, pair: _TextPair) -> _TextPair:
     """With what each text adds to a figure among these alone; nothing where the language is not known."""
     return _among(name, pair[0]), _among(name, pair[1])
 
 
 def _among(name: str, texts: Sequence[ScoredText]) -> list[ScoredText]:
-    written = [Written(text.text, text.brief, text.brand, text.language or "") for text in texts]
+    written = [MeasuredText(text.text, text.brief, text.brand, text.language or "") for text in texts]
     counts = load_metric(name).count(written)
     return [
         text.model_copy(update={"counts": {key: list(sums) for key, sums in found.items()}})

@@ -17,7 +17,7 @@ from math import sqrt
 from statistics import NormalDist, fmean, stdev
 
 from lora_marketing.common.documents import Frozen
-from lora_marketing.common.errors import LoraMarketingError, Problem
+from lora_marketing.common.errors import Problem
 from lora_marketing.evaluation import Evaluation
 from lora_marketing.evaluation.document import ScoredText
 from lora_marketing.evaluation.voices import BASE
@@ -30,12 +30,6 @@ WHOLE = 0.8
 """A text of which one passage of a training text makes up so much repeats it."""
 MOST_DAYS = 30
 """An older evaluation decides nothing."""
-
-
-class GateFailed(LoraMarketingError):
-    """A version does not pass the gate of an alias."""
-
-    exit_code = 1
 
 
 class GateRules(Frozen):
@@ -109,7 +103,7 @@ def not_worse(better_by: Gap, margin: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Row:
+class JudgedText:
     """One text as the gate sees it. `voice` is 1 if it sounds like its brand, else 0 (None: nobody
     listened), `told` what guards found, `leaks` what should have stayed elsewhere."""
 
@@ -123,7 +117,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Figures:
+class PromotionFigures:
     """All texts of one writer, and what only a model could tell of it.
 
     `extra` of the judged adapter holds `proven_held_out`, and with `_low` and `_high`
@@ -131,21 +125,21 @@ class Figures:
     """
 
     writer: str
-    rows: Sequence[Row]
+    rows: Sequence[JudgedText]
     extra: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: Evaluation, writer: str, others: Sequence[str] = ()) -> Figures:
+    def of(cls, evaluation: Evaluation, writer: str, others: Sequence[str] = ()) -> PromotionFigures:
         """The figures of one writer of an evaluation; `others` are the names of other brands."""
         texts = [text for text in evaluation.texts if text.writer == writer]
         extra = next((found.extra for found in evaluation.writers if found.writer == writer), {})
         return cls(writer, [_row(text, others) for text in texts], extra)
 
-    def share(self, wanted: Callable[[Row], bool]) -> float:
+    def share(self, wanted: Callable[[JudgedText], bool]) -> float:
         """Share of texts of which `wanted` holds."""
         return sum(map(wanted, self.rows)) / max(1, len(self.rows))
 
-    def by_brief(self, value: Callable[[Row], float]) -> dict[str, float]:
+    def by_brief(self, value: Callable[[JudgedText], float]) -> dict[str, float]:
         """The mean of `value` over the variants of each brief."""
         found: dict[str, list[float]] = {}
         for row in self.rows:
@@ -159,12 +153,12 @@ class Figures:
         return Gap(*(self.extra[key] for key in (name, f"{name}_low", f"{name}_high")))
 
 
-def _row(text: ScoredText, others: Sequence[str]) -> Row:
+def _row(text: ScoredText, others: Sequence[str]) -> JudgedText:
     asked = text.brief.model_dump_json()
     leaks = [f"names {name}" for name in others if names(name, text.text) and not names(name, asked)]
     if _repeats(text):
         leaks.append("repeats a training text")
-    return Row(
+    return JudgedText(
         brief=text.key,
         text=text.text,
         verdict=text.verdict,
@@ -253,7 +247,9 @@ class GateResult:
         return [check for check in self.checks if not check.passed]
 
 
-def decide(candidate: Figures, present: Figures | None, rules: GateRules | None = None) -> GateResult:
+def decide(
+    candidate: PromotionFigures, present: PromotionFigures | None, rules: GateRules | None = None
+) -> GateResult:
     """Judge a version by its own figures and, where an alias names one now, by the present version's.
 
     Both must have written the same briefs.
@@ -265,7 +261,7 @@ def decide(candidate: Figures, present: Figures | None, rules: GateRules | None 
     return GateResult(checks)
 
 
-def _absolute(figures: Figures, rules: GateRules) -> list[Check]:
+def _absolute(figures: PromotionFigures, rules: GateRules) -> list[Check]:
     briefs = len({row.brief for row in figures.rows})
     proven = figures.extra.get("proven_held_out", 0.0) > 0
     return [
@@ -288,21 +284,21 @@ def _absolute(figures: Figures, rules: GateRules) -> list[Check]:
     ]
 
 
-def _least(figures: Figures, name: str, good: Callable[[Row], bool], limit: float) -> Check:
+def _least(figures: PromotionFigures, name: str, good: Callable[[JudgedText], bool], limit: float) -> Check:
     share, bad = figures.share(good), [_told(row) for row in figures.rows if not good(row)]
     return Check(
         name=name, passed=share >= limit, value=f"{share:.1%}", limit=f"at least {limit:.1%}", evidence=bad
     )
 
 
-def _most(figures: Figures, name: str, bad: Callable[[Row], bool], limit: float) -> Check:
+def _most(figures: PromotionFigures, name: str, bad: Callable[[JudgedText], bool], limit: float) -> Check:
     share, found = figures.share(bad), [_told(row) for row in figures.rows if bad(row)]
     return Check(
         name=name, passed=share <= limit, value=f"{share:.1%}", limit=f"at most {limit:.1%}", evidence=found
     )
 
 
-def _ability(figures: Figures, rules: GateRules) -> list[Check]:
+def _ability(figures: PromotionFigures, rules: GateRules) -> list[Check]:
     ability, adverts = (figures.gap(f"{name}_over_base") for name in ("ability", "advert"))
     least, most = -rules.ability_margin, rules.advert_margin
     return [
@@ -321,7 +317,7 @@ def _ability(figures: Figures, rules: GateRules) -> list[Check]:
     ]
 
 
-def _against(candidate: Figures, present: Figures, rules: GateRules) -> list[Check]:
+def _against(candidate: PromotionFigures, present: PromotionFigures, rules: GateRules) -> list[Check]:
     loss = candidate.gap(f"loss_over:{present.writer}")
     told = "not measured" if loss is None else f"{loss.value:+.3f} ({loss.low:+.3f} to {loss.high:+.3f})"
     checks = [
@@ -338,16 +334,20 @@ def _against(candidate: Figures, present: Figures, rules: GateRules) -> list[Che
     return checks
 
 
-def _passes(row: Row) -> float:
+def _passes(row: JudgedText) -> float:
     return float(row.verdict == "pass")
 
 
-def _sounds(row: Row) -> float:
+def _sounds(row: JudgedText) -> float:
     return row.voice or 0.0
 
 
 def _paired(
-    candidate: Figures, present: Figures, name: str, value: Callable[[Row], float], rules: GateRules
+    candidate: PromotionFigures,
+    present: PromotionFigures,
+    name: str,
+    value: Callable[[JudgedText], float],
+    rules: GateRules,
 ) -> Check:
     name = f"{name}, against the present version"
     here, there = candidate.by_brief(value), present.by_brief(value)
@@ -373,6 +373,6 @@ def _shares(gap: Gap | None) -> str:
     return "not measured" if gap is None else f"{gap.value:+.1%} ({gap.low:+.1%} to {gap.high:+.1%})"
 
 
-def _told(row: Row) -> str:
+def _told(row: JudgedText) -> str:
     reasons = "; ".join((*row.told, *row.leaks)) or ("" if row.stopped else "not ended by the model")
     return f"{row.text!r}: {reasons}" if reasons else repr(row.text)

@@ -22,7 +22,7 @@ from lora_marketing.evaluation.document import Evaluation, HeldOutVoice, ScoredT
 from lora_marketing.evaluation.statistics import RESAMPLES, Estimate, estimate, whole_estimate
 from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught, taught
 from lora_marketing.guards import Case, Finding, findings, verdict
-from lora_marketing.metrics import Figure, Values, Written, load_metric, metric_names
+from lora_marketing.metrics import Figure, MeasuredText, Values, load_metric, metric_names
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.metrics.voice import VoiceClassifier
 from lora_marketing.recipe import LoadedRecipe
@@ -41,7 +41,7 @@ CHOSEN = (
 
 
 @dataclass(frozen=True)
-class _Setting:
+class _Reference:
     """What all texts of an evaluation are held against."""
 
     brands: Mapping[str, Brand]
@@ -104,7 +104,7 @@ def evaluate(
     asked = [load_metric(name) for name in metrics or metric_names()]
     figures = {name: figure for metric in asked for name, figure in metric.FIGURES.items()}
     voices, notes = _voices(recipes, seed) if "voice" in figures else (None, [])
-    setting = _Setting(
+    setting = _Reference(
         {loaded.brand.name: loaded.brand for loaded in reversed(recipes)},
         _by_brief(references),
         _known_values(copies, recipes),
@@ -167,7 +167,7 @@ def added(name: str, texts: Sequence[ScoredText]) -> list[float] | None:
 
 
 def _scored(
-    writer: str, copies: Sequence[Copy], setting: _Setting, metrics: Sequence[str]
+    writer: str, copies: Sequence[Copy], setting: _Reference, metrics: Sequence[str]
 ) -> list[ScoredText]:
     """All of one writer's texts for one brand, with what every metric counts in them."""
     brand = setting.brands[copies[0].brand]
@@ -224,12 +224,12 @@ def _is_whole(copy: Copy) -> bool:
 def _written(
     copy: Copy,
     brand: Brand,
-    setting: _Setting,
+    setting: _Reference,
     found: Sequence[Finding],
     voice: str | None,
     copied: int | None,
-) -> Written:
-    return Written(
+) -> MeasuredText:
+    return MeasuredText(
         copy.text,
         copy.brief,
         copy.brand,

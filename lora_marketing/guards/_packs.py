@@ -19,7 +19,7 @@ from lora_marketing.guards import Severity
 from lora_marketing.text.normalise import whole_word
 
 
-class Rule(Frozen):
+class PackRule(Frozen):
     """One thing to look for: any of `terms`, literally, or of `patterns`, but not within `exempt`.
 
     Patterns are regular expressions over lower-case, half-width text; `<name>` in one stands for any of
@@ -48,14 +48,14 @@ class Pack(Frozen):
     markets: list[Market] = []
     words: dict[str, list[str]] = {}
     exempt: list[str] = []
-    rules: list[Rule]
+    rules: list[PackRule]
 
 
 @dataclass(frozen=True)
 class Match:
     """Where a rule found something."""
 
-    rule: Rule
+    rule: PackRule
     start: int
     end: int
 
@@ -66,8 +66,8 @@ class CompiledPack:
 
     pack: Pack
     terms: AhoCorasick
-    rules_of_terms: tuple[Rule, ...]
-    patterns: tuple[tuple[Rule, re.Pattern[str]], ...]
+    rules_of_terms: tuple[PackRule, ...]
+    patterns: tuple[tuple[PackRule, re.Pattern[str]], ...]
     exempt: dict[str, re.Pattern[str]]
     exempt_all: re.Pattern[str] | None
 
@@ -88,7 +88,7 @@ class CompiledPack:
             for found in pattern.finditer(text):
                 yield Match(rule, *found.span())
 
-    def _free(self, rule: Rule, text: str) -> Iterator[tuple[int, int]]:
+    def _free(self, rule: PackRule, text: str) -> Iterator[tuple[int, int]]:
         for pattern in (self.exempt.get(rule.id), self.exempt_all):
             if pattern:
                 yield from (found.span() for found in pattern.finditer(text))

@@ -17,7 +17,7 @@ _NAMES_MAY_SAY = frozenset({"superlative", "comparison"})
 
 
 @dataclass(frozen=True)
-class _Said:
+class _StatedClaim:
     """A permitted claim that stands in the text."""
 
     claim: Claim
@@ -77,11 +77,11 @@ def _packs(markets: tuple[str, ...], language: str) -> list[CompiledPack]:
     return held
 
 
-def _said(case: Case, seen: View) -> Iterator[_Said]:
+def _said(case: Case, seen: View) -> Iterator[_StatedClaim]:
     for claim in case.brand.claims:
         for wording in claim.says:
             for start, end in _places(wording, seen):
-                yield _Said(claim, start, end)
+                yield _StatedClaim(claim, start, end)
 
 
 def _places(wording: str, seen: View) -> Iterator[tuple[int, int]]:
@@ -98,7 +98,7 @@ def _answers(claim: Claim, match: Match) -> bool:
     return match.rule.kind != "health" or claim.kind == "health"
 
 
-def _objections(said: _Said, seen: View, case: Case, markets: tuple[str, ...]) -> Iterator[Finding]:
+def _objections(said: _StatedClaim, seen: View, case: Case, markets: tuple[str, ...]) -> Iterator[Finding]:
     """What the claims file itself has against a claim as it stands."""
     claim, span = said.claim, seen.span(said.start, said.end)
     about = f'claim "{claim.id}"'

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding
-from lora_marketing.guards._packs import Rule, load_pack
+from lora_marketing.guards._packs import PackRule, load_pack
 from lora_marketing.text.known_texts import KnownTexts
 from lora_marketing.text.normalise import undisguised, view
 
@@ -44,7 +44,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         yield Finding(rule="injection.guide", severity="block", message=message, span=leak.span)
 
 
-def _orders(text: str) -> dict[tuple[str, tuple[int, int]], Rule]:
+def _orders(text: str) -> dict[tuple[str, tuple[int, int]], PackRule]:
     """What the pack finds, and where: as it is spelled, and in spite of a disguise (`ign0re`, 忽 略)."""
     plain, read = view(text), undisguised(text)
     views = (plain,) if read.text == plain.text else (plain, read)

@@ -18,7 +18,7 @@ from lora_marketing.text.normalise import View, view
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _DataKind:
     """One kind of data: how it looks, and what makes something that looks so that kind."""
 
     rule: str
@@ -81,12 +81,12 @@ _STREET = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Way|Close|Terrace|Square)"
 )
 KINDS = (
-    _Kind(
+    _DataKind(
         "email",
         "a mail address",
         re.compile(rf"[a-z0-9._+%-]+{_AT}[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}[a-z]{{2,}}", re.I),
     ),
-    _Kind(
+    _DataKind(
         "iban",
         "an account number",
         re.compile(
@@ -97,15 +97,17 @@ KINDS = (
         ),
         _is_iban,
     ),
-    _Kind(
+    _DataKind(
         "card",
         "a card number",
         re.compile(r"(?<![\d.-])(?:\d(?:[ -]?\d){12,18}|\d{4}(?:\.\d{4}){3})(?![\d-])"),
         _is_card,
     ),
-    _Kind("identity", "an identity number", re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), _is_resident),
-    _Kind("identity", "a social security number", re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")),
-    _Kind(
+    _DataKind(
+        "identity", "an identity number", re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), _is_resident
+    ),
+    _DataKind("identity", "a social security number", re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")),
+    _DataKind(
         "ip",
         "a machine's address",
         re.compile(
@@ -114,14 +116,14 @@ KINDS = (
         ),
         _is_machine,
     ),
-    _Kind(
+    _DataKind(
         "passport",
         "a passport number",
         re.compile(
             r"(?:passport|护照)(?:\s?(?:no\.?|number|号码?))?[\s:：是]{0,3}[A-Z]{0,2}\d{7,9}(?!\d)", re.I
         ),
     ),
-    _Kind(
+    _DataKind(
         "password",
         "a password",
         re.compile(
@@ -130,7 +132,7 @@ KINDS = (
             re.I,
         ),
     ),
-    _Kind(
+    _DataKind(
         "account",
         "somebody's account",
         re.compile(
@@ -140,7 +142,7 @@ KINDS = (
             re.I,
         ),
     ),
-    _Kind(
+    _DataKind(
         "plate",
         "a number plate",
         re.compile(
@@ -149,7 +151,7 @@ KINDS = (
             re.I,
         ),
     ),
-    _Kind(
+    _DataKind(
         "birth",
         "a day of birth",
         re.compile(
@@ -158,13 +160,13 @@ KINDS = (
             re.I,
         ),
     ),
-    _Kind(
+    _DataKind(
         "address",
         "may be somebody's address",
         re.compile(rf"\b\d{{1,5}}[A-Za-z]? (?:[A-Z][a-z]+ ){{1,3}}{_STREET}\b"),
         severity="review",
     ),
-    _Kind(
+    _DataKind(
         "address",
         "may be somebody's address",
         re.compile(
@@ -172,19 +174,19 @@ KINDS = (
         ),
         severity="review",
     ),
-    _Kind(
+    _DataKind(
         "address",
         "a postcode",
         re.compile(r"\bpost ?code:? [A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b", re.I),
         severity="review",
     ),
-    _Kind(
+    _DataKind(
         "name",
         "may be somebody's name",
         re.compile(r"\b(?:Hi|Hello|Dear|Mr|Mrs|Ms|Dr)\.? [A-Z][a-z]+ [A-Z][a-z]+\b(?! [A-Z])"),
         severity="review",
     ),
-    _Kind(
+    _DataKind(
         "name",
         "may be somebody's name",
         re.compile(
@@ -222,7 +224,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
             yield _finding("phone", "block", "a telephone number", span)
 
 
-def _known(found: str, kind: _Kind, own: str) -> bool:
+def _known(found: str, kind: _DataKind, own: str) -> bool:
     """Whether the brand or the brief says it. What looks like a plate may be a model after a word."""
     said = _bare(found)
     return said in own or (kind.rule == "plate" and said[1:] in own)

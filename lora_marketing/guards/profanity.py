@@ -19,7 +19,7 @@ from lora_marketing.text.spelling import Finder, Spelled, folded, folded_term, p
 LANGUAGES = ("en", "zh")
 
 
-class Words(Frozen):
+class ProfanityList(Frozen):
     """A list of words that offend: what is never published, and what a person has to look at.
 
     `within` counts inside other words too, `apart` only where no other word touches it, `political`
@@ -107,7 +107,7 @@ def _matching() -> _Matching:
     return _Matching(finders, hard, frozenset(all_of("political")), frozenset(all_of("exempt")))
 
 
-def _load(language: str) -> Words:
+def _load(language: str) -> ProfanityList:
     with as_file(files("lora_marketing.guards") / "packs" / f"profanity_{language}.yaml") as path:
         document = read_document(Path(path))
-    return validated(Words, document.value, document.places)
+    return validated(ProfanityList, document.value, document.places)

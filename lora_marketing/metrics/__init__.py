@@ -25,7 +25,7 @@ Values = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Written:
+class MeasuredText:
     """One text as metrics see it.
 
     Args:
@@ -103,7 +103,7 @@ class Metric(Protocol):
 
     FIGURES: Mapping[str, Figure]
 
-    def count(self, texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+    def count(self, texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
         """For each of one writer's texts for one brand, what it adds to each figure that it bears on."""
 
 

@@ -134,7 +134,7 @@ def topic_words(texts: Mapping[str, Iterable[str]], names: Iterable[str] = ()) -
 
     Every word of `names` (brand, product, attribute values) is topic too. Function words never are.
     """
-    brands = [_Usage.of(own) for own in texts.values()]
+    brands = [_WordUsage.of(own) for own in texts.values()]
     found = {
         term
         for term in set().union(*(brand.counts for brand in brands))
@@ -147,7 +147,7 @@ def topic_words(texts: Mapping[str, Iterable[str]], names: Iterable[str] = ()) -
 
 
 @dataclass(frozen=True)
-class _Usage:
+class _WordUsage:
     """In how many of a brand's texts each word is, and whether most of them hold Chinese or kana."""
 
     counts: Counter[str]
@@ -155,13 +155,13 @@ class _Usage:
     unspaced: bool
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> _Usage:
+    def of(cls, texts: Iterable[str]) -> _WordUsage:
         rows = list(texts)
         counts = Counter(term for text in rows for term in terms(text))
         return cls(counts, len(rows), 2 * sum(bool(_HAN.search(text)) for text in rows) > len(rows))
 
 
-def _is_topic(brands: Sequence[_Usage], term: str) -> bool:
+def _is_topic(brands: Sequence[_WordUsage], term: str) -> bool:
     rates = [(brand.counts[term] + 0.5) / (brand.total + 1) for brand in brands]
     if len(brands) < 2 or not all(brand.counts[term] for brand in brands):
         return True

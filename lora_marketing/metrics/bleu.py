@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU
@@ -30,7 +30,7 @@ def _score(sums: Sequence[float]) -> float:
 FIGURES = {"bleu": Figure("BLEU", "points", "more", _score)}
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """Length, length of the nearest reference, and matches and totals for runs of 1 to 4 words."""
     for written in texts:
         if written.references:

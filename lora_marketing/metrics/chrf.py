@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 
 ORDER, BETA = 6, 2
 
@@ -36,7 +36,7 @@ def _score(sums: Sequence[float]) -> float:
 FIGURES = {"chrf": Figure("chrF", "points", "more", _score)}
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """Written, referenced and shared n-grams of each size, against the nearest reference.
 
     sacrebleu keeps these counts to itself, and intervals need them.

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 from lora_marketing.text.known_texts import KnownTexts
 from lora_marketing.text.words import words
 
 FIGURES = {"copying_rate": Figure("copied from training texts", "share", "less")}
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """1 for a text with a copied passage, where somebody looked."""
     for written in texts:
         yield {} if written.copied is None else {"copying_rate": (float(written.copied > 0), 1.0)}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import nan
 
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 from lora_marketing.text.words import ngrams, words
 
 
@@ -25,6 +25,6 @@ FIGURES = {
 }
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """Nothing: what is new in one text depends on all others."""
     return iter([{} for _ in texts])

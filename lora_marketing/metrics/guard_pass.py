@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 
 FIGURES = {
     "guards_passed": Figure("passed by the guards", "share", "more"),
@@ -12,7 +12,7 @@ FIGURES = {
 }
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """What the verdict of each text says, where guards were asked."""
     for written in texts:
         if written.verdict is None:

@@ -12,7 +12,7 @@ from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import Limit, load_limit
 from lora_marketing.channels.counting import count as counted
 from lora_marketing.channels.structure import AD, ad_fields
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 from lora_marketing.text.words import words
 
 FIGURES = {
@@ -22,7 +22,7 @@ FIGURES = {
 }
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """Lengths of each text; the share of the limit where a field has one. A broken ad has no length."""
     for written in texts:
         pieces, limits = written.pieces, _limits(written.brief)

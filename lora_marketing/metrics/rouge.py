@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 from lora_marketing.text.words import words
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FIGURES = {
 }
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """F1 of each text that has a reference, 0 to 100."""
     for written in texts:
         if written.references:
@@ -34,7 +34,7 @@ def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
             yield {}
 
 
-class _Words:
+class _RougeTokenizer:
     """A tokenizer as rouge_score wants one."""
 
     def tokenize(self, text: str) -> Sequence[str]:
@@ -45,4 +45,4 @@ class _Words:
 def _scorer() -> RougeScorer:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(list(_KINDS.values()), tokenizer=_Words())
+    return RougeScorer(list(_KINDS.values()), tokenizer=_RougeTokenizer())

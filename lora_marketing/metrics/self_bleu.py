@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 from lora_marketing.metrics.bleu import counter
 
 FIGURES = {"self_bleu": Figure("self-BLEU", "points", "less", among=True)}
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """BLEU against the other variants of the same brief, where there are any."""
     of_brief: dict[str, list[int]] = defaultdict(list)
     for number, written in enumerate(texts):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from lora_marketing.metrics import Counts, Figure, Values, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText, Values
 from lora_marketing.metrics._values import Place, clauses, parts, places, spelled
 
 YES = frozenset({"yes", "true", "是", "有"})
@@ -31,7 +31,7 @@ FIGURES = {
 }
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """Attributes said, missing, invented (where another value is known) and repeated, of those asked for."""
     for written in texts:
         asked = len(written.brief.attributes)
@@ -49,7 +49,7 @@ def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
             yield {}
 
 
-def slot_errors(written: Written) -> tuple[int, int, int]:
+def slot_errors(written: MeasuredText) -> tuple[int, int, int]:
     """Attributes of the brief that are missing, attributes with an invented value, and repeated ones."""
     text = clauses(written.text)
     own = written.brief.attributes
@@ -97,7 +97,7 @@ def _apart(found: Sequence[Place]) -> list[Place]:
     return kept
 
 
-def _invented(written: Written, text: str) -> Iterator[bool]:
+def _invented(written: MeasuredText, text: str) -> Iterator[bool]:
     """For each known attribute, whether the text says a value of it that nothing it was given has."""
     given = _given(written, text)
     wordings = written.wordings or {}
@@ -108,7 +108,7 @@ def _invented(written: Written, text: str) -> Iterator[bool]:
         )
 
 
-def _others(written: Written) -> Values:
+def _others(written: MeasuredText) -> Values:
     """The known values of each attribute that are not the brief's own."""
     own, known = written.brief.attributes, written.known or {}
     found = {
@@ -118,7 +118,7 @@ def _others(written: Written) -> Values:
     return {name: others for name, others in found.items() if others}
 
 
-def _given(written: Written, text: str) -> list[Place]:
+def _given(written: MeasuredText, text: str) -> list[Place]:
     """Every place of the text that says something out of the brief or the brand's facts."""
     brief, wordings = written.brief, written.wordings or {}
     found = [

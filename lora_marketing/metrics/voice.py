@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lora_marketing.common.errors import DataError, Problem, nearest
-from lora_marketing.metrics import Counts, Figure, Written
+from lora_marketing.metrics import Counts, Figure, MeasuredText
 from lora_marketing.metrics._intervals import wilson
 from lora_marketing.metrics._style import Features
 
@@ -335,7 +335,7 @@ def _middle_95(values: Floats) -> tuple[float, float]:
 FIGURES = {"voice": Figure("sounds like the brand", "share", "more")}
 
 
-def count(texts: Sequence[Written]) -> Iterator[Mapping[str, Counts]]:
+def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """1 for a text that is named as its brand's, where a classifier was asked."""
     for written in texts:
         named = written.sounds_like

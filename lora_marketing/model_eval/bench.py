@@ -24,8 +24,8 @@ from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.writing.copywriter import Order, Voice, write_copy
-from lora_marketing.writing.session import Desk
+from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
+from lora_marketing.writing.session import WritingSession
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def write_trial(
     rows = replace(rows, rows=rows.rows[:limit])
     for remark in rows.remarks:
         note(f"Remark: {remark}")
-    desk = Desk.open(adapters, [_exact(version) for version in (judged, *others)], base_id=base_id)
+    desk = WritingSession.open(adapters, [_exact(version) for version in (judged, *others)], base_id=base_id)
     seats = [replace(voice, adapter=str(v)) for v, voice in zip((judged, *others), desk.voices, strict=True)]
     if BASE in against:
         seats.append(Voice(seats[0].brand, seats[0].line))
@@ -137,7 +137,7 @@ def _exact(version: Version) -> str:
 
 
 def _sheets(
-    desk: Desk,
+    desk: WritingSession,
     seats: Sequence[Voice],
     versions: Sequence[Version],
     loaded: LoadedRecipe,
@@ -154,7 +154,7 @@ def _sheets(
         max_new_tokens=settings.max_new_tokens,
     )
     orders = [
-        Order(seat, row.brief(), variant)
+        CopyOrder(seat, row.brief(), variant)
         for seat in seats
         for row in rows.rows
         for variant in range(variants)

@@ -13,7 +13,7 @@ from lora_marketing.engine.adapter_slots import AdapterSlots
 from lora_marketing.engine.adapters import require_same_base, stack_dtype
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.slot_memory import SlotMemory
-from lora_marketing.engine.stacked_lora import Groups, Seating, install
+from lora_marketing.engine.stacked_lora import BatchGroups, Groups, install
 from lora_marketing.registry.files import WEIGHTS
 from lora_marketing.registry.version import Version
 from lora_marketing.tasks import Message
@@ -43,7 +43,7 @@ class Scorer:
     def __init__(self, base: LoadedBase, adapters: int) -> None:
         self._base = base
         self._model = base.with_modules_of_its_own().model
-        self._seating = Seating()
+        self._seating = BatchGroups()
         stacks = install(self._model, list(base.linear_shapes), self._seating)
         slots = max(1, adapters)
         self._slots = AdapterSlots(base, SlotMemory(stacks, slots + 1, stack_dtype(base)), slots, HOST_BYTES)

@@ -15,7 +15,7 @@ DRAWN = 64
 
 
 @dataclass(frozen=True)
-class MicroBatch:
+class PlannedBatch:
     """One forward and backward. Sizes in tokens.
 
     `computed` tokens pass the layers, `row_tokens` is what the rows have themselves, `sources`
@@ -32,25 +32,25 @@ class MicroBatch:
     length: int
 
 
-def as_tree(rows: Sequence[Rendered]) -> MicroBatch:
+def as_tree(rows: Sequence[Rendered]) -> PlannedBatch:
     """The rows merged as the collator merges them."""
     tree = build_tree([row.input_ids for row in rows], [row.labels for row in rows])
     layout = lay_out(tree)
     sources = len(set(tree.sources))
     computed = len(tree.tokens)
-    return MicroBatch(
+    return PlannedBatch(
         len(rows), computed, tree.row_tokens, sources, layout.trunk, len(layout.bins), layout.length
     )
 
 
-def as_padded(rows: Sequence[Rendered]) -> MicroBatch:
+def as_padded(rows: Sequence[Rendered]) -> PlannedBatch:
     """The rows side by side, all as long as the longest; of a pair both texts are a row."""
     width, texts = max(map(longest, rows)), sum(len(texts_of(row)) for row in rows)
     own = sum(map(own_tokens, rows))
-    return MicroBatch(len(rows), texts * width, own, texts * width, 0, texts, width)
+    return PlannedBatch(len(rows), texts * width, own, texts * width, 0, texts, width)
 
 
-def micro_batch(rows: Sequence[Rendered], *, tree: bool) -> MicroBatch:
+def micro_batch(rows: Sequence[Rendered], *, tree: bool) -> PlannedBatch:
     """What these rows compute together."""
     return as_tree(rows) if tree else as_padded(rows)
 

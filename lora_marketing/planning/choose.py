@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.planning.batches import MicroBatch, drawn, micro_batch, worst
-from lora_marketing.planning.memory import GIB, Kind, Memory, Workload, layer_activations, memory
-from lora_marketing.planning.rows import Rows
-from lora_marketing.planning.shape import Shape
+from lora_marketing.planning.batches import PlannedBatch, drawn, micro_batch, worst
+from lora_marketing.planning.memory import GIB, DeviceKind, MemoryPlan, Workload, layer_activations, memory
+from lora_marketing.planning.rows import TokenizedRows
+from lora_marketing.planning.shape import ModelShape
 from lora_marketing.recipe import Recipe
 from lora_marketing.tokens.pairs import longest
 from lora_marketing.tokens.render import Rendered
@@ -19,18 +19,18 @@ LEAST_RANK = 4
 
 
 @dataclass(frozen=True)
-class Setting:
+class PlannedRun:
     """What is planned for: a base, a recipe, its rows, and where it computes with how many bytes."""
 
-    shape: Shape
+    shape: ModelShape
     recipe: Recipe
-    rows: Rows
-    kind: Kind
+    rows: TokenizedRows
+    kind: DeviceKind
     free: int
 
 
 @dataclass(frozen=True)
-class Choice:
+class MicroBatchChoice:
     """A micro-batch size and what it needs.
 
     `bound` is the memory if the worst rows meet in one micro-batch, `expected` if rows meet by
@@ -38,10 +38,10 @@ class Choice:
     """
 
     micro_batch_size: int
-    bound: Memory
-    expected: Memory
+    bound: MemoryPlan
+    expected: MemoryPlan
     fits: bool
-    drawn: Sequence[MicroBatch]
+    drawn: Sequence[PlannedBatch]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Change:
     """The least change that fits: keys with their new values, and the choice it leads to."""
 
     sets: tuple[str, ...]
-    choice: Choice
+    choice: MicroBatchChoice
 
     def __str__(self) -> str:
         return " ".join(f"--set {one}" for one in self.sets)
 
 
-def choose(setting: Setting) -> Choice:
+def choose(setting: PlannedRun) -> MicroBatchChoice:
     """The recipe's own micro-batch size, or else the largest divisor of its batch that fits.
 
     Raises:
@@ -76,7 +76,7 @@ def choose(setting: Setting) -> Choice:
     )
 
 
-def pick(setting: Setting) -> Choice:
+def pick(setting: PlannedRun) -> MicroBatchChoice:
     """The largest micro-batch that fits, or the smallest there is if none does."""
     *larger, smallest = sizes(setting.recipe)
     for size in larger:
@@ -98,26 +98,26 @@ def divisors(number: int) -> list[int]:
     return [size for size in range(number, 0, -1) if number % size == 0]
 
 
-def measure(setting: Setting, size: int) -> Choice:
+def measure(setting: PlannedRun, size: int) -> MicroBatchChoice:
     """What a micro-batch of `size` rows needs."""
     recipe, rows = setting.recipe, setting.rows.train
     count = steps(recipe, len(rows)) * ceil(recipe.train.batch_size / size)
     met = [_computed(setting, group) for group in drawn(rows, size, count, recipe.train.seed)]
     expected = _highest(setting, met, size)
     bound = _highest(setting, [*met, *_worst(setting, size)], size)
-    return Choice(size, bound, expected, bound.needed <= limit(setting), met)
+    return MicroBatchChoice(size, bound, expected, bound.needed <= limit(setting), met)
 
 
-def _worst(setting: Setting, size: int) -> list[MicroBatch]:
+def _worst(setting: PlannedRun, size: int) -> list[PlannedBatch]:
     weight = source_weight(setting.shape, setting.recipe)
     return [_computed(setting, group) for group in worst(setting.rows.train, size, per_source=weight)]
 
 
-def _computed(setting: Setting, group: Sequence[Rendered]) -> MicroBatch:
+def _computed(setting: PlannedRun, group: Sequence[Rendered]) -> PlannedBatch:
     return micro_batch(group, tree=setting.recipe.train.packing == "prefix_tree")
 
 
-def _highest(setting: Setting, batches: Sequence[MicroBatch], size: int) -> Memory:
+def _highest(setting: PlannedRun, batches: Sequence[PlannedBatch], size: int) -> MemoryPlan:
     """Memory of a run that meets these micro-batches; evaluation takes `size` rows at a time too."""
     shape, recipe, held_out = setting.shape, setting.recipe, setting.rows.validation
     groups = [held_out[start : start + size] for start in range(0, len(held_out), size)]
@@ -131,11 +131,11 @@ def _highest(setting: Setting, batches: Sequence[MicroBatch], size: int) -> Memo
     return max(found, key=lambda one: one.training)
 
 
-def source_weight(shape: Shape, recipe: Recipe) -> float:
+def source_weight(shape: ModelShape, recipe: Recipe) -> float:
     """Bytes of a completion token's logits in units of a token's bytes in the layers."""
     if recipe.train.packing == "padded":
         return 0.0
-    one = MicroBatch(1, 1, 1, 1, 0, 1, 1)
+    one = PlannedBatch(1, 1, 1, 1, 0, 1, 1)
     layers = 1 if recipe.train.activation_checkpointing else shape.layers
     return 20 * shape.vocabulary / (layers * layer_activations(shape, recipe, one))
 
@@ -145,17 +145,17 @@ def steps(recipe: Recipe, rows: int) -> int:
     return ceil(ceil(rows / recipe.train.batch_size) * recipe.train.epochs)
 
 
-def limit(setting: Setting) -> int:
+def limit(setting: PlannedRun) -> int:
     """Bytes that the run may take: what is free, and no more than the recipe's budget."""
     budget = setting.recipe.budget.memory_gib
     return setting.free if budget is None else min(setting.free, round(budget * GIB))
 
 
-def _capped(setting: Setting) -> bool:
+def _capped(setting: PlannedRun) -> bool:
     return limit(setting) < setting.free
 
 
-def first_change(setting: Setting) -> Change | None:
+def first_change(setting: PlannedRun) -> Change | None:
     """The first step down the ladder that fits, or None if no step does.
 
     Smaller micro-batches cost nothing but time, activation checkpointing about a third more
@@ -169,7 +169,7 @@ def first_change(setting: Setting) -> Change | None:
     return None
 
 
-def _ladder(setting: Setting) -> Iterator[tuple[tuple[str, ...], Setting]]:
+def _ladder(setting: PlannedRun) -> Iterator[tuple[tuple[str, ...], PlannedRun]]:
     recipe = setting.recipe
     recipe = _with(recipe, "train", micro_batch_size=None)
     yield (), replace(setting, recipe=recipe)
@@ -203,8 +203,8 @@ def _lengths(rows: Sequence[Rendered]) -> list[int]:
     return [ordered[int(len(ordered) * share) - 1] for share in (0.9, 0.75, 0.5)]
 
 
-def _shortened(rows: Rows, length: int) -> Rows:
+def _shortened(rows: TokenizedRows, length: int) -> TokenizedRows:
     train, held_out = (
         [row for row in split if longest(row) <= length] for split in (rows.train, rows.validation)
     )
-    return Rows(train, held_out, rows.estimated)
+    return TokenizedRows(train, held_out, rows.estimated)

@@ -12,17 +12,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from lora_marketing.common.documents import Frozen, read_document, validated
-from lora_marketing.common.errors import LoraMarketingError, Problem, nearest
-from lora_marketing.planning.memory import GIB, Kind
+from lora_marketing.common.errors import Problem, UnknownDevice, nearest
+from lora_marketing.planning.memory import GIB, DeviceKind
 
 CPU_TFLOPS_PER_CORE = 0.04
 """NF4 training steps of SmolLM2-135M on one thread of an AMD EPYC with AVX512-BF16: 0.03 to 0.05
 were measured, depending on what else the machine did."""
 UNITS = {"gib": GIB, "gb": 10**9, "mib": 2**20, "mb": 10**6}
-
-
-class UnknownDevice(LoraMarketingError):
-    """A GPU that is not in the table, or a memory size that cannot be read."""
 
 
 class Gpu(Frozen):
@@ -45,7 +41,7 @@ class Device:
     """Where a run computes, how many bytes it may take there, and the table's speed and price."""
 
     name: str
-    kind: Kind
+    kind: DeviceKind
     free: int
     tflops: float | None = None
     usd_per_hour: float | None = None

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lora_marketing.planning.batches import MicroBatch
-from lora_marketing.planning.shape import Shape
+from lora_marketing.planning.batches import PlannedBatch
+from lora_marketing.planning.shape import ModelShape
 from lora_marketing.recipe import VARIANTS, Recipe
 
 GIB = 2**30
@@ -49,7 +49,7 @@ CONTEXT = round(0.6 * GIB)
 FRAGMENTED = 0.08
 """Share of a GPU's allocations that torch's allocator holds back; usual size, not measured here."""
 
-Kind = Literal["cpu", "cuda"]
+DeviceKind = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class Workload:
     `text_tokens` are the prompt and the answer of the longest text.
     """
 
-    training: MicroBatch
-    evaluation: MicroBatch
+    training: PlannedBatch
+    evaluation: PlannedBatch
     texts: int
     text_tokens: int
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryPlan:
     """One run's bytes by component.
 
     A step holds everything from `nf4` to `activations` and the larger of `logits` and `workspace`
@@ -85,7 +85,7 @@ class Memory:
     evaluation: int
     generation: int
     overhead: int
-    kind: Kind
+    kind: DeviceKind
 
     @property
     def training(self) -> int:
@@ -109,7 +109,7 @@ class Memory:
         return self.busiest + self.overhead
 
 
-def memory(shape: Shape, recipe: Recipe, work: Workload, kind: Kind) -> Memory:
+def memory(shape: ModelShape, recipe: Recipe, work: Workload, kind: DeviceKind) -> MemoryPlan:
     """Bytes of a run, component by component."""
     width = DTYPE_BYTES[recipe.base.compute_dtype]
     nf4, unquantized = weights(shape, recipe)
@@ -121,7 +121,7 @@ def memory(shape: Shape, recipe: Recipe, work: Workload, kind: Kind) -> Memory:
     largest = _largest_weight(shape, width)
     head = logits(shape, recipe, work.evaluation, backward=False)
     passing = work.evaluation.computed * 4 * (shape.intermediate + shape.hidden) * width
-    found = Memory(
+    found = MemoryPlan(
         nf4=nf4,
         unquantized=unquantized,
         lora=lora,
@@ -138,7 +138,7 @@ def memory(shape: Shape, recipe: Recipe, work: Workload, kind: Kind) -> Memory:
     return _with_overhead(found, shape)
 
 
-def weights(shape: Shape, recipe: Recipe) -> tuple[int, int]:
+def weights(shape: ModelShape, recipe: Recipe) -> tuple[int, int]:
     """Bytes of the NF4 weights with their scales, and of the weights that stay as they are."""
     width = DTYPE_BYTES[recipe.base.compute_dtype]
     if recipe.base.quantization == "none":
@@ -148,13 +148,13 @@ def weights(shape: Shape, recipe: Recipe) -> tuple[int, int]:
     return round(shape.quantized / 2 + scales * per_scale), shape.kept * width
 
 
-def adapted(shape: Shape, recipe: Recipe) -> dict[str, tuple[int, int]]:
+def adapted(shape: ModelShape, recipe: Recipe) -> dict[str, tuple[int, int]]:
     """(out, in) features of the layers that get a LoRA, in one decoder layer."""
     wanted = recipe.lora.target_modules
     return {name: size for name, size in shape.linear.items() if wanted == "all-linear" or name in wanted}
 
 
-def lora_parameters(shape: Shape, recipe: Recipe) -> int:
+def lora_parameters(shape: ModelShape, recipe: Recipe) -> int:
     """Trained parameters: A and B of every adapted layer, and DoRA's magnitudes."""
     magnitudes = VARIANTS[recipe.lora.variant].use_dora
     return shape.layers * sum(
@@ -177,7 +177,7 @@ def optimizer_bytes(recipe: Recipe) -> int:
     return moments * (1 if "8bit" in name else width)
 
 
-def activations(shape: Shape, recipe: Recipe, batch: MicroBatch) -> tuple[int, int]:
+def activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) -> tuple[int, int]:
     """Bytes that a micro-batch keeps for its backward, and what passes through in one layer's."""
     width, layer = DTYPE_BYTES[recipe.base.compute_dtype], layer_activations(shape, recipe, batch)
     passing = batch.computed * 3 * (shape.intermediate + shape.hidden) * width + _largest_weight(shape, width)
@@ -187,7 +187,7 @@ def activations(shape: Shape, recipe: Recipe, batch: MicroBatch) -> tuple[int, i
     return shape.layers * layer + last_norm, passing
 
 
-def layer_activations(shape: Shape, recipe: Recipe, batch: MicroBatch) -> int:
+def layer_activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) -> int:
     """Bytes that one layer keeps: norms in float32, inputs of the LoRAs, the MLP's three, attention."""
     width, on = DTYPE_BYTES[recipe.base.compute_dtype], adapted(shape, recipe)
     norms = shape.norms * (4 * shape.hidden + 4)
@@ -205,7 +205,7 @@ def layer_activations(shape: Shape, recipe: Recipe, batch: MicroBatch) -> int:
     return batch.computed * per_token + _attention(shape, batch, width)
 
 
-def _attention(shape: Shape, batch: MicroBatch, width: int) -> int:
+def _attention(shape: ModelShape, batch: PlannedBatch, width: int) -> int:
     """Queries, keys, values and results of trunk and bins, and the bins' mask."""
     query, keys = shape.heads * shape.head_dim, batch.trunk + batch.length
     in_trunk = 3 * batch.computed * query + batch.trunk * query if batch.trunk else 0
@@ -214,7 +214,7 @@ def _attention(shape: Shape, batch: MicroBatch, width: int) -> int:
     return (in_trunk + in_bins) * width + sums
 
 
-def logits(shape: Shape, recipe: Recipe, batch: MicroBatch, *, backward: bool) -> int:
+def logits(shape: ModelShape, recipe: Recipe, batch: PlannedBatch, *, backward: bool) -> int:
     """Bytes around the output head: float32 logits, and four times as much in their backward.
 
     Padded batches go through TRL's fused head in tiles: one in the compute dtype, five in float32.
@@ -226,12 +226,12 @@ def logits(shape: Shape, recipe: Recipe, batch: MicroBatch, *, backward: bool) -
     return min(HEAD_TOKENS, batch.sources) * tile
 
 
-def _largest_weight(shape: Shape, width: int) -> int:
+def _largest_weight(shape: ModelShape, width: int) -> int:
     """The largest linear layer, dequantized."""
     return max(rows * columns for rows, columns in shape.linear.values()) * width
 
 
-def _writing(shape: Shape, work: Workload, width: int) -> int:
+def _writing(shape: ModelShape, work: Workload, width: int) -> int:
     """Keys and values of all texts, of one layer twice, and the logits of one token each."""
     tokens = work.texts * work.text_tokens
     layer = 2 * tokens * shape.kv_heads * shape.head_dim * width
@@ -239,7 +239,7 @@ def _writing(shape: Shape, work: Workload, width: int) -> int:
     return (shape.layers + 1) * layer + widened + work.texts * shape.vocabulary * 8
 
 
-def _with_overhead(found: Memory, shape: Shape) -> Memory:
+def _with_overhead(found: MemoryPlan, shape: ModelShape) -> MemoryPlan:
     if found.kind == "cuda":
         return replace(found, overhead=CONTEXT + round(FRAGMENTED * found.busiest))
     loaded = LOADED * 2 * (shape.quantized + shape.kept)

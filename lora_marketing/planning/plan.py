@@ -8,10 +8,18 @@ from typing import Any
 
 from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.data.dataset import Dataset
-from lora_marketing.planning.choose import Change, Choice, Setting, first_change, limit, pick, steps
+from lora_marketing.planning.choose import (
+    Change,
+    MicroBatchChoice,
+    PlannedRun,
+    first_change,
+    limit,
+    pick,
+    steps,
+)
 from lora_marketing.planning.devices import Device
-from lora_marketing.planning.rows import Rows, plan_rows
-from lora_marketing.planning.shape import Shape, base_shape
+from lora_marketing.planning.rows import TokenizedRows, plan_rows
+from lora_marketing.planning.shape import ModelShape, base_shape
 from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.tokens.pairs import own_tokens
 from lora_marketing.tokens.prefix_tree import TREE_MODEL_TYPES
@@ -21,7 +29,7 @@ GPU_SHARE = 0.3
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What a run needs. Tokens are those of the whole run, times are without loading and writing.
 
     `computed_tokens` pass the layers; without prefix trees it would be `row_tokens`. `seconds` and
@@ -35,7 +43,7 @@ class Plan:
     method: str
     layers: int
     device: Device
-    choice: Choice
+    choice: MicroBatchChoice
     free: int
     change: Change | None
     rows: int
@@ -98,7 +106,7 @@ class Plan:
         }
 
 
-def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
+def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> TrainingPlan:
     """Plan a recipe's run on a device.
 
     Raises:
@@ -115,10 +123,10 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
     if not (rows.train and rows.validation):
         allowed = f"at most {recipe.data.max_length} tokens"
         raise DataError(Problem("every row is longer than data.max_length", allowed=allowed))
-    setting = Setting(shape, recipe, rows, device.kind, device.free)
+    setting = PlannedRun(shape, recipe, rows, device.kind, device.free)
     choice = pick(setting)
     computed, own = _tokens(recipe, rows, choice)
-    return Plan(
+    return TrainingPlan(
         name=loaded.name,
         base=recipe.base.id,
         method=recipe.train.method,
@@ -139,7 +147,7 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> Plan:
     )
 
 
-def _tokens(recipe: Recipe, rows: Rows, choice: Choice) -> tuple[int, int]:
+def _tokens(recipe: Recipe, rows: TokenizedRows, choice: MicroBatchChoice) -> tuple[int, int]:
     """Tokens of the whole run, computed and in the rows; rows meet as in `choice.drawn`."""
     own = _own(rows, recipe)
     share = sum(batch.computed for batch in choice.drawn) / sum(batch.row_tokens for batch in choice.drawn)
@@ -147,7 +155,12 @@ def _tokens(recipe: Recipe, rows: Rows, choice: Choice) -> tuple[int, int]:
 
 
 def _seconds(
-    shape: Shape, recipe: Recipe, rows: Rows, choice: Choice, computed: int, device: Device
+    shape: ModelShape,
+    recipe: Recipe,
+    rows: TokenizedRows,
+    choice: MicroBatchChoice,
+    computed: int,
+    device: Device,
 ) -> float | None:
     """Time of all steps and evaluations at the device's table speed.
 
@@ -168,5 +181,5 @@ def _seconds(
     return operations / (device.tflops * 1e12 * share)
 
 
-def _own(rows: Rows, recipe: Recipe) -> float:
+def _own(rows: TokenizedRows, recipe: Recipe) -> float:
     return sum(map(own_tokens, rows.train)) * recipe.train.epochs

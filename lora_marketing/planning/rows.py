@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from lora_marketing.bases.locate import folder_here, template_arguments
 from lora_marketing.brands.brand import Brand, Example
-from lora_marketing.brands.pairs import Pair
+from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.tasks import messages
-from lora_marketing.tokens.chat_template import open_speaker
+from lora_marketing.tokens.chat_template import open_chat_tokenizer
 from lora_marketing.tokens.pairs import RenderedPair, longest, render_row
 from lora_marketing.tokens.render import Rendered
 
@@ -24,7 +24,7 @@ FRAME = 8
 
 
 @dataclass(frozen=True)
-class Rows:
+class TokenizedRows:
     """Both splits as tokens. `estimated` says that no tokenizer was here to count them."""
 
     train: Sequence[Rendered]
@@ -33,7 +33,7 @@ class Rows:
     overlong: int = 0
 
 
-def plan_rows(loaded: LoadedRecipe, data: Dataset) -> Rows:
+def plan_rows(loaded: LoadedRecipe, data: Dataset) -> TokenizedRows:
     """Render every row if the base's tokenizer is on this machine, else estimate.
 
     Rows longer than `data.max_length` are counted and left out.
@@ -43,7 +43,7 @@ def plan_rows(loaded: LoadedRecipe, data: Dataset) -> Rows:
     """
     section, brand = loaded.recipe.base, loaded.brand
     folder = folder_here(section)
-    speaker = open_speaker(folder, template_arguments(section)) if folder else None
+    speaker = open_chat_tokenizer(folder, template_arguments(section)) if folder else None
     if speaker is None:
         train, held_out = ([estimated(row, brand) for row in rows] for rows in (data.train, data.validation))
     else:
@@ -54,12 +54,12 @@ def plan_rows(loaded: LoadedRecipe, data: Dataset) -> Rows:
     kept = [row for row in train if longest(row) <= limit]
     kept_out = [row for row in held_out if longest(row) <= limit]
     overlong = len(train) + len(held_out) - len(kept) - len(kept_out)
-    return Rows(kept, kept_out, speaker is None, overlong)
+    return TokenizedRows(kept, kept_out, speaker is None, overlong)
 
 
 def estimated(example: Example, brand: Brand) -> Rendered:
     """A row of made-up tokens: every few characters are one, so equal beginnings stay equal."""
-    if isinstance(example, Pair):
+    if isinstance(example, PreferencePair):
         chosen, rejected = (estimated(row, brand) for row in (example.as_chosen(), example.as_rejected()))
         return RenderedPair(chosen.id, chosen.input_ids, chosen.prompt_length, rejected)
     size = CHARACTERS_PER_TOKEN.get(brand.language, OTHERS)

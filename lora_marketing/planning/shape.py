@@ -19,7 +19,7 @@ HEAD_NORMS = frozenset({"gemma3", "gemma3_text", "qwen3"})
 
 
 @dataclass(frozen=True)
-class Eyes:
+class VisionTower:
     """The vision tower of a base that sees (SigLIP). `pools`: it has an attention pooling head."""
 
     layers: int
@@ -44,7 +44,7 @@ class Eyes:
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """A decoder's sizes. `window` is that of its sliding layers, None if there are none."""
 
     model_type: str
@@ -57,7 +57,7 @@ class Shape:
     vocabulary: int
     tied: bool
     window: int | None = None
-    eyes: Eyes | None = None
+    eyes: VisionTower | None = None
 
     @property
     def linear(self) -> dict[str, tuple[int, int]]:
@@ -102,7 +102,7 @@ class Shape:
         return embeddings + self.layers * per_layer + self.hidden + seeing
 
 
-def shape_of(config: Mapping[str, Any], model_type: str) -> Shape:
+def shape_of(config: Mapping[str, Any], model_type: str) -> ModelShape:
     """Read the sizes from a config.json's content.
 
     Architectures outside the catalogue are counted like Llama.
@@ -114,7 +114,7 @@ def shape_of(config: Mapping[str, Any], model_type: str) -> Shape:
     try:
         heads = int(text["num_attention_heads"])
         hidden = int(text["hidden_size"])
-        return Shape(
+        return ModelShape(
             model_type=model_type,
             layers=int(text["num_hidden_layers"]),
             hidden=hidden,
@@ -145,8 +145,8 @@ def _window(text: Mapping[str, Any]) -> int | None:
     return int(text["sliding_window"]) if slides else None
 
 
-def _eyes(vision: Mapping[str, Any]) -> Eyes:
-    return Eyes(
+def _eyes(vision: Mapping[str, Any]) -> VisionTower:
+    return VisionTower(
         layers=int(vision["num_hidden_layers"]),
         hidden=int(vision["hidden_size"]),
         intermediate=int(vision["intermediate_size"]),
@@ -156,7 +156,7 @@ def _eyes(vision: Mapping[str, Any]) -> Eyes:
     )
 
 
-def base_shape(section: BaseSection) -> Shape:
+def base_shape(section: BaseSection) -> ModelShape:
     """The sizes of a recipe's base: from its config.json if it is here, else from the catalogue.
 
     Raises:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lora_marketing.planning.memory import FRAGMENTED, HEAP, Memory
+from lora_marketing.planning.memory import FRAGMENTED, HEAP, MemoryPlan
 
 
-def groups_that_fit(needs: Sequence[Memory], free: int, most: int) -> list[list[int]]:
+def groups_that_fit(needs: Sequence[MemoryPlan], free: int, most: int) -> list[list[int]]:
     """Split runs on one base, in order, into groups of at most `most` that fit in `free` bytes.
 
     The base and the process count once; a run adds its LoRA with gradients and optimizer, and the
@@ -26,7 +26,7 @@ def groups_that_fit(needs: Sequence[Memory], free: int, most: int) -> list[list[
     return groups
 
 
-def own_bytes(need: Memory) -> int:
+def own_bytes(need: MemoryPlan) -> int:
     """What a run does not share with others on its base, with the allocator's holes."""
     state = need.lora + need.gradients + need.optimizer
     held = state + need.activations + max(need.logits, need.workspace)

@@ -13,8 +13,8 @@ from typing import Any
 from lora_marketing.brands.brand import Brand, load_brand
 from lora_marketing.common.documents import (
     Document,
+    FilePlace,
     KeyPath,
-    Place,
     dotted,
     parse_scalar,
     place_of,
@@ -33,11 +33,11 @@ FAR = "../../../"
 
 
 @dataclass(frozen=True)
-class Setting:
+class KeySetting:
     """One place that set a key: the value it gave, and the file and line."""
 
     value: Any
-    place: Place
+    place: FilePlace
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LoadedRecipe:
     path: Path
     recipe: Recipe
     brand: Brand
-    history: Mapping[KeyPath, Sequence[Setting]] = field(repr=False)
+    history: Mapping[KeyPath, Sequence[KeySetting]] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -133,7 +133,9 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     return LoadedRecipe(path, recipe, brand, history)
 
 
-def _extra_places(values: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> dict[str, Place | None]:
+def _extra_places(
+    values: Mapping[str, Any], places: Mapping[KeyPath, FilePlace]
+) -> dict[str, FilePlace | None]:
     train = values.get("train")
     extra = train.get("extra") if isinstance(train, dict) else None
     return (
@@ -148,9 +150,9 @@ def _method(values: Mapping[str, Any]) -> str:
     return "dpo" if isinstance(train, dict) and train.get("method") == "dpo" else "sft"
 
 
-def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[KeyPath, list[Setting]]]:
+def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[KeyPath, list[KeySetting]]]:
     values: dict[str, Any] = {}
-    history: dict[KeyPath, list[Setting]] = {}
+    history: dict[KeyPath, list[KeySetting]] = {}
     for document in {document.path.resolve(): document for document in _chain(path, ())}.values():
         own = {key: value for key, value in document.value.items() if key != "extends"}
         _overlay(values, _with_absolute_paths(own, document.path.parent), document.places, history, ())
@@ -191,14 +193,14 @@ def _chain(path: Path, below: tuple[Path, ...]) -> Iterator[Document]:
 def _overlay(
     values: dict[str, Any],
     upper: Mapping[str, Any],
-    places: Mapping[KeyPath, Place],
-    history: dict[KeyPath, list[Setting]],
+    places: Mapping[KeyPath, FilePlace],
+    history: dict[KeyPath, list[KeySetting]],
     path: KeyPath,
 ) -> None:
     """Lay `upper` over `values`: mappings merge, everything else replaces."""
     for key, value in upper.items():
         here = (*path, key)
-        history.setdefault(here, []).append(Setting(value, place_of(here, places) or "?"))
+        history.setdefault(here, []).append(KeySetting(value, place_of(here, places) or "?"))
         if isinstance(value, Mapping):
             if not isinstance(values.get(key), dict):
                 values[key] = {}
@@ -246,7 +248,7 @@ def _parsed(overrides: Sequence[str]) -> list[tuple[str, tuple[str, ...], Any]]:
     return found
 
 
-def _batch_problems(recipe: Recipe, where: Place | None) -> Iterator[Problem]:
+def _batch_problems(recipe: Recipe, where: FilePlace | None) -> Iterator[Problem]:
     train = recipe.train
     if train.micro_batch_size and train.batch_size % min(train.micro_batch_size, train.batch_size):
         yield Problem(
@@ -256,7 +258,7 @@ def _batch_problems(recipe: Recipe, where: Place | None) -> Iterator[Problem]:
         )
 
 
-def _missing_files(recipe: Recipe, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
+def _missing_files(recipe: Recipe, places: Mapping[KeyPath, FilePlace]) -> Iterator[Problem]:
     for section, key in sorted(path_keys() - {("base", "id")}):
         _, text = _kind_and_path(section, getattr(getattr(recipe, section), key))
         if text is not None and not Path(text).is_file():

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lora_marketing.common.documents import KeyPath, Place, dotted, place_of
+from lora_marketing.common.documents import FilePlace, KeyPath, dotted, place_of
 from lora_marketing.common.errors import Problem
 
 DPO_ONLY = (("data", "pairs"), ("train", "start"), ("train", "beta"))
 
 
-def method_problems(values: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
+def method_problems(values: Mapping[str, Any], places: Mapping[KeyPath, FilePlace]) -> Iterator[Problem]:
     """Keys that `train.method` lacks or cannot use, read from a recipe's values before they are typed."""
     given = {(section, key): _at(values, section, key) for section, key in DPO_ONLY}
     method, pairs = _at(values, "train", "method") or "sft", given["data", "pairs"]
@@ -34,7 +34,7 @@ def method_problems(values: Mapping[str, Any], places: Mapping[KeyPath, Place]) 
             yield Problem("train.method: dpo trains without dropout", where, got=str(dropout), fix=fix)
 
 
-def start_problems(start: str | None, name: str, where: Place | None) -> Iterator[Problem]:
+def start_problems(start: str | None, name: str, where: FilePlace | None) -> Iterator[Problem]:
     """A start that is not an earlier version of the adapter `name` that the recipe trains."""
     if start and start.partition("@")[0].partition(":")[0] != name:
         allowed = f"{name}, {name}@alias or {name}:digest"

@@ -14,7 +14,7 @@ from lora_marketing.brands.brand import Slug
 from lora_marketing.common.documents import Frozen
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 ADAPTER = r"^[a-z0-9][a-z0-9_-]{0,62}/[a-z0-9][a-z0-9_-]{0,62}(@[a-z0-9][a-z0-9_-]{0,62}|:[0-9a-f]{4,64})?$"
@@ -42,7 +42,7 @@ class LoraSection(Frozen):
 
     variant: str = "plain"
     rank: Annotated[int, Field(ge=1, le=1024)] = 16
-    alpha: Positive = 32
+    alpha: PositiveInt = 32
     dropout: Fraction = 0.0
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
     b_learning_rate_ratio: Annotated[float, Field(ge=1)] = 16.0
@@ -58,7 +58,7 @@ class DataSection(Frozen):
     pairs: Annotated[str | None, Field(json_schema_extra=IS_PATH)] = None
     validation: Annotated[str | None, Field(json_schema_extra=IS_PATH)] = None
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    max_length: Positive = 1024
+    max_length: PositiveInt = 1024
     overlong: Literal["error", "drop"] = "error"
 
 
@@ -74,8 +74,8 @@ class TrainSection(Frozen):
     start: Annotated[str, StringConstraints(pattern=ADAPTER)] | None = None
     beta: PositiveFloat = 0.1
     epochs: PositiveFloat = 3.0
-    batch_size: Positive = 16
-    micro_batch_size: Positive | None = None
+    batch_size: PositiveInt = 16
+    micro_batch_size: PositiveInt | None = None
     packing: Literal["prefix_tree", "padded"] = "prefix_tree"
     learning_rate: PositiveFloat = 2e-4
     scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
@@ -92,10 +92,10 @@ class TrainSection(Frozen):
 class EvalSection(Frozen):
     """How often the validation loss is taken, when to stop, and the stop-rate test."""
 
-    per_epoch: Positive = 2
-    patience: Positive = 4
+    per_epoch: PositiveInt = 2
+    patience: PositiveInt = 4
     briefs: Annotated[int, Field(ge=0)] = 8
-    max_new_tokens: Positive = 120
+    max_new_tokens: PositiveInt = 120
     temperature: Annotated[float, Field(ge=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
 

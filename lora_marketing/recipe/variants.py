@@ -9,7 +9,7 @@ from lora_marketing.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
-class Variant:
+class LoraVariant:
     """One row: flags of PEFT's LoraConfig, and the reason where NF4 rules it out.
 
     Sources: LoRA arXiv:2106.09685, rsLoRA arXiv:2312.03732, DoRA arXiv:2402.09353,
@@ -25,12 +25,12 @@ class Variant:
 
 
 VARIANTS = {
-    "plain": Variant("LoRA with scaling alpha / rank"),
-    "rslora": Variant("scaling alpha / sqrt(rank), for high ranks", use_rslora=True),
-    "dora": Variant("direction and magnitude trained apart; slower", use_dora=True),
-    "loraplus": Variant("B learns b_learning_rate_ratio times faster than A", loraplus=True),
-    "loftq": Variant("A and B start from what NF4 rounded away", loftq=True),
-    "pissa": Variant(
+    "plain": LoraVariant("LoRA with scaling alpha / rank"),
+    "rslora": LoraVariant("scaling alpha / sqrt(rank), for high ranks", use_rslora=True),
+    "dora": LoraVariant("direction and magnitude trained apart; slower", use_dora=True),
+    "loraplus": LoraVariant("B learns b_learning_rate_ratio times faster than A", loraplus=True),
+    "loftq": LoraVariant("A and B start from what NF4 rounded away", loftq=True),
+    "pissa": LoraVariant(
         "A and B start from the principal components of the weights",
         refused="PiSSA replaces the base's weights by their residual, but the NF4 base is shared by all"
         " brands and must not change; PEFT refuses it on quantized layers. Use loftq",

@@ -33,8 +33,8 @@ EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2",
 PIECE = 1 << 18
 """Numbers that are looked at together: their bits stay in the processor's cache."""
 
-Shape = tuple[int, ...]
-Key = tuple[str, str]
+TensorShape = tuple[int, ...]
+TensorKey = tuple[str, str]
 """A module of the base and one of the parts above."""
 T = TypeVar("T")
 
@@ -230,7 +230,7 @@ def _tensor_problems(
     ]
 
 
-def _key_of(name: str, parts: Iterable[str]) -> Key | None:
+def _key_of(name: str, parts: Iterable[str]) -> TensorKey | None:
     for part in parts:
         if name.startswith(PREFIX) and name.endswith(part):
             return name[len(PREFIX) : -len(part)], part
@@ -240,7 +240,7 @@ def _key_of(name: str, parts: Iterable[str]) -> Key | None:
 def _wrong_shapes(
     rank: int | None,
     tensors: Mapping[str, TensorInfo],
-    found: Mapping[str, Key],
+    found: Mapping[str, TensorKey],
     linear_shapes: Mapping[str, tuple[int, int]],
 ) -> list[str]:
     if rank is None:
@@ -248,7 +248,11 @@ def _wrong_shapes(
     wrong = []
     for name, (module, part) in found.items():
         rows, columns = linear_shapes[module]
-        expected: dict[str, Shape] = {PART_A: (rank, columns), PART_B: (rows, rank), PART_MAGNITUDE: (rows,)}
+        expected: dict[str, TensorShape] = {
+            PART_A: (rank, columns),
+            PART_B: (rows, rank),
+            PART_MAGNITUDE: (rows,),
+        }
         if tensors[name].shape != expected[part]:
             wrong.append(f"{name} {list(tensors[name].shape)} instead of {list(expected[part])}")
     return wrong

@@ -24,7 +24,7 @@ MAX_SCALING = 64.0
 
 
 @dataclass(frozen=True)
-class Key:
+class ConfigKey:
     """What one key may hold, in words and as a test."""
 
     allowed: str
@@ -40,20 +40,22 @@ def _is_target_list(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0 and all(isinstance(item, str) for item in value)
 
 
-_TEXT_OR_NULL = Key("a text or null", lambda value: value is None or isinstance(value, str))
-_FLAG = Key("true or false", lambda value: type(value) is bool)
+_TEXT_OR_NULL = ConfigKey("a text or null", lambda value: value is None or isinstance(value, str))
+_FLAG = ConfigKey("true or false", lambda value: type(value) is bool)
 
-KEYS: Mapping[str, Key] = {
-    "peft_type": Key('"LORA"', lambda value: value == "LORA", required=True),
-    "task_type": Key('"CAUSAL_LM"', lambda value: value == "CAUSAL_LM", required=True),
-    "r": Key(
+KEYS: Mapping[str, ConfigKey] = {
+    "peft_type": ConfigKey('"LORA"', lambda value: value == "LORA", required=True),
+    "task_type": ConfigKey('"CAUSAL_LM"', lambda value: value == "CAUSAL_LM", required=True),
+    "r": ConfigKey(
         f"an integer from 1 to {MAX_RANK}", lambda value: type(value) is int and 1 <= value <= MAX_RANK, True
     ),
-    "lora_alpha": Key(
+    "lora_alpha": ConfigKey(
         "a finite number above 0", lambda value: _is_number(value) and 0 < value < math.inf, required=True
     ),
-    "target_modules": Key("a list of module names, not a pattern", _is_target_list, required=True),
-    "lora_dropout": Key("a number from 0 to below 1", lambda value: _is_number(value) and 0 <= value < 1),
+    "target_modules": ConfigKey("a list of module names, not a pattern", _is_target_list, required=True),
+    "lora_dropout": ConfigKey(
+        "a number from 0 to below 1", lambda value: _is_number(value) and 0 <= value < 1
+    ),
     "use_rslora": _FLAG,
     "use_dora": _FLAG,
     "inference_mode": _FLAG,

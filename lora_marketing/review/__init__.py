@@ -1,19 +1,16 @@
 """The review queue: which texts people approved, edited or rejected, and a log that shows a change."""
 
-from lora_marketing.review.log import Entry, Item, State
-from lora_marketing.review.queue import Decision, LogBroken, NotApproved, Queue, ReviewError
-from lora_marketing.review.rows import Pair, approved_rows, pairs
+from lora_marketing.review.log import Item, LogEntry, ReviewState
+from lora_marketing.review.queue import Decision, Queue
+from lora_marketing.review.rows import ReviewedPair, approved_rows, pairs
 
 __all__ = [
     "Decision",
-    "Entry",
     "Item",
-    "LogBroken",
-    "NotApproved",
-    "Pair",
+    "LogEntry",
     "Queue",
-    "ReviewError",
-    "State",
+    "ReviewState",
+    "ReviewedPair",
     "approved_rows",
     "pairs",
 ]

@@ -15,14 +15,14 @@ from lora_marketing.common.errors import Problem
 from lora_marketing.copy.record import Copy
 from lora_marketing.guards import Finding, Verdict, verdict
 
-State = Literal["pending", "approved", "edited", "rejected"]
-SHIPPABLE: tuple[State, ...] = ("approved", "edited")
+ReviewState = Literal["pending", "approved", "edited", "rejected"]
+SHIPPABLE: tuple[ReviewState, ...] = ("approved", "edited")
 """States of texts that may be published."""
 START = "0" * 64
 """What the first entry holds instead of the hash of an entry before it."""
 
 
-class Entry(Frozen):
+class LogEntry(Frozen):
     """One thing that happened to one text.
 
     Args:
@@ -44,7 +44,7 @@ class Entry(Frozen):
     time: str
     by: str
     item: str
-    state: State
+    state: ReviewState
     why: str = ""
     override: str | None = None
     written: Copy | None = None
@@ -60,7 +60,7 @@ class Item(Frozen):
 
     id: str
     written: Copy
-    state: State
+    state: ReviewState
     text: str
     findings: tuple[Finding, ...]
     original: tuple[Finding, ...]
@@ -99,13 +99,13 @@ def item_id(copy: Copy) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def line_of(entry: Entry) -> Line:
+def line_of(entry: LogEntry) -> Line:
     """How an entry is stored."""
     text = canonical(entry)
     return Line(entry.number, text, sha256(text.encode()).hexdigest())
 
 
-def after(entry: Entry, before: Item | None) -> Item:
+def after(entry: LogEntry, before: Item | None) -> Item:
     """The text after `entry`, if it was `before` until then.
 
     Raises:
@@ -141,7 +141,7 @@ def broken_links(lines: Iterable[Line]) -> Iterator[Problem]:
         if sha256(line.text.encode()).hexdigest() != line.sha256:
             yield Problem("the entry was changed: it does not have the hash that was kept", where)
         try:
-            entry = Entry.model_validate_json(line.text)
+            entry = LogEntry.model_validate_json(line.text)
         except ValidationError as error:
             yield Problem("not an entry", where, got=str(error).splitlines()[0])
         else:
@@ -152,7 +152,7 @@ def broken_links(lines: Iterable[Line]) -> Iterator[Problem]:
         previous = line.sha256
 
 
-def replayed(entries: Iterable[Entry]) -> dict[str, Item]:
+def replayed(entries: Iterable[LogEntry]) -> dict[str, Item]:
     """Every text by its id, as the log says that it stands.
 
     Raises:

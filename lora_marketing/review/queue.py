@@ -19,16 +19,16 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
-from lora_marketing.common.documents import Model, shown
-from lora_marketing.common.errors import LoraMarketingError, Problem
+from lora_marketing.common.documents import ModelT, shown
+from lora_marketing.common.errors import LogBroken, NotApproved, Problem, ReviewError
 from lora_marketing.copy.record import Copy
 from lora_marketing.guards import Finding, verdict
 from lora_marketing.review.log import (
     START,
-    Entry,
     Item,
     Line,
-    State,
+    LogEntry,
+    ReviewState,
     after,
     broken_links,
     canonical,
@@ -60,22 +60,6 @@ MIGRATIONS = (
     ),
 )
 """What makes version 1 of the file, what makes 2 of 1, and so on; PRAGMA user_version counts."""
-
-
-class ReviewError(LoraMarketingError):
-    """The queue cannot be read or changed as asked."""
-
-
-class NotApproved(ReviewError):
-    """A text may not be published."""
-
-    exit_code = 1
-
-
-class LogBroken(ReviewError):
-    """The queue was changed by other means than deciding."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -190,16 +174,16 @@ class Queue:
         return found[0]
 
     def items(
-        self, states: Sequence[State] = (), brand: str | None = None, line: str | None = None
+        self, states: Sequence[ReviewState] = (), brand: str | None = None, line: str | None = None
     ) -> list[Item]:
         """Texts in the order in which they were put up; all states if none is named."""
         query = "SELECT item FROM items WHERE coalesce(?1, brand) = brand AND coalesce(?2, line) = line"
         found = [_read_back(Item, row[0]) for row in self._read(query + " ORDER BY rowid", brand, line)]
         return [item for item in found if not states or item.state in states]
 
-    def log(self) -> list[Entry]:
+    def log(self) -> list[LogEntry]:
         """Everything that happened, oldest first."""
-        return [_read_back(Entry, line.text) for line in self._lines()]
+        return [_read_back(LogEntry, line.text) for line in self._lines()]
 
     def head(self) -> str:
         """sha256 of the last entry. Kept elsewhere, it shows later whether the end was cut off."""
@@ -239,13 +223,13 @@ class Queue:
         rows = self._read("SELECT item FROM items WHERE id = ?", item)
         return _read_back(Item, rows[0][0]) if rows else None
 
-    def _next(self, item: str, state: State, by: str) -> Entry:
+    def _next(self, item: str, state: ReviewState, by: str) -> LogEntry:
         rows = self._read("SELECT number, sha256 FROM log ORDER BY number DESC LIMIT 1")
         number, previous = rows[0] if rows else (0, START)
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        return Entry(number=number + 1, previous=previous, time=time, by=by, item=item, state=state)
+        return LogEntry(number=number + 1, previous=previous, time=time, by=by, item=item, state=state)
 
-    def _append(self, entry: Entry, before: Item | None) -> Item:
+    def _append(self, entry: LogEntry, before: Item | None) -> Item:
         line, item = line_of(entry), after(entry, before)
         self._base.execute("INSERT INTO log VALUES (?, ?, ?)", (line.number, line.text, line.sha256))
         self._base.execute(
@@ -333,7 +317,7 @@ def decided(item: Item) -> Problem:
     return Problem(f"somebody decided about {item.id[:16]} before", got=got, fix=fix)
 
 
-def _read_back(model: type[Model], text: str) -> Model:
+def _read_back(model: type[ModelT], text: str) -> ModelT:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:

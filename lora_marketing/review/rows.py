@@ -15,7 +15,7 @@ from lora_marketing.review.log import SHIPPABLE, Item
 from lora_marketing.review.queue import Queue
 
 
-class Pair(Frozen):
+class ReviewedPair(Frozen):
     """Two texts for one brief: what people took, and what they did not. `ids` are the items of both."""
 
     brief: Brief
@@ -53,7 +53,7 @@ def approved_rows(queue: Path, brand: str, line: str | None = None) -> list[tupl
     return rows
 
 
-def pairs(queue: Path, brand: str, line: str | None = None) -> list[Pair]:
+def pairs(queue: Path, brand: str, line: str | None = None) -> list[ReviewedPair]:
     """What was taken against what was not: every text against the rejected ones of its brief and line,
     and every edited text against what it was before.
 
@@ -62,7 +62,7 @@ def pairs(queue: Path, brand: str, line: str | None = None) -> list[Pair]:
     """
     with Queue(queue) as opened:
         items = opened.items((), brand, line)
-    found: list[Pair] = []
+    found: list[ReviewedPair] = []
     for _, group in groupby(sorted(items, key=_asked), key=_asked):
         found += _pairs_of(list(group))
     return found
@@ -72,12 +72,14 @@ def _asked(item: Item) -> tuple[str, str]:
     return item.written.line, item.written.brief.model_dump_json()
 
 
-def _pairs_of(items: list[Item]) -> Iterator[Pair]:
+def _pairs_of(items: list[Item]) -> Iterator[ReviewedPair]:
     taken = [item for item in items if item.state in SHIPPABLE]
     for good in taken:
         brief = good.written.brief.model_copy(update={"line": good.written.line})
         if good.state == "edited":
-            yield Pair(brief=brief, chosen=good.text, rejected=good.written.text, ids=(good.id, good.id))
+            yield ReviewedPair(
+                brief=brief, chosen=good.text, rejected=good.written.text, ids=(good.id, good.id)
+            )
         for bad in items:
             if bad.state == "rejected" and bad.text != good.text:
-                yield Pair(brief=brief, chosen=good.text, rejected=bad.text, ids=(good.id, bad.id))
+                yield ReviewedPair(brief=brief, chosen=good.text, rejected=bad.text, ids=(good.id, bad.id))

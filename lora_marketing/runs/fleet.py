@@ -17,7 +17,7 @@ from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 from lora_marketing.runs.run import (
-    BaseHolder,
+    BaseCache,
     OpenRun,
     open_run,
     publish_run,
@@ -28,7 +28,7 @@ from lora_marketing.runs.run import (
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
     from lora_marketing.training.plan_run import Settled
-    from lora_marketing.training.progress import Board
+    from lora_marketing.training.progress import ProgressTable
     from lora_marketing.training.train import TrainedAdapter
     from lora_marketing.training.trainer import Lane
 
@@ -42,7 +42,7 @@ class Job:
 
 
 ON_GPU = PUBLISHED_TOGETHER = 8
-Outcome = Version | LoraMarketingError
+FleetOutcome = Version | LoraMarketingError
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,17 @@ class Fleet:
 
     registry: Registry
     runs: Path
-    holder: BaseHolder
+    holder: BaseCache
     together: int | None = None
     resume: bool = False
 
-    def train(self, jobs: Sequence[Job]) -> list[Outcome]:
+    def train(self, jobs: Sequence[Job]) -> list[FleetOutcome]:
         """Train and publish every job; the outcomes stand in the order of `jobs`.
 
         Raises:
             Whatever is not a LoraMarketingError; published adapters and checkpoints stay.
         """
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, FleetOutcome] = {}
         for group in _by_base(jobs):
             opened: dict[int, OpenRun] = {}
             for place in group:
@@ -115,9 +115,9 @@ class Fleet:
         """Train runs on one base, fused where that is possible."""
         from lora_marketing.training.cooperative_runs import run_together
         from lora_marketing.training.fused import FusedStep, fusing_refusal
-        from lora_marketing.training.progress import Board
+        from lora_marketing.training.progress import ProgressTable
 
-        board = Board()
+        board = ProgressTable()
         refusals = {run.folder: fusing_refusal(run.loaded.recipe, run.base) for run in runs}
         fused = [run for run in runs if refusals[run.folder] is None]
         ended: dict[Path, TrainedAdapter | LoraMarketingError] = {}
@@ -134,10 +134,10 @@ class Fleet:
                 ended[run.folder] = self._alone(run, board)
         return [ended[run.folder] for run in runs]
 
-    def _in_lane(self, run: OpenRun, board: Board, lane: Lane) -> TrainedAdapter:
+    def _in_lane(self, run: OpenRun, board: ProgressTable, lane: Lane) -> TrainedAdapter:
         return train_run(run, resume=self.resume, lane=lane, board=board)
 
-    def _alone(self, run: OpenRun, board: Board) -> TrainedAdapter | LoraMarketingError:
+    def _alone(self, run: OpenRun, board: ProgressTable) -> TrainedAdapter | LoraMarketingError:
         try:
             return train_run(run, resume=self.resume, board=board)
         except LoraMarketingError as error:
@@ -145,9 +145,9 @@ class Fleet:
 
     def _publish(
         self, runs: dict[int, OpenRun], ended: dict[int, TrainedAdapter | LoraMarketingError]
-    ) -> dict[int, Outcome]:
+    ) -> dict[int, FleetOutcome]:
         """Measure the stop rates of what was trained in one batch, and publish each."""
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, FleetOutcome] = {}
         trained: dict[int, TrainedAdapter] = {}
         for place, end in ended.items():
             if isinstance(end, LoraMarketingError):
@@ -181,7 +181,7 @@ def _failed(loaded: LoadedRecipe, error: LoraMarketingError) -> LoraMarketingErr
     return error
 
 
-def show_summary(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+def show_summary(jobs: Sequence[Job], outcomes: Sequence[FleetOutcome]) -> None:
     """A table of what became of every job, on stderr."""
     from rich.table import Table
 

@@ -32,7 +32,7 @@ from lora_marketing.text.known_texts import KnownTexts
 
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
-    from lora_marketing.training.progress import Board
+    from lora_marketing.training.progress import ProgressTable
     from lora_marketing.training.train import RenderedData, TrainedAdapter
     from lora_marketing.training.trainer import Lane
 
@@ -42,7 +42,7 @@ ENDED = "ended.json"
 PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "safetensors")
 
 
-class BaseHolder:
+class BaseCache:
     """Keeps the last base loaded, so that runs in a row share it."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class OpenRun:
 
 
 def open_run(
-    loaded: LoadedRecipe, data: Dataset, holder: BaseHolder, registry: Registry, runs: Path
+    loaded: LoadedRecipe, data: Dataset, holder: BaseCache, registry: Registry, runs: Path
 ) -> OpenRun:
     """Load the base, render the rows, resolve the start and name the run's folder below `runs`.
 
@@ -132,7 +132,7 @@ def open_run(
 def train_and_publish(
     loaded: LoadedRecipe,
     data: Dataset,
-    holder: BaseHolder,
+    holder: BaseCache,
     registry: Registry,
     runs: Path,
     *,
@@ -153,7 +153,7 @@ def train_and_publish(
 
 
 def train_run(
-    run: OpenRun, *, resume: bool, lane: Lane | None = None, board: Board | None = None
+    run: OpenRun, *, resume: bool, lane: Lane | None = None, board: ProgressTable | None = None
 ) -> TrainedAdapter:
     """Train a run, or take the result that it left when it ended before, and pass the load gate.
 
@@ -280,9 +280,9 @@ def validation_copies_of_all(
     """
     from lora_marketing.engine.sampling import Sampling
     from lora_marketing.engine.writer import Writer
-    from lora_marketing.writing.copywriter import Order, Voice, write_copy
+    from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
 
-    orders: dict[Sampling, list[tuple[int, Order]]] = {}
+    orders: dict[Sampling, list[tuple[int, CopyOrder]]] = {}
     writer = Writer(base)
     try:
         for place, (loaded, data, folder) in enumerate(trained):
@@ -293,7 +293,7 @@ def validation_copies_of_all(
                 loaded.recipe.train.seed, settings.temperature, settings.top_p, settings.max_new_tokens
             )
             briefs = [row.brief() for row in data.validation[: settings.briefs]]
-            orders.setdefault(sampling, []).extend((place, Order(voice, brief)) for brief in briefs)
+            orders.setdefault(sampling, []).extend((place, CopyOrder(voice, brief)) for brief in briefs)
         found: list[list[Copy]] = [[] for _ in trained]
         for sampling, placed in orders.items():
             copies = write_copy(writer, [order for _, order in placed], sampling, raw=True)

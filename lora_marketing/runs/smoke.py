@@ -7,15 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lora_marketing.bases.catalogue import load_catalogue
-from lora_marketing.brands.pairs import Pair
+from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.common.errors import BaseModelError, Problem, nearest
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.tiny_base import make_tiny_base
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs.run import BaseHolder, train_and_publish
-from lora_marketing.writing.session import Desk
+from lora_marketing.runs.run import BaseCache, train_and_publish
+from lora_marketing.writing.session import WritingSession
 
 ROWS = 16
 TOKENS_PER_TOKEN = 8
@@ -45,12 +45,12 @@ def smoke_run(loaded: LoadedRecipe, data: Dataset) -> str:
         base = make_tiny_base(entry.model_type, entry.template, texts, folder / "base")
         small = _shrunk(loaded, base, dict(entry.template_arguments))
         rows = Dataset(data.train[:ROWS], data.validation[:2], data.duplicates_dropped)
-        registry, holder, runs = Registry(folder / "adapters"), BaseHolder(), folder / "runs"
+        registry, holder, runs = Registry(folder / "adapters"), BaseCache(), folder / "runs"
         if loaded.recipe.train.start:
             first = _without_start(small)
             train_and_publish(first, _chosen(rows), holder, registry, runs, resume=False)
         version = train_and_publish(small, rows, holder, registry, runs, resume=False)
-        desk = Desk.open(registry.root, [str(version.name)], base_id=str(base))
+        desk = WritingSession.open(registry.root, [str(version.name)], base_id=str(base))
         briefs = [rows.validation[0].brief()]
         copies = desk.write(briefs, 1, Sampling(max_new_tokens=8), with_base=True, with_adapters=True)
         metrics = version.manifest.metrics
@@ -69,7 +69,8 @@ def _without_start(small: LoadedRecipe) -> LoadedRecipe:
 
 def _chosen(pairs: Dataset) -> Dataset:
     train, validation = (
-        [row.as_chosen() for row in rows if isinstance(row, Pair)] for rows in (pairs.train, pairs.validation)
+        [row.as_chosen() for row in rows if isinstance(row, PreferencePair)]
+        for rows in (pairs.train, pairs.validation)
     )
     return Dataset(train, validation, pairs.duplicates_dropped)
 

@@ -14,14 +14,14 @@ from starlette.exceptions import HTTPException
 from lora_marketing import __version__
 from lora_marketing.serving.disconnect import LEFT, ClientLeft
 from lora_marketing.serving.errors import ApiError, ErrorBody, from_validation, internal, readable
-from lora_marketing.serving.middleware import Front
+from lora_marketing.serving.middleware import RequestGate
 from lora_marketing.serving.routes import chat, completions, copy, listing, operations
 from lora_marketing.serving.service import Service
 
 ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}}
 
 
-def application(service: Service, *, docs: bool = False) -> Front:
+def application(service: Service, *, docs: bool = False) -> RequestGate:
     """The ASGI application of a service.
 
     Args:
@@ -56,7 +56,7 @@ def application(service: Service, *, docs: bool = False) -> Front:
         keyed.include_router(part.router)
     app.include_router(keyed)
     app.include_router(operations.router)
-    return Front(app, service)
+    return RequestGate(app, service)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

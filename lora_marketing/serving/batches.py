@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from lora_marketing.copy.record import prompt_sha256
 from lora_marketing.serving.errors import invalid
-from lora_marketing.serving.models import Model
-from lora_marketing.serving.schema import Settings
+from lora_marketing.serving.models import ServedModel
+from lora_marketing.serving.schema import CompletionSettings
 
 if TYPE_CHECKING:
     from lora_marketing.engine.constraints import Constraint
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SamplingOverrides:
     """How the texts are to be written; None leaves it to the adapter's recipe."""
 
     variants: int
@@ -30,20 +30,20 @@ class Wish:
     tokens_param: str = "max_tokens"
 
     @classmethod
-    def of(cls, asked: Settings) -> Wish:
+    def of(cls, asked: CompletionSettings) -> SamplingOverrides:
         """What an OpenAI request wishes."""
         return cls(asked.n or 1, asked.seed, asked.temperature, asked.top_p, asked.most_tokens, asked.stops)
 
 
 @dataclass(frozen=True)
-class Order:
+class Batch:
     """Rows to write: for each prompt its variants, one after the other.
 
     `seed` is the request's own; every row has one derived from it, so variants differ and a text
     does not depend on what else is written.
     """
 
-    model: Model
+    model: ServedModel
     seed: int
     variants: int
     prompts: Sequence[Sequence[int]]
@@ -61,12 +61,12 @@ class Order:
 
 
 def order(
-    model: Model,
+    model: ServedModel,
     prompts: Sequence[Sequence[int]],
-    wish: Wish,
+    wish: SamplingOverrides,
     context: int,
     constraints: tuple[Constraint, ...] = (),
-) -> Order:
+) -> Batch:
     """Rows for every prompt and variant.
 
     Raises:
@@ -88,10 +88,10 @@ def order(
                 stop=wish.stops,
             )
             requests.append(Request(prompt, model.key, sampling, constraints))
-    return Order(model, seed, wish.variants, prompts, requests)
+    return Batch(model, seed, wish.variants, prompts, requests)
 
 
-def _room(prompt: int, wish: Wish, default: int, context: int) -> int:
+def _room(prompt: int, wish: SamplingOverrides, default: int, context: int) -> int:
     """How many tokens may be written after a prompt of so many."""
     if prompt == 0:
         raise invalid("The prompt has no tokens.", "prompt", "empty_prompt")

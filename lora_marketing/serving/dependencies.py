@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import Depends, Request
 
 from lora_marketing.serving.keys import Caller
-from lora_marketing.serving.request_log import Record
+from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.service import Service
 
 
@@ -16,8 +16,8 @@ def _service(request: Request) -> Service:
     return service
 
 
-def _record(request: Request) -> Record:
-    record: Record = request.state.record
+def _record(request: Request) -> RequestLog:
+    record: RequestLog = request.state.record
     return record
 
 
@@ -29,7 +29,7 @@ def _caller(request: Request) -> Caller:
 
 
 TheService: TypeAlias = Annotated[Service, Depends(_service)]
-TheRecord: TypeAlias = Annotated[Record, Depends(_record)]
+TheRecord: TypeAlias = Annotated[RequestLog, Depends(_record)]
 TheCaller: TypeAlias = Annotated[Caller, Depends(_caller)]
 _EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
 EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}

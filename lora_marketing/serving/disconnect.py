@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 LEFT = 499
 """The status that logs and figures show for a client that did not wait."""
 STALLED = 60.0
@@ -21,7 +21,7 @@ class ClientLeft(Exception):
     """Nobody waits for this answer any more."""
 
 
-async def unless_left(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+async def unless_left(receive: Receive, work: Coroutine[Any, Any, ResultT]) -> ResultT:
     """What `work` returns, or raises; it is cancelled when the client hangs up.
 
     Raises:

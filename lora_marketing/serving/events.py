@@ -7,17 +7,17 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from lora_marketing.serving.batches import Order
+from lora_marketing.serving.batches import Batch
 from lora_marketing.serving.errors import ApiError
-from lora_marketing.serving.request_log import Record
-from lora_marketing.serving.schema import Settings
+from lora_marketing.serving.request_log import RequestLog
+from lora_marketing.serving.schema import CompletionSettings
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.writing import heard, usage
 
 if TYPE_CHECKING:
     from lora_marketing.engine.request import Progress
 
-Choice = Mapping[str, Any]
+ChoiceBody = Mapping[str, Any]
 DONE = "data: [DONE]\n\n"
 
 
@@ -28,11 +28,11 @@ def event(value: Any) -> str:
 
 async def events(
     service: Service,
-    wanted: Order,
-    record: Record,
-    asked: Settings,
+    wanted: Batch,
+    record: RequestLog,
+    asked: CompletionSettings,
     head: Mapping[str, Any],
-    choices: Callable[[int, Progress, bool], Iterable[Choice]],
+    choices: Callable[[int, Progress, bool], Iterable[ChoiceBody]],
 ) -> AsyncGenerator[str]:
     """Chunks of all rows as they come, their usage if it is wanted, and the end.
 

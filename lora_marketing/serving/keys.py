@@ -19,7 +19,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from lora_marketing.brands.brand import Slug
 from lora_marketing.common import strict_json
 from lora_marketing.common.documents import Frozen, dotted, shown
-from lora_marketing.common.errors import LoraMarketingError, Problem, nearest
+from lora_marketing.common.errors import KeysError, Problem, nearest
 from lora_marketing.common.files import flush_folder
 from lora_marketing.registry.manifest import UtcTime, now
 
@@ -28,11 +28,7 @@ PREFIX = "lm-"
 MAX_FILE = 10_000_000
 
 
-class KeysError(LoraMarketingError):
-    """The file of keys cannot be read or changed, or has no such key."""
-
-
-class Key(Frozen):
+class ApiKey(Frozen):
     """One key: whose it is, which brands it opens, how often it may ask. Never the key itself."""
 
     name: Slug
@@ -51,10 +47,10 @@ class KeyFile(Frozen):
     """The whole file."""
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)] = 1
-    keys: list[Key] = []
+    keys: list[ApiKey] = []
 
 
-def read_keys(path: Path) -> tuple[Key, ...]:
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
     """All keys of a file.
 
     Raises:
@@ -89,7 +85,9 @@ def add_key(path: Path, name: str, brands: Sequence[str], per_minute: int | None
     """
     secret = PREFIX + secrets.token_hex(32)
     try:
-        key = Key(name=name, sha256=_hash(secret), brands=list(brands), per_minute=per_minute, created=now())
+        key = ApiKey(
+            name=name, sha256=_hash(secret), brands=list(brands), per_minute=per_minute, created=now()
+        )
     except ValidationError as error:
         raise KeysError(_problems(error)) from None
     with _changing(path) as keys:
@@ -116,7 +114,7 @@ def revoke_key(path: Path, name: str) -> None:
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[list[Key]]:
+def _changing(path: Path) -> Iterator[list[ApiKey]]:
     """Yield the keys to change; they replace the file at once, or not at all if the block raises."""
     staging = path.with_name(f".{path.name}.new")
     try:
@@ -181,7 +179,7 @@ class KeyRing:
         """Who holds this key. Takes the same time whichever key it is, if any."""
         self.refresh()
         hashed = _hash(secret)
-        found: Key | None = None
+        found: ApiKey | None = None
         for key in self._keys:
             if hmac.compare_digest(key.sha256, hashed):
                 found = key

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lora_marketing.serving.disconnect import LEFT, ClientLeft
 from lora_marketing.serving.errors import ApiError, draining
-from lora_marketing.serving.request_log import Record
+from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.service import Service
 
 LOG = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ ENDPOINTS = frozenset(
 )
 
 
-class Front:
+class RequestGate:
     """Names every request, logs and counts it; lets API requests in by key, rate and size of body."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
@@ -42,7 +42,7 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = Record(secrets.token_hex(8), _endpoint(scope["path"]))
+        record = RequestLog(secrets.token_hex(8), _endpoint(scope["path"]))
         scope.setdefault("state", {})["record"] = record
 
         async def named(message: Message) -> None:
@@ -59,7 +59,7 @@ class Front:
             finally:
                 self._note(record)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Record) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestLog) -> None:
         if not scope["path"].startswith(API):
             await self._app(scope, receive, send)
             return
@@ -71,7 +71,7 @@ class Front:
             return
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope, record: Record) -> None:
+    def _admit(self, scope: Scope, record: RequestLog) -> None:
         """Check that the server takes requests, who asks, and how often they did."""
         if self._service.draining:
             raise draining(retry_after=5)
@@ -104,7 +104,7 @@ class Front:
 
         return again
 
-    def _note(self, record: Record) -> None:
+    def _note(self, record: RequestLog) -> None:
         self._service.metrics.requests.labels(record.endpoint, str(record.status)).observe(record.seconds)
         LOG.info("request", extra={"fields": record.fields()})
 

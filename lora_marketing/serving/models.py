@@ -17,7 +17,7 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 from lora_marketing.serving.errors import model_unusable, no_such_model
 from lora_marketing.serving.keys import Caller
-from lora_marketing.serving.other_brands import House
+from lora_marketing.serving.other_brands import OtherBrands
 from lora_marketing.serving.schema import ModelCard
 from lora_marketing.serving.worker import WritingEngine
 
@@ -28,7 +28,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Model:
+class ServedModel:
     """One version, ready to write: `key` names it to the engine, `defaults` are its recipe's."""
 
     version: Version
@@ -56,9 +56,9 @@ class Models:
         self._registry = registry
         self._engine = engine
         self._only = None if only is None else frozenset(only)
-        self._house = House(registry)
+        self._house = OtherBrands(registry)
 
-    def resolve(self, text: str, caller: Caller) -> Model:
+    def resolve(self, text: str, caller: Caller) -> ServedModel:
         """The version that a model's name means now, known to the engine.
 
         Raises:
@@ -71,9 +71,9 @@ class Models:
             raise _logged(version.name, error) from error
         _, brand, line = recipe_of(version.manifest)
         defaults = EvalSection.model_validate(version.manifest.recipe.get("eval", {}))
-        return Model(version, key, brand, line, defaults)
+        return ServedModel(version, key, brand, line, defaults)
 
-    def voice(self, model: Model, brief: Brief) -> Voice:
+    def voice(self, model: ServedModel, brief: Brief) -> Voice:
         """Who writes a brief with `model`, and what its texts are held against.
 
         Raises:

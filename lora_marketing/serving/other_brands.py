@@ -20,7 +20,7 @@ MOST_HASHES = 2_000_000
 """Hashes of training texts that are kept in memory: about 140 MB."""
 
 
-class House:
+class OtherBrands:
     """The brands of a registry, whatever is served of them, and what their adapters were trained on.
 
     Asked from one thread. A brand that is new is known a few seconds later.

@@ -10,7 +10,7 @@ from lora_marketing.serving.keys import Caller
 
 
 @dataclass
-class Record:
+class RequestLog:
     """One request. Holds nothing that the client wrote."""
 
     id: str

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from lora_marketing.serving.worker import Ticket, Worker
+from lora_marketing.serving.worker import SubmittedRow, Worker
 
 if TYPE_CHECKING:
     from lora_marketing.engine.request import Progress, Request
 
 
-class Rows:
+class RequestRows:
     """Rows that one request waits for. Leaving the block gives up those that have not ended.
 
     Args:
@@ -28,7 +28,7 @@ class Rows:
         self._requests = requests
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._heard: asyncio.Queue[tuple[int, Progress]] = asyncio.Queue()
-        self._tickets: dict[int, Ticket] = {}
+        self._tickets: dict[int, SubmittedRow] = {}
 
     async def __aenter__(self) -> Self:
         with ExitStack() as unless_all:

@@ -36,7 +36,7 @@ NEUTRAL = frozenset(
 """Their names."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
-Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
 FinishReason = Literal["stop", "length"]
 
 
@@ -111,7 +111,7 @@ class JsonSchemaFormat(Frozen):
 ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
 
 
-class Settings(Asked):
+class CompletionSettings(Asked):
     """What both kinds of completion have in common."""
 
     model: str
@@ -120,7 +120,7 @@ class Settings(Asked):
     seed: Seed | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    max_tokens: Positive | None = None
+    max_tokens: PositiveCount | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -139,11 +139,11 @@ class Settings(Asked):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
-class ChatRequest(Settings):
+class ChatRequest(CompletionSettings):
     """`POST /v1/chat/completions`."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1000)]
-    max_completion_tokens: Positive | None = None
+    max_completion_tokens: PositiveCount | None = None
     response_format: ResponseFormat | None = None
     logprobs: No | None = None
     tools: Nothing | None = None
@@ -156,7 +156,7 @@ class ChatRequest(Settings):
         return self.max_completion_tokens or self.max_tokens
 
 
-class CompletionRequest(Settings):
+class CompletionRequest(CompletionSettings):
     """`POST /v1/completions`: text, several texts, or the token ids of one."""
 
     prompt: (
@@ -170,7 +170,7 @@ class CompletionRequest(Settings):
     best_of: Annotated[int, Field(ge=1, le=1)] | None = None
 
 
-class Usage(Frozen):
+class TokenUsage(Frozen):
     """Tokens read and written."""
 
     prompt_tokens: int
@@ -203,7 +203,7 @@ class ChatCompletion(Frozen):
     model: str
     system_fingerprint: str
     choices: list[ChatChoice]
-    usage: Usage
+    usage: TokenUsage
 
 
 class TextChoice(Frozen):
@@ -224,7 +224,7 @@ class Completion(Frozen):
     model: str
     system_fingerprint: str
     choices: list[TextChoice]
-    usage: Usage
+    usage: TokenUsage
 
 
 class ModelCard(Frozen):

@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from lora_marketing.common.errors import LoraMarketingError, Problem
+from lora_marketing.common.errors import AddressTaken, Problem
 from lora_marketing.serving.api import application
 from lora_marketing.serving.logs import logging_settings
 from lora_marketing.serving.service import Service
@@ -53,10 +53,6 @@ class Server(uvicorn.Server):
     async def _end(self) -> None:
         await self._service.drain(self._grace)
         self.should_exit = True
-
-
-class AddressTaken(LoraMarketingError):
-    """The server cannot listen where it was told to."""
 
 
 def bound(host: str, port: int) -> socket.socket:

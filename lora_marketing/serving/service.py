@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from lora_marketing.common.errors import Problem
+from lora_marketing.common.errors import EngineStopped, Problem
 from lora_marketing.serving.errors import busy, invalid
 from lora_marketing.serving.keys import Caller, KeyRing
 from lora_marketing.serving.limits import Limits, RateLimits
 from lora_marketing.serving.metrics import Metrics
 from lora_marketing.serving.models import Models
-from lora_marketing.serving.worker import EngineStopped, Worker, WritingEngine
+from lora_marketing.serving.worker import Worker, WritingEngine
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 
 class Service:
@@ -67,7 +67,7 @@ class Service:
             await asyncio.to_thread(self.worker.stop)
             self._desk.shutdown(cancel_futures=True)
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
+    async def aside(self, work: Callable[[], ResultT]) -> ResultT:
         """Do something that reads files or counts tokens without holding up everybody's stream."""
         return await asyncio.get_running_loop().run_in_executor(self._desk, work)
 

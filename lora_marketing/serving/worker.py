@@ -9,12 +9,12 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from lora_marketing.common.errors import LoraMarketingError, Problem
+from lora_marketing.common.errors import EngineStopped, Problem
 
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
     from lora_marketing.engine.request import Progress, Request
-    from lora_marketing.engine.stats import Figures
+    from lora_marketing.engine.stats import EngineStats
     from lora_marketing.registry.version import Version
 
     Listen = Callable[[Progress], None]
@@ -26,13 +26,7 @@ STUCK = 30.0
 """Seconds a last step may take; a process does not wait for a device that hangs."""
 
 
-class EngineStopped(LoraMarketingError):
-    """The engine ended, by a fault or because the server stops, before a row was written."""
-
-    exit_code = 1
-
-
-class Ticket(Protocol):
+class SubmittedRow(Protocol):
     """A row that was handed in."""
 
     def cancel(self) -> None:
@@ -57,7 +51,7 @@ class WritingEngine(Protocol):
             AdapterRefused: it was trained on another base.
         """
 
-    def submit(self, request: Request, listen: Listen) -> Ticket:
+    def submit(self, request: Request, listen: Listen) -> SubmittedRow:
         """Hand in a row and return at once; `listen` is called from the thread that steps."""
 
     def step(self) -> bool:
@@ -66,7 +60,7 @@ class WritingEngine(Protocol):
     def wait(self, timeout: float) -> None:
         """Block until a row came or was given up, or `timeout` seconds passed."""
 
-    def figures(self) -> Figures:
+    def figures(self) -> EngineStats:
         """Counters and the present state."""
 
 
@@ -109,7 +103,7 @@ class Worker:
         """Rows handed in and not yet ended, running or waiting."""
         return len(self._open)
 
-    def submit(self, request: Request, listen: Listen) -> Ticket:
+    def submit(self, request: Request, listen: Listen) -> SubmittedRow:
         """Hand in a row. `listen` hears of it from the engine's thread until `written` stands in it.
 
         Raises:
@@ -125,13 +119,13 @@ class Worker:
 
     def abandon(self) -> None:
         """Tell every open row that it failed. The engine may go on; nobody listens."""
-        from lora_marketing.engine.request import Progress, Written
+        from lora_marketing.engine.request import Progress, RowOutput
 
         with self._lock:
             left, self._open = self._open, {}
         error = EngineStopped(Problem("the engine stopped before the text was written"))
         for listen in left.values():
-            listen(Progress("", 0, Written((), "", "failed"), error))
+            listen(Progress("", 0, RowOutput((), "", "failed"), error))
 
     def _tell(self, place: object, progress: Progress) -> None:
         with self._lock:

@@ -7,18 +7,17 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lora_marketing.common.errors import AdapterRefused
-from lora_marketing.serving.batches import Order
+from lora_marketing.common.errors import AdapterRefused, EngineStopped
+from lora_marketing.serving.batches import Batch
 from lora_marketing.serving.errors import draining, internal, model_unusable, timed_out
 from lora_marketing.serving.models import LOG
-from lora_marketing.serving.request_log import Record
-from lora_marketing.serving.rows import Rows
-from lora_marketing.serving.schema import FinishReason, Usage
+from lora_marketing.serving.request_log import RequestLog
+from lora_marketing.serving.rows import RequestRows
+from lora_marketing.serving.schema import FinishReason, TokenUsage
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.worker import EngineStopped
 
 if TYPE_CHECKING:
-    from lora_marketing.engine.request import Finish, Progress, Written
+    from lora_marketing.engine.request import Finish, Progress, RowOutput
 
 REASONS: dict[Finish, FinishReason] = {
     "stop": "stop",
@@ -30,21 +29,21 @@ REASONS: dict[Finish, FinishReason] = {
 """What OpenAI's clients know of why a row ended. Rows that were given up or failed give no answer."""
 
 
-async def written(service: Service, order: Order, record: Record) -> list[Written]:
+async def written(service: Service, order: Batch, record: RequestLog) -> list[RowOutput]:
     """All rows of an order, when the last one has ended.
 
     Raises:
         ApiError: 503 for a damaged adapter, a full queue or a stopping server, 504 for lack of time,
             500 if the engine failed.
     """
-    done: dict[int, Written] = {}
+    done: dict[int, RowOutput] = {}
     async for index, progress in heard(service, order, record):
         if progress.written:
             done[index] = progress.written
     return [done[index] for index in range(len(order.requests))]
 
 
-async def heard(service: Service, order: Order, record: Record) -> AsyncGenerator[tuple[int, Progress]]:
+async def heard(service: Service, order: Batch, record: RequestLog) -> AsyncGenerator[tuple[int, Progress]]:
     """(row, what it has to tell) of all rows of an order. Closing it gives up what is not written.
 
     Raises:
@@ -54,7 +53,9 @@ async def heard(service: Service, order: Order, record: Record) -> AsyncGenerato
         service.require_room(len(order.requests))
         service.metrics.count(order.model.version.name.brand, order.model.line)
         waiting = True
-        async with Rows(service.worker, order.requests, record.seconds_left(service.limits.seconds)) as rows:
+        async with RequestRows(
+            service.worker, order.requests, record.seconds_left(service.limits.seconds)
+        ) as rows:
             async for index, progress in rows:
                 if progress.error or (progress.written and progress.written.finish not in REASONS):
                     raise _fault(order, progress)
@@ -67,11 +68,11 @@ async def heard(service: Service, order: Order, record: Record) -> AsyncGenerato
                 yield index, progress
 
 
-def usage(order: Order, rows: Sequence[int]) -> Usage:
+def usage(order: Batch, rows: Sequence[int]) -> TokenUsage:
     """Usage of an order whose rows have so many tokens."""
     wrote = sum(rows)
     read = order.prompt_tokens
-    return Usage(prompt_tokens=read, completion_tokens=wrote, total_tokens=read + wrote)
+    return TokenUsage(prompt_tokens=read, completion_tokens=wrote, total_tokens=read + wrote)
 
 
 @contextmanager
@@ -85,7 +86,7 @@ def _faults_told(service: Service) -> Iterator[None]:
         raise (internal() if service.engine_failed else draining(retry_after=5)) from error
 
 
-def _fault(order: Order, progress: Progress) -> Exception:
+def _fault(order: Batch, progress: Progress) -> Exception:
     error = progress.error
     if isinstance(error, EngineStopped):
         return error

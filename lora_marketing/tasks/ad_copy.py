@@ -15,7 +15,7 @@ LONG = 300
 
 
 @dataclass(frozen=True)
-class _Words:
+class _AdCopyWords:
     """The prompt's fixed words in one language."""
 
     system: str
@@ -31,7 +31,7 @@ class _Words:
     pieces: str
 
 
-_ENGLISH = _Words(
+_ENGLISH = _AdCopyWords(
     system="You write copy for {name}. {guide}",
     facts="Facts: {facts}",
     order="Write one {field} for {channel}.",
@@ -44,7 +44,7 @@ _ENGLISH = _Words(
     ad="Write one whole ad for {channel}, as JSON that lists the texts of each field. No two alike.",
     pieces="{field}: {number}.{length}",
 )
-_CHINESE = _Words(
+_CHINESE = _AdCopyWords(
     system="你为{name}写文案。{guide}",
     facts="事实：{facts}",
     order="为{channel}写一条 {field}。",
@@ -72,14 +72,14 @@ def messages(brief: Brief, brand: Brand) -> list[Message]:
     ]
 
 
-def _system(brand: Brand, words: _Words) -> str:
+def _system(brand: Brand, words: _AdCopyWords) -> str:
     parts = [words.system.format(name=brand.display_name, guide=brand.guide)]
     if brand.facts:
         parts.append(words.facts.format(facts=" ".join(brand.facts)))
     return "\n".join(parts)
 
 
-def _user(brief: Brief, brand: Brand, words: _Words) -> str:
+def _user(brief: Brief, brand: Brand, words: _AdCopyWords) -> str:
     lines = list(_order(brief, brand.language, words))
     lines.append(words.product.format(product=brief.product))
     lines += [words.pair.format(key=key, value=value) for key, value in brief.attributes.items()]
@@ -90,7 +90,7 @@ def _user(brief: Brief, brand: Brand, words: _Words) -> str:
     return "\n".join(lines)
 
 
-def _order(brief: Brief, language: str, words: _Words) -> Iterator[str]:
+def _order(brief: Brief, language: str, words: _AdCopyWords) -> Iterator[str]:
     """What to write: one text, or an ad with so many texts of every field."""
     title = load_channel(brief.channel).title
     if brief.field != AD:
@@ -104,7 +104,7 @@ def _order(brief: Brief, language: str, words: _Words) -> Iterator[str]:
         yield words.pieces.format(field=field, number=number, length=_length(limit, language, words))
 
 
-def _length(limit: Limit, language: str, words: _Words) -> str:
+def _length(limit: Limit, language: str, words: _AdCopyWords) -> str:
     """The field's limit in words; one that no copywriter comes near is left out."""
     if limit.recommended:
         return words.ideal.format(limit=limit.recommended)

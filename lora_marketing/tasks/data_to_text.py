@@ -13,7 +13,7 @@ from lora_marketing.tasks import Message
 
 
 @dataclass(frozen=True)
-class _Words:
+class _DataToTextWords:
     """The prompt's fixed words in one language."""
 
     system: str
@@ -23,14 +23,14 @@ class _Words:
     pair: str
 
 
-_ENGLISH = _Words(
+_ENGLISH = _DataToTextWords(
     system="Put the data into a sentence or two: all of them, and nothing else.",
     name="name: {name}",
     audience="audience: {audience}",
     notes="notes: {notes}",
     pair="{key}: {value}",
 )
-_CHINESE = _Words(
+_CHINESE = _DataToTextWords(
     system="把下列数据写成一两句话：一项不漏，也不添加。",
     name="名称：{name}",
     audience="受众：{audience}",

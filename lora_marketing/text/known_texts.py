@@ -53,7 +53,7 @@ class KnownTexts:
     @classmethod
     def of(cls, texts: Iterable[str]) -> KnownTexts:
         """Take in `texts`. Case, width, punctuation and spaces do not count."""
-        read = [_Words.read(text) for text in texts]
+        read = [_FoldedWords.read(text) for text in texts]
         shingles = frozenset(one for words in read for _, _, one in words.shingles())
         return cls(shingles, frozenset(words.whole for words in read if words.tokens))
 
@@ -68,7 +68,7 @@ class KnownTexts:
 
     def overlap(self, text: str, but: KnownTexts | None = None) -> Overlap:
         """How much of `text` is known, and is not in `but`."""
-        words = _Words.read(text)
+        words = _FoldedWords.read(text)
         free = but.shingles if but else frozenset()
         runs: list[tuple[int, int]] = []
         for first, end, one in words.shingles():
@@ -114,14 +114,14 @@ class KnownTexts:
 
 
 @dataclass(frozen=True)
-class _Words:
+class _FoldedWords:
     """The words of a text, folded, and where each stands. Weights are in half words."""
 
     tokens: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
 
     @classmethod
-    def read(cls, text: str) -> _Words:
+    def read(cls, text: str) -> _FoldedWords:
         found = list(_TOKEN.finditer(text))
         tokens = tuple(normalize("NFKC", one.group()).casefold() for one in found)
         return cls(tokens, tuple(one.span() for one in found))

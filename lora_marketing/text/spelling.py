@@ -17,7 +17,7 @@ from unicodedata import combining, name, normalize
 
 
 @dataclass(frozen=True)
-class Place:
+class TermPlace:
     """Where a term stands in a folded text."""
 
     start: int
@@ -66,13 +66,13 @@ def unfolded(text: str, place: int) -> int:
     return bisect_right(range(1, len(text) + 1), place, key=lambda size: len(folded(text[:size])))
 
 
-def places(term: str, text: str) -> Iterator[Place]:
+def places(term: str, text: str) -> Iterator[TermPlace]:
     """Where the folded `term` stands in the folded `text` as whole words."""
     start = text.find(term)
     while start >= 0:
         end = start + len(term)
         if not within_word(text, start) and not within_word(text, end):
-            yield Place(start, end)
+            yield TermPlace(start, end)
         start = text.find(term, start + 1)
 
 

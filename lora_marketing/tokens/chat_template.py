@@ -21,7 +21,7 @@ SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
 @dataclass(frozen=True)
-class FileSpeaker:
+class FileChatTokenizer:
     """Renders chats as the loaded base does: same template, same tokenizer, same stop tokens."""
 
     tokenizer: Tokenizer
@@ -39,7 +39,7 @@ class FileSpeaker:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
-def open_speaker(folder: Path, arguments: Mapping[str, bool | str]) -> FileSpeaker | None:
+def open_chat_tokenizer(folder: Path, arguments: Mapping[str, bool | str]) -> FileChatTokenizer | None:
     """The tokenizer and template in a base's folder, or None where one of the two is missing."""
     from tokenizers import Tokenizer
 
@@ -54,7 +54,7 @@ def open_speaker(folder: Path, arguments: Mapping[str, bool | str]) -> FileSpeak
     ends = told.get("eos_token_id")
     ids = [*(ends if isinstance(ends, list) else [ends]), tokenizer.token_to_id(special.get("eos_token", ""))]
     stops = frozenset(int(id) for id in ids if id is not None)
-    return FileSpeaker(tokenizer, _compiled(source), {**special, **arguments}, stops)
+    return FileChatTokenizer(tokenizer, _compiled(source), {**special, **arguments}, stops)
 
 
 def _json(path: Path) -> dict[str, Any]:

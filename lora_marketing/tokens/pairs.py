@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lora_marketing.brands.brand import Brand, Example
-from lora_marketing.brands.pairs import Pair
-from lora_marketing.tokens.render import Rendered, Speaker, render_example
+from lora_marketing.brands.pairs import PreferencePair
+from lora_marketing.tokens.render import ChatTokenizer, Rendered, render_example
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class RenderedPair(Rendered):
     rejected: Rendered
 
 
-def render_row(row: Example, brand: Brand, base: Speaker) -> Rendered:
+def render_row(row: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
     """Token ids of an example, or of both texts of a pair; each keeps the render contract.
 
     Raises:
         RenderContractError: see `render_example`.
     """
-    if not isinstance(row, Pair):
+    if not isinstance(row, PreferencePair):
         return render_example(row, brand, base)
     chosen = render_example(row.as_chosen(), brand, base)
     rejected = render_example(row.as_rejected(), brand, base)

@@ -11,7 +11,7 @@ from lora_marketing.common.errors import Problem, RenderContractError
 from lora_marketing.tasks import Message, messages
 
 
-class Speaker(Protocol):
+class ChatTokenizer(Protocol):
     """What turns chats into tokens: a loaded base, or its tokenizer's files alone."""
 
     @property
@@ -39,12 +39,12 @@ class Rendered:
         return (-100,) * self.prompt_length + self.input_ids[self.prompt_length :]
 
 
-def render_prompt(chat: Sequence[Message], base: Speaker) -> list[int]:
+def render_prompt(chat: Sequence[Message], base: ChatTokenizer) -> list[int]:
     """Token ids from which generation starts: the chat and the header of the answer."""
     return base.encode(chat, header=True)
 
 
-def render_example(example: Example, brand: Brand, base: Speaker) -> Rendered:
+def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
     """Token ids of prompt and answer, up to and including the first stop token of the answer.
 
     This proves the render contract for the row.

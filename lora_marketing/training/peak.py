@@ -15,7 +15,7 @@ GIB = 2**30
 PROCESS = Path("/proc/self")
 
 
-class HolesCallback(TrainerCallback):
+class TrimHeapCallback(TrainerCallback):
     """Gives back what the heap holds free, before and after every evaluation.
 
     Steps have tensors of other sizes, and glibc keeps what they leave in pieces that the next ones do not

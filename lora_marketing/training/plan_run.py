@@ -12,10 +12,10 @@ import torch
 
 from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.planning.choose import Choice, Setting, choose
+from lora_marketing.planning.choose import MicroBatchChoice, PlannedRun, choose
 from lora_marketing.planning.devices import free_memory
-from lora_marketing.planning.memory import CONTEXT, GIB, Kind
-from lora_marketing.planning.rows import Rows
+from lora_marketing.planning.memory import CONTEXT, GIB, DeviceKind
+from lora_marketing.planning.rows import TokenizedRows
 from lora_marketing.planning.shape import shape_of
 from lora_marketing.recipe import Recipe
 from lora_marketing.tokens.render import Rendered
@@ -27,8 +27,8 @@ class Settled:
     """The recipe with its micro-batch size filled in, and the choice it came from."""
 
     recipe: Recipe
-    setting: Setting
-    choice: Choice
+    setting: PlannedRun
+    choice: MicroBatchChoice
 
     @property
     def predicted_gib(self) -> float:
@@ -47,13 +47,13 @@ def settle(
         TrainingError: no micro-batch fits in the memory that is free.
     """
     config = base.model.config
-    kind: Kind = "cuda" if base.device.type == "cuda" else "cpu"
+    kind: DeviceKind = "cuda" if base.device.type == "cuda" else "cpu"
     shape = shape_of(config.to_dict(), config.model_type)
     planned = recipe
     if tree_refusal(config, recipe.train.method):
         padded = recipe.train.model_copy(update={"packing": "padded"})
         planned = recipe.model_copy(update={"train": padded})
-    setting = Setting(shape, planned, Rows(train, validation), kind, _allowance(kind == "cuda"))
+    setting = PlannedRun(shape, planned, TokenizedRows(train, validation), kind, _allowance(kind == "cuda"))
     choice = choose(setting)
     section = recipe.train.model_copy(update={"micro_batch_size": choice.micro_batch_size})
     return Settled(recipe.model_copy(update={"train": section}), setting, choice)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import TrainerState
 from trl import DPOConfig, DPOTrainer
 
-from lora_marketing.brands.pairs import Pair
+from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.data.dataset import read_examples
 from lora_marketing.engine.adapters import require_same_base
@@ -177,7 +177,7 @@ def _kind(rslora: bool, dora: bool) -> str:
 def overlong_problems(rows: Sequence[Rendered], loaded: LoadedRecipe) -> list[Problem]:
     """Every pair of which a row is longer than `data.max_length`, with its line."""
     files = [loaded.rows_file, *([loaded.validation_file] if loaded.validation_file else [])]
-    places = {pair.id: place for file in files for place, pair in read_examples(file, Pair)}
+    places = {pair.id: place for file in files for place, pair in read_examples(file, PreferencePair)}
     limit = loaded.recipe.data.max_length
     return [
         Problem(

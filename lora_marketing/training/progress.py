@@ -22,7 +22,7 @@ class LogPoint:
     eval_loss: float | None
 
 
-class Board:
+class ProgressTable:
     """A live table with a line per run on a terminal; elsewhere runs say a line per evaluation."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class ProgressCallback(TrainerCallback):
     """
 
     title: str
-    board: Board = field(default_factory=Board)
+    board: ProgressTable = field(default_factory=ProgressTable)
     tokens_per_second: float = 0.0
     _started: float = 0.0
     _first_step: int = 0

@@ -36,7 +36,7 @@ from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator, tree_refusal
 from lora_marketing.training.loftq import start_from_rounding_error
-from lora_marketing.training.peak import HolesCallback, begin_peak, peak_memory_gib
+from lora_marketing.training.peak import TrimHeapCallback, begin_peak, peak_memory_gib
 from lora_marketing.training.plan_run import memory_errors_told, settle
 from lora_marketing.training.preference import (
     START_LOSS,
@@ -47,7 +47,7 @@ from lora_marketing.training.preference import (
     overlong_problems,
     reward_figures,
 )
-from lora_marketing.training.progress import Board, LogPoint, ProgressCallback
+from lora_marketing.training.progress import LogPoint, ProgressCallback, ProgressTable
 from lora_marketing.training.trackers import LOGS, PROJECT, opened_trackers
 from lora_marketing.training.trainer import BrandTrainer, Lane, load_weights
 
@@ -114,7 +114,7 @@ def train(
     resume: bool,
     callbacks: Sequence[TrainerCallback] = (),
     lane: Lane | None = None,
-    board: Board | None = None,
+    board: ProgressTable | None = None,
     start: Version | None = None,
 ) -> TrainedAdapter:
     """Train the recipe's adapter in the folder `run` and leave the base as it was found.
@@ -139,7 +139,7 @@ def train(
         vault.clear()
     checkpoint = vault.newest_valid() if resume else None
     begin_peak()
-    progress = ProgressCallback(loaded.name, board or Board())
+    progress = ProgressCallback(loaded.name, board or ProgressTable())
     trackers = opened_trackers(loaded.recipe.train.report_to, run.parent / LOGS / run.name)
     with memory_errors_told(loaded.name), closing(progress), trackers as opened:
         trainer = _build_trainer(settled.recipe, data, base, vault, run, progress, lane, start)
@@ -199,7 +199,7 @@ def _build_trainer(
             progress,
             EarlyStoppingCallback(recipe.eval.patience),
             BudgetCallback(recipe.budget.minutes),
-            HolesCallback(),
+            TrimHeapCallback(),
         ],
         **adapter_arguments(lora_config(recipe, base), recipe, base, start),
     }

@@ -14,7 +14,7 @@ from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.recipe import Variant
+from lora_marketing.recipe import LoraVariant
 from lora_marketing.training.attention import use_tree_attention
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator
@@ -40,7 +40,9 @@ class CrashSafeTrainer(Trainer):
     model: Any  # a PeftModel, of which transformers knows less
     optimizer: torch.optim.Optimizer | None
 
-    def __init__(self, *, vault: CheckpointVault, variant: Variant, b_ratio: float, **arguments: Any) -> None:
+    def __init__(
+        self, *, vault: CheckpointVault, variant: LoraVariant, b_ratio: float, **arguments: Any
+    ) -> None:
         self._vault = vault
         self._variant = variant
         self._b_ratio = b_ratio

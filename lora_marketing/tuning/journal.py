@@ -23,7 +23,7 @@ from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.provenance import recorded_data, recorded_recipe
 from lora_marketing.runs.run import package_versions
 from lora_marketing.tuning.objectives import OBJECTIVES
-from lora_marketing.tuning.space import Settings, Space
+from lora_marketing.tuning.space import Space, TrialSettings
 
 JOURNAL = "journal.jsonl"
 """Name of the file in a study folder that Optuna appends every step to."""
@@ -35,7 +35,7 @@ NAME, IDENTITY = "tune", "identity"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What a study looks for. `trials` counts finished trials; with it a study may be taken further.
 
     `startup` is the number of trials before settings are proposed instead of drawn, and before a
@@ -51,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRow:
     """One finished trial. Number 0 is the recipe as it stands.
 
     Pruned trials have the held-out loss at which they were stopped, failed ones the problem; a
@@ -60,14 +60,14 @@ class Row:
 
     number: int
     state: Literal["done", "pruned", "failed"]
-    settings: Settings
+    settings: TrialSettings
     figures: Mapping[str, float]
     seconds: float
     problem: str = ""
     repeats: int | None = None
 
 
-def open_study(folder: Path, plan: Plan, identity: Mapping[str, str], *, resume: bool) -> optuna.Study:
+def open_study(folder: Path, plan: StudyPlan, identity: Mapping[str, str], *, resume: bool) -> optuna.Study:
     """Open or begin the study in `folder`; a trial that was cut off is marked failed and drawn again.
 
     Raises:
@@ -117,7 +117,7 @@ def _require_same(found: Mapping[str, str], wanted: Mapping[str, str], folder: P
         )
 
 
-def identity_of(loaded: LoadedRecipe, data: Dataset, plan: Plan, fingerprint: str) -> dict[str, str]:
+def identity_of(loaded: LoadedRecipe, data: Dataset, plan: StudyPlan, fingerprint: str) -> dict[str, str]:
     """Hashes of all that decides a trial's figures, by name."""
     parts: dict[str, Any] = {
         "recipe": recorded_recipe(loaded),
@@ -140,17 +140,17 @@ def _texts_of(loaded: LoadedRecipe) -> str:
     return sha256(rows.encode()).hexdigest()
 
 
-def rows_of(study: optuna.Study) -> list[Row]:
+def rows_of(study: optuna.Study) -> list[TrialRow]:
     """The finished trials in the order they were drawn."""
     found = study.get_trials(deepcopy=False, states=FINISHED)
     return [_row(number, trial) for number, trial in enumerate(found)]
 
 
-def _row(number: int, trial: FrozenTrial) -> Row:
+def _row(number: int, trial: FrozenTrial) -> TrialRow:
     attributes = trial.user_attrs
     problem = attributes.get("problem", "")
     done = trial.state == TrialState.COMPLETE
-    return Row(
+    return TrialRow(
         number,
         "done" if done else "failed" if problem else "pruned",
         attributes["settings"],

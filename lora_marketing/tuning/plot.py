@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lora_marketing.tuning.journal import Row
+from lora_marketing.tuning.journal import TrialRow
 from lora_marketing.tuning.objectives import OBJECTIVES
 from lora_marketing.tuning.results import best_of, shown_figure
 
@@ -19,7 +19,7 @@ PLOT = "trials.png"
 GREY, BEST, RECIPE = "#8a939c", "#c2410c", "#1d4ed8"
 
 
-def draw_study(path: Path, rows: Sequence[Row], objective: str, title: str) -> None:
+def draw_study(path: Path, rows: Sequence[TrialRow], objective: str, title: str) -> None:
     """Draw every finished trial; pruned ones count only where the objective is the held-out loss."""
     from matplotlib.figure import Figure
 
@@ -37,7 +37,7 @@ def draw_study(path: Path, rows: Sequence[Row], objective: str, title: str) -> N
     figure.savefig(path, dpi=120)
 
 
-def _draw_history(axes: Axes, rows: Sequence[Row], objective: str, title: str) -> None:
+def _draw_history(axes: Axes, rows: Sequence[TrialRow], objective: str, title: str) -> None:
     """One mark per trial and the best so far."""
     from matplotlib.ticker import MaxNLocator
 
@@ -70,7 +70,7 @@ def _draw_history(axes: Axes, rows: Sequence[Row], objective: str, title: str) -
     axes.margins(y=0.18)
 
 
-def _draw_key(axes: Axes, rows: Sequence[Row], objective: str, key: str) -> None:
+def _draw_key(axes: Axes, rows: Sequence[TrialRow], objective: str, key: str) -> None:
     """The objective against one key, on the scale that the key was drawn from."""
     from matplotlib.ticker import LogLocator, NullLocator
 
@@ -95,7 +95,7 @@ def _draw_key(axes: Axes, rows: Sequence[Row], objective: str, key: str) -> None
     _tidy(axes, objective)
 
 
-def _scatter(axes: Axes, rows: Sequence[Row], objective: str, place: Any, label: bool = False) -> None:
+def _scatter(axes: Axes, rows: Sequence[TrialRow], objective: str, place: Any, label: bool = False) -> None:
     best = best_of(rows, objective)
     others = [row for row in rows if row.state == "done" and row.number and row != best]
     groups = [("trials", GREY, 22, others), ("best", BEST, 60, [best]), ("the recipe", RECIPE, 26, [rows[0]])]

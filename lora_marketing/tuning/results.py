@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lora_marketing.common.documents import shown
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.tuning.journal import Row
+from lora_marketing.tuning.journal import TrialRow
 from lora_marketing.tuning.objectives import OBJECTIVES
 from lora_marketing.tuning.space import value_at
 
@@ -23,7 +23,7 @@ TRIALS = "trials.csv"
 BEST = "best.yaml"
 
 
-def best_of(rows: Sequence[Row], objective: str) -> Row:
+def best_of(rows: Sequence[TrialRow], objective: str) -> TrialRow:
     """The best trial; of equals the one with the least held-out loss, then the earliest."""
     sign = OBJECTIVES[objective].sign
     done = [row for row in rows if row.state == "done"]
@@ -41,20 +41,20 @@ def shown_figure(name: str, value: float) -> str:
     return f"{value:.0%}" if OBJECTIVES[name].is_share else f"{value:.{1 if name == 'chrf' else 3}f}"
 
 
-def measured(rows: Sequence[Row], objective: str) -> list[str]:
+def measured(rows: Sequence[TrialRow], objective: str) -> list[str]:
     """Names of the figures that any trial has, the objective first."""
     found = [name for name in OBJECTIVES if any(name in row.figures for row in rows)]
     return sorted(found, key=lambda name: name != objective)
 
 
-def ended(row: Row) -> str:
+def ended(row: TrialRow) -> str:
     """How a trial ended, in a word or two."""
     if row.repeats is not None:
         return f"as trial {row.repeats}"
     return f"failed: {row.problem}" if row.state == "failed" else row.state
 
 
-def table_of(rows: Sequence[Row], objective: str) -> Table:
+def table_of(rows: Sequence[TrialRow], objective: str) -> Table:
     """All trials with all figures; the best is bold, the recipe is marked."""
     from rich.table import Table
 
@@ -71,7 +71,7 @@ def table_of(rows: Sequence[Row], objective: str) -> Table:
     return table
 
 
-def write_table(folder: Path, rows: Sequence[Row]) -> Path:
+def write_table(folder: Path, rows: Sequence[TrialRow]) -> Path:
     """Write `trials.csv`, whole or not at all."""
     keys, names = list(rows[0].settings), list(OBJECTIVES)
     text = io.StringIO()
@@ -86,7 +86,7 @@ def write_table(folder: Path, rows: Sequence[Row]) -> Path:
     return _replaced(folder / TRIALS, text.getvalue())
 
 
-def write_best(folder: Path, loaded: LoadedRecipe, rows: Sequence[Row], objective: str) -> Path:
+def write_best(folder: Path, loaded: LoadedRecipe, rows: Sequence[TrialRow], objective: str) -> Path:
     """Write the best recipe as an overlay of the tuned one: only what the trial and `--set` changed."""
     best, recipe = best_of(rows, objective), rows[0]
     figure, own = (shown_figure(objective, row.figures[objective]) for row in (best, recipe))
@@ -99,7 +99,7 @@ def write_best(folder: Path, loaded: LoadedRecipe, rows: Sequence[Row], objectiv
     return _replaced(folder / BEST, "\n".join(lines) + "\n")
 
 
-def _changed(best: Row, loaded: LoadedRecipe) -> dict[str, Any]:
+def _changed(best: TrialRow, loaded: LoadedRecipe) -> dict[str, Any]:
     return {key: value for key, value in best.settings.items() if value != value_at(loaded.recipe, key)}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, model_validator
 
-from lora_marketing.common.documents import Frozen, Place, place_of, read_document, validated
+from lora_marketing.common.documents import FilePlace, Frozen, place_of, read_document, validated
 from lora_marketing.common.errors import Problem, RecipeError
 from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
 from lora_marketing.recipe.schema import PositiveFloat
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SPREAD = 4.0
 """The default space tries learning rates from the recipe's divided by this to the recipe's times this."""
 
-Choice = int | float | str
-Settings = Mapping[str, Choice]
+SearchValue = int | float | str
+TrialSettings = Mapping[str, SearchValue]
 """Values of recipe keys by dotted name: `lora.rank`, `train.learning_rate`."""
 
 
@@ -105,7 +105,7 @@ def read_space(path: Path, recipe: Recipe) -> Space:
     return space
 
 
-def _space_problems(space: Space, recipe: Recipe, places: Mapping[Any, Place]) -> Iterator[Problem]:
+def _space_problems(space: Space, recipe: Recipe, places: Mapping[Any, FilePlace]) -> Iterator[Problem]:
     for index, name in enumerate(space.variant or ()):
         yield from variant_problems(_with_variant(recipe, name), place_of(("variant", index), places))
     own = own_values(recipe)
@@ -134,10 +134,10 @@ def own_values(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def settings_of(params: Mapping[str, Any], recipe: Recipe) -> dict[str, Choice]:
+def settings_of(params: Mapping[str, Any], recipe: Recipe) -> dict[str, SearchValue]:
     """The recipe keys that a drawn point sets, rates and epochs with as few digits as a person writes."""
     drawn = own_values(recipe) | dict(params)
-    settings: dict[str, Choice] = {
+    settings: dict[str, SearchValue] = {
         "lora.rank": drawn["rank"],
         "lora.alpha": max(1, round(drawn["rank"] * drawn["alpha_per_rank"])),
         "lora.variant": drawn["variant"],
@@ -157,7 +157,7 @@ _MOVES = {
 """Which keys of the space set which key of the recipe."""
 
 
-def with_settings(loaded: LoadedRecipe, settings: Settings) -> LoadedRecipe:
+def with_settings(loaded: LoadedRecipe, settings: TrialSettings) -> LoadedRecipe:
     """The recipe with some keys set to other values."""
     recipe = loaded.recipe
     for key, value in settings.items():
@@ -167,10 +167,10 @@ def with_settings(loaded: LoadedRecipe, settings: Settings) -> LoadedRecipe:
     return replace(loaded, recipe=recipe)
 
 
-def value_at(recipe: Recipe, key: str) -> Choice:
+def value_at(recipe: Recipe, key: str) -> SearchValue:
     """The recipe's value of a dotted key."""
     section, _, name = key.partition(".")
-    return cast(Choice, getattr(getattr(recipe, section), name))
+    return cast(SearchValue, getattr(getattr(recipe, section), name))
 
 
 def _with_variant(recipe: Recipe, name: str) -> Recipe:

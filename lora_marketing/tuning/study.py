@@ -23,11 +23,11 @@ from lora_marketing.data.dataset import Dataset
 from lora_marketing.evaluation import fit_voices
 from lora_marketing.metrics.voice import VoiceClassifier
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.runs.run import BaseHolder, validation_copies
+from lora_marketing.runs.run import BaseCache, validation_copies
 from lora_marketing.training.train import RenderedData, render_dataset, train
-from lora_marketing.tuning.journal import Plan, Row, identity_of, open_study, rows_of
+from lora_marketing.tuning.journal import StudyPlan, TrialRow, identity_of, open_study, rows_of
 from lora_marketing.tuning.objectives import OBJECTIVES, Evidence, measure
-from lora_marketing.tuning.space import Settings, own_values, settings_of, value_at, with_settings
+from lora_marketing.tuning.space import TrialSettings, own_values, settings_of, value_at, with_settings
 
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
@@ -44,7 +44,7 @@ class Bench:
     voices: VoiceClassifier | None
 
     def figures(
-        self, settings: Settings, run: Path, callbacks: Sequence[TrainerCallback]
+        self, settings: TrialSettings, run: Path, callbacks: Sequence[TrainerCallback]
     ) -> dict[str, float]:
         """Train with these settings in the folder `run`, which is then deleted, and measure the result."""
         candidate = with_settings(self.loaded, settings)
@@ -89,13 +89,13 @@ class PruningCallback(TrainerCallback):
 def run_study(
     loaded: LoadedRecipe,
     data: Dataset,
-    plan: Plan,
-    holder: BaseHolder,
+    plan: StudyPlan,
+    holder: BaseCache,
     folder: Path,
     *,
     resume: bool,
-    after_trial: Callable[[Sequence[Row]], object] = lambda rows: None,
-) -> list[Row]:
+    after_trial: Callable[[Sequence[TrialRow]], object] = lambda rows: None,
+) -> list[TrialRow]:
     """Run trials until `plan.trials` are finished; the first is the recipe as it stands.
 
     What a trial tries depends on the seed and on the trials finished before it, so a study that was
@@ -120,7 +120,7 @@ def run_study(
     return rows
 
 
-def _drawn(study: optuna.Study, plan: Plan, rows: Sequence[Row], loaded: LoadedRecipe) -> Trial:
+def _drawn(study: optuna.Study, plan: StudyPlan, rows: Sequence[TrialRow], loaded: LoadedRecipe) -> Trial:
     """The next trial: the recipe itself, then what the sampler proposes."""
     seed = Random(f"{plan.seed}|{len(rows)}").getrandbits(32)  # one sampler would begin anew on resume
     study.sampler = TPESampler(seed=seed, n_startup_trials=plan.startup)
@@ -136,7 +136,7 @@ def _drawn(study: optuna.Study, plan: Plan, rows: Sequence[Row], loaded: LoadedR
 
 
 def _run_trial(
-    study: optuna.Study, trial: Trial, plan: Plan, bench: Bench, folder: Path, rows: Sequence[Row]
+    study: optuna.Study, trial: Trial, plan: StudyPlan, bench: Bench, folder: Path, rows: Sequence[TrialRow]
 ) -> None:
     """Train and measure one trial, and write its end into the journal."""
     settings, number = trial.user_attrs["settings"], len(rows)
@@ -167,7 +167,7 @@ def _run_trial(
 def _finish(
     study: optuna.Study,
     trial: Trial,
-    plan: Plan,
+    plan: StudyPlan,
     figures: dict[str, float],
     seconds: float,
     state: TrialState | None = None,

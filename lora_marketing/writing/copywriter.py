@@ -9,7 +9,7 @@ from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels.structure import AD, ad_tokens
 from lora_marketing.copy.record import Copy, prompt_sha256
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.engine.request import Request, Written
+from lora_marketing.engine.request import Request, RowOutput
 from lora_marketing.engine.sampling import Sampling, row_seed
 from lora_marketing.engine.writer import Writer
 from lora_marketing.tasks import messages
@@ -36,7 +36,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Order:
+class CopyOrder:
     """One text to write: which voice, which brief, which of several variants.
 
     `again` tells the draws of one variant apart; a first draw has none.
@@ -52,11 +52,11 @@ class Order:
 class Prepared:
     """An order as the engine takes it."""
 
-    order: Order
+    order: CopyOrder
     request: Request
     prompt_sha256: str
 
-    def copy(self, row: Written, base: LoadedBase) -> Copy:
+    def copy(self, row: RowOutput, base: LoadedBase) -> Copy:
         """What was written for it, with its provenance."""
         order = self.order
         return Copy(
@@ -76,7 +76,7 @@ class Prepared:
 
 
 def prepare_all(
-    orders: Sequence[Order], base: LoadedBase, sampling: Sampling, *, raw: bool = False
+    orders: Sequence[CopyOrder], base: LoadedBase, sampling: Sampling, *, raw: bool = False
 ) -> list[Prepared]:
     """The rows that orders ask for. A whole ad gets the tokens that it may need.
 
@@ -90,7 +90,7 @@ def prepare_all(
     return [_prepared(order, base, sampling, raw) for order in orders]
 
 
-def _prepared(order: Order, base: LoadedBase, sampling: Sampling, raw: bool) -> Prepared:
+def _prepared(order: CopyOrder, base: LoadedBase, sampling: Sampling, raw: bool) -> Prepared:
     brand, brief = order.voice.brand, order.brief
     prompt = render_prompt(messages(brief, brand), base)
     prompt_hash = prompt_sha256(prompt)
@@ -105,7 +105,7 @@ def _prepared(order: Order, base: LoadedBase, sampling: Sampling, raw: bool) -> 
 
 
 def write_copy(
-    writer: Writer, orders: Sequence[Order], sampling: Sampling, *, raw: bool = False
+    writer: Writer, orders: Sequence[CopyOrder], sampling: Sampling, *, raw: bool = False
 ) -> list[Copy]:
     """Write all orders in mixed batches.
 

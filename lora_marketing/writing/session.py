@@ -19,15 +19,15 @@ from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.provenance import brand_names, other_names, recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import known_texts
-from lora_marketing.writing.copywriter import Order, Voice, write_copy
-from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
+from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
+from lora_marketing.writing.until_good import BriefOutcome, Effort, write_until_good
 
 if TYPE_CHECKING:
     from lora_marketing.metrics.voice import VoiceClassifier
 
 
 @dataclass(frozen=True)
-class Desk:
+class WritingSession:
     """A Writer with its voices."""
 
     writer: Writer
@@ -36,7 +36,7 @@ class Desk:
     @classmethod
     def open(
         cls, adapters: Path, refs: Sequence[str], recipe: Path | None = None, base_id: str | None = None
-    ) -> Desk:
+    ) -> WritingSession:
         """Resolve the adapters, load their base once, and put them all on it.
 
         `recipe` adds the voice of its brand without an adapter; `base_id` says where the base
@@ -88,7 +88,7 @@ class Desk:
         """
         voices = self._voices(with_base, with_adapters)
         orders = [
-            Order(voice, brief, variant)
+            CopyOrder(voice, brief, variant)
             for brief in briefs
             for variant in range(variants)
             for voice in voices
@@ -104,10 +104,10 @@ class Desk:
         with_base: bool,
         with_adapters: bool,
         classifier: VoiceClassifier | None = None,
-    ) -> list[Outcome]:
+    ) -> list[BriefOutcome]:
         """Every brief in every voice, until enough variants pass all guards or the rounds are over."""
         voices = self._voices(with_base, with_adapters)
-        orders = [Order(voice, brief) for brief in briefs for voice in voices]
+        orders = [CopyOrder(voice, brief) for brief in briefs for voice in voices]
         return write_until_good(self.writer, orders, sampling, effort, classifier)
 
     def _voices(self, with_base: bool, with_adapters: bool) -> list[Voice]:

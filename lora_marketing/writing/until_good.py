@@ -18,7 +18,7 @@ from lora_marketing.copy.record import Copy, Rewritten
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.writer import Writer
 from lora_marketing.guards import Case, findings, verdict
-from lora_marketing.writing.copywriter import Order, Voice, write_copy
+from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
 
 if TYPE_CHECKING:
     from lora_marketing.metrics.voice import VoiceClassifier
@@ -51,7 +51,7 @@ class Good:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BriefOutcome:
     """What became of one brief in one voice: the best that passed, best first, and all that was tried."""
 
     voice: Voice
@@ -69,36 +69,36 @@ class Outcome:
 
 def write_until_good(
     writer: Writer,
-    orders: Sequence[Order],
+    orders: Sequence[CopyOrder],
     sampling: Sampling,
     effort: Effort | None = None,
     classifier: VoiceClassifier | None = None,
-) -> list[Outcome]:
+) -> list[BriefOutcome]:
     """Write every order until enough variants pass or the rounds are over.
 
     Everything that a round writes, for all brands, goes to the writer in one batch.
     """
-    pursuit = Pursuit(orders, effort or Effort())
+    pursuit = RewriteLoop(orders, effort or Effort())
     while asked := pursuit.asks():
         pursuit.take(write_copy(writer, asked, sampling))
     return pursuit.outcomes(classifier)
 
 
-class Pursuit:
+class RewriteLoop:
     """The rounds of some orders: `asks` says what to write next, `take` hears what was written."""
 
-    def __init__(self, orders: Sequence[Order], effort: Effort) -> None:
-        self._chases = [_Chase(order, effort) for order in orders]
-        self._asked: list[tuple[_Chase, _Wish]] = []
+    def __init__(self, orders: Sequence[CopyOrder], effort: Effort) -> None:
+        self._chases = [_BriefState(order, effort) for order in orders]
+        self._asked: list[tuple[_BriefState, _Attempt]] = []
 
-    def asks(self) -> list[Order]:
+    def asks(self) -> list[CopyOrder]:
         """What to write in the next round; nothing once all is done."""
         self._asked = [(chase, wish) for chase in self._chases for wish in chase.next_round()]
         return [wish.order for _, wish in self._asked]
 
     def take(self, copies: Sequence[Copy]) -> None:
         """What was written for the last `asks`, in its order."""
-        told: dict[int, list[tuple[_Wish, Copy]]] = {}
+        told: dict[int, list[tuple[_Attempt, Copy]]] = {}
         for (chase, wish), copy in zip(self._asked, copies, strict=True):
             told.setdefault(id(chase), []).append((wish, copy))
         for chase in self._chases:
@@ -108,24 +108,24 @@ class Pursuit:
         """Every variant of every order as it is by now, good or not."""
         return [copy for chase in self._chases for _, copy in sorted(chase.variants.items())]
 
-    def outcomes(self, classifier: VoiceClassifier | None = None) -> list[Outcome]:
+    def outcomes(self, classifier: VoiceClassifier | None = None) -> list[BriefOutcome]:
         """What has become of every order."""
         return [chase.outcome(classifier) for chase in self._chases]
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Attempt:
     """A text to write, or one piece of the ad that a variant is so far."""
 
-    order: Order
+    order: CopyOrder
     piece: Piece | None = None
 
 
 @dataclass
-class _Chase:
+class _BriefState:
     """One order and its variants so far."""
 
-    order: Order
+    order: CopyOrder
     effort: Effort
     rounds: int = 0
     texts: int = 0
@@ -133,13 +133,13 @@ class _Chase:
     variants: dict[int, Copy] = field(default_factory=dict)
     tried: list[Copy] = field(default_factory=list)
 
-    def next_round(self) -> list[_Wish]:
+    def next_round(self) -> list[_Attempt]:
         passed = sum(copy.verdict == "pass" for copy in self.variants.values())
         if self.rounds >= self.effort.rounds or passed >= self.effort.wanted:
             return []
         if not self.rounds:
             tries = max(self.effort.tries, self.effort.wanted)
-            return [_Wish(replace(self.order, variant=number)) for number in range(tries)]
+            return [_Attempt(replace(self.order, variant=number)) for number in range(tries)]
         return [
             wish
             for number, copy in self.variants.items()
@@ -147,7 +147,7 @@ class _Chase:
             for wish in self._again(replace(self.order, variant=number, again=f"/{self.rounds + 1}"), copy)
         ]
 
-    def hear(self, told: Sequence[tuple[_Wish, Copy]]) -> None:
+    def hear(self, told: Sequence[tuple[_Attempt, Copy]]) -> None:
         self.rounds += bool(told)
         pieces_of: dict[int, list[tuple[Piece, Copy]]] = {}
         for wish, copy in told:
@@ -160,27 +160,27 @@ class _Chase:
         for variant, written in pieces_of.items():
             self._keep(_with_pieces(self.variants[variant], written, self.order.voice.brand))
 
-    def outcome(self, classifier: VoiceClassifier | None) -> Outcome:
+    def outcome(self, classifier: VoiceClassifier | None) -> BriefOutcome:
         good = [copy for copy in self.variants.values() if copy.verdict == "pass"]
         brand, brief = self.order.voice.brand, self.order.brief
         voices = _voices(good, brand, classifier)
         ranked = rank([copy.text for copy in good], brief, self.effort.wanted, voices=voices)
         cost = Cost(self.texts, self.rounds, self.tokens)
         chosen = tuple(Good(good[place], parts) for place, parts in ranked)
-        return Outcome(self.order.voice, brief, chosen, tuple(self.tried), cost)
+        return BriefOutcome(self.order.voice, brief, chosen, tuple(self.tried), cost)
 
     def _keep(self, copy: Copy) -> None:
         seen = looked_at(copy.changed(round=self.rounds), self.order.voice)
         self.variants[copy.variant] = seen
         self.tried.append(seen)
 
-    def _again(self, order: Order, copy: Copy) -> list[_Wish]:
+    def _again(self, order: CopyOrder, copy: Copy) -> list[_Attempt]:
         """The pieces of an ad at which all that is to be fixed stands; else the whole text."""
         failing = _failing(copy)
         if not failing:
-            return [_Wish(order)]
+            return [_Attempt(order)]
         return [
-            _Wish(
+            _Attempt(
                 replace(
                     order,
                     brief=order.brief.model_copy(update={"field": piece.field}),

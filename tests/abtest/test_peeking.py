@@ -14,12 +14,12 @@ import pytest
 
 from lora_marketing.abtest.posterior import Beta
 from lora_marketing.abtest.proportions import z_test
-from lora_marketing.abtest.results import Result
-from lora_marketing.abtest.verdict import Rule, is_over
+from lora_marketing.abtest.results import VariantCounts
+from lora_marketing.abtest.verdict import StoppingRule, is_over
 
 ROUND, LOOKS, TESTS = 1000, 40, 150
 PRIOR = Beta(30, 970)
-RULE = Rule(care=0.02, least=1000, prior=PRIOR)
+RULE = StoppingRule(care=0.02, least=1000, prior=PRIOR)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def simulated(rates: list[tuple[float, float]], looks: int, seed: int) -> Iterat
             a, b = (int(count) for count in clicks[look - 1])
             shows = look * ROUND
             seen.append(z_test((a, b), (shows, shows)) < 0.05)
-            results = [Result("a", shows, a, 0), Result("b", shows, b, 0)]
+            results = [VariantCounts("a", shows, a, 0), VariantCounts("b", shows, b, 0)]
             if winner is None and is_over(results, "ctr", RULE):
                 winner = int(b > a)
         yield Ended(pair, winner, any(seen), seen[-1])

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.abtest.results import Result, read_results
+from lora_marketing.abtest.results import VariantCounts, read_results
 from lora_marketing.common.errors import DataError, LoraMarketingError
 from tests.making import property_test
 
 HEADER = "id,impressions,clicks,conversions\n"
 
 
-def read(folder: Path, text: str) -> list[Result]:
+def read(folder: Path, text: str) -> list[VariantCounts]:
     path = folder / "results.csv"
     path.write_bytes(text.encode())
     return read_results(path)
@@ -34,7 +34,7 @@ def test_counts_and_cost(tmp_path: Path) -> None:
     found = read(
         tmp_path, "\ufeff Clicks ,ID,Impressions,CONVERSIONS,Cost\r\n3,浮,10,1,2.50\r\n\r\n0,b,9,0,\r\n"
     )
-    assert found == [Result("浮", 10, 3, 1, 2.5), Result("b", 9, 0, 0)]
+    assert found == [VariantCounts("浮", 10, 3, 1, 2.5), VariantCounts("b", 9, 0, 0)]
     assert (found[0].trials("ctr"), found[0].successes("ctr")) == (10, 3)
     assert (found[0].trials("cvr"), found[0].successes("cvr")) == (3, 1)
 
@@ -42,7 +42,7 @@ def test_counts_and_cost(tmp_path: Path) -> None:
 def test_dated_rows_are_added_up(tmp_path: Path) -> None:
     header = "date,id,impressions,clicks,conversions,cost\n"
     text = header + "2026-11-01,a,10,3,1,1\n2026-11-02,a,20,4,2,2\n2026-11-01,b,5,1,0,3\n"
-    assert read(tmp_path, text) == [Result("a", 30, 7, 3, 3.0), Result("b", 5, 1, 0, 3.0)]
+    assert read(tmp_path, text) == [VariantCounts("a", 30, 7, 3, 3.0), VariantCounts("b", 5, 1, 0, 3.0)]
     for twice in ("2026-11-02,a,1,1,1,1\n", ",a,1,1,1,1\n"):
         assert told(tmp_path, text + twice) == [" row 5: the variant stands there twice"]
     assert told(tmp_path, HEADER + "a,1,1,1\na,1,1,1\nb,1,1,1\n") == [

@@ -8,56 +8,58 @@ from scipy.stats import chi2_contingency
 
 from lora_marketing.abtest.posterior import Beta
 from lora_marketing.abtest.proportions import holm, pairwise, z_test
-from lora_marketing.abtest.results import Result
-from lora_marketing.abtest.verdict import Rule, is_over, judge
+from lora_marketing.abtest.results import VariantCounts
+from lora_marketing.abtest.verdict import StoppingRule, is_over, judge
 
 
-def scaled(results: list[Result], times: float) -> list[Result]:
+def scaled(results: list[VariantCounts], times: float) -> list[VariantCounts]:
     return [
-        Result(one.id, *(round(count * times) for count in (one.impressions, one.clicks, one.conversions)))
+        VariantCounts(
+            one.id, *(round(count * times) for count in (one.impressions, one.clicks, one.conversions))
+        )
         for one in results
     ]
 
 
-CLOSE = [Result("a", 2000, 40, 4), Result("b", 2000, 46, 9)]
-CLEAR = [Result("a", 50_000, 1000, 50), Result("b", 50_000, 1300, 52)]
+CLOSE = [VariantCounts("a", 2000, 40, 4), VariantCounts("b", 2000, 46, 9)]
+CLEAR = [VariantCounts("a", 50_000, 1000, 50), VariantCounts("b", 50_000, 1300, 52)]
 
 
 def test_a_clear_winner() -> None:
-    outcome = judge(CLEAR, "ctr", Rule())
+    outcome = judge(CLEAR, "ctr", StoppingRule())
     assert outcome.winner is outcome.leader is outcome.standings[1]
     assert (outcome.more, outcome.leader.p) == (0, None)
     assert outcome.standings[0].p == pytest.approx(z_test((1000, 1300), (50_000, 50_000)))
     assert outcome.standings[1].weight == pytest.approx(0.95)
-    assert judge(CLEAR, "cvr", Rule()).leader.result.id == "a"
+    assert judge(CLEAR, "cvr", StoppingRule()).leader.result.id == "a"
 
 
 def test_a_forecast_is_when_the_rule_ends_the_test() -> None:
-    outcome = judge(CLOSE, "ctr", Rule())
+    outcome = judge(CLOSE, "ctr", StoppingRule())
     assert outcome.winner is None
     assert outcome.more is not None
     times = 1 + outcome.more / 4000
-    assert is_over(scaled(CLOSE, times * 1.1), "ctr", Rule())  # counts are rounded to whole ones
-    assert not is_over(scaled(CLOSE, times * 0.9), "ctr", Rule())
+    assert is_over(scaled(CLOSE, times * 1.1), "ctr", StoppingRule())  # counts are rounded to whole ones
+    assert not is_over(scaled(CLOSE, times * 0.9), "ctr", StoppingRule())
 
 
 def test_the_least_impressions() -> None:
     few = scaled(CLEAR, 0.01)
-    assert judge(few, "ctr", Rule(care=0.1, least=400)).winner
-    assert judge(few, "ctr", Rule(care=0.1, least=501)).more == pytest.approx(2, abs=10)
+    assert judge(few, "ctr", StoppingRule(care=0.1, least=400)).winner
+    assert judge(few, "ctr", StoppingRule(care=0.1, least=501)).more == pytest.approx(2, abs=10)
 
 
 def test_variants_that_nobody_saw() -> None:
-    empty = [Result("a", 0, 0, 0), Result("b", 0, 0, 0)]
-    outcome = judge(empty, "cvr", Rule(least=0))
+    empty = [VariantCounts("a", 0, 0, 0), VariantCounts("b", 0, 0, 0)]
+    outcome = judge(empty, "cvr", StoppingRule(least=0))
     assert [one.best for one in outcome.standings] == pytest.approx([0.5, 0.5])
     assert outcome.more is None
     assert outcome.standings[1].p == 1
 
 
 def test_the_prior_is_believed_until_there_are_counts() -> None:
-    few = [Result("a", 10, 0, 0), Result("b", 10, 1, 0)]
-    flat, told = (judge(few, "ctr", Rule(prior=prior)) for prior in (Beta(1, 1), Beta(200, 9800)))
+    few = [VariantCounts("a", 10, 0, 0), VariantCounts("b", 10, 1, 0)]
+    flat, told = (judge(few, "ctr", StoppingRule(prior=prior)) for prior in (Beta(1, 1), Beta(200, 9800)))
     assert flat.leader.best > 0.7 > 0.6 > told.leader.best
     assert told.leader.rate.mean == pytest.approx(0.02, abs=1e-3)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lora_marketing.brands.brand import Example
-from lora_marketing.brands.pairs import Pair
+from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.common.errors import DataError, LoraMarketingError
 from lora_marketing.data.dataset import prepare
 from lora_marketing.recipe import LoadedRecipe, load_recipe
@@ -66,7 +66,7 @@ def test_every_bad_pair_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 def test_a_pair_is_a_row_whose_text_is_the_chosen_one(tmp_path: Path) -> None:
     found = prepare(loaded(tmp_path, [pair(n, chosen=f"第{n}块香皂会浮。") for n in range(1, 13)]))
     first = found.train[0]
-    assert isinstance(first, Pair)
+    assert isinstance(first, PreferencePair)
     assert first.as_chosen() == Example(**{**first.as_rejected().model_dump(), "text": first.text})
     assert (first.as_chosen().text, first.as_rejected().text) == (first.text, first.rejected)
     assert first.brief() == first.as_rejected().brief()
@@ -139,7 +139,7 @@ def test_texts_of_an_extended_recipe_are_left_aside(tmp_path: Path) -> None:
     path.write_text("extends: recipe.yaml\ntrain: {method: dpo}\ndata: {pairs: pairs.jsonl}\n")
     found = load_recipe(path)
     assert (found.rows_file.name, found.train_file.name) == ("pairs.jsonl", "texts.jsonl")
-    assert all(isinstance(one, Pair) for one in prepare(found).train)
+    assert all(isinstance(one, PreferencePair) for one in prepare(found).train)
 
 
 def test_the_fields_read_from_source_are_the_fields_of_the_class() -> None:

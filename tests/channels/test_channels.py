@@ -7,7 +7,7 @@ import pytest
 
 import lora_marketing.channels
 from lora_marketing.channels import channel_names, load_channel, load_limit
-from lora_marketing.common.plugins import UnknownName
+from lora_marketing.common.errors import UnknownName
 
 NAMES = channel_names()
 

@@ -22,8 +22,7 @@ from lora_marketing.channels.structure import (
     require_field,
     write_ad,
 )
-from lora_marketing.common.errors import DataError
-from lora_marketing.common.plugins import UnknownName
+from lora_marketing.common.errors import DataError, UnknownName
 from tests.making import property_test
 
 RSA = Brief(product="Bar", channel="google_rsa", field=AD)

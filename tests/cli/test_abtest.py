@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
-from lora_marketing.common.errors import DataError, LoraMarketingError
-from lora_marketing.review import ReviewError
+from lora_marketing.common.errors import DataError, LoraMarketingError, ReviewError
 from tests.review.making import copy, put_up
 
 

@@ -17,7 +17,7 @@ from lora_marketing.copy.record import Copy, read_copies
 from lora_marketing.data.dataset import read_examples
 from lora_marketing.guards import Finding
 from lora_marketing.writing.copywriter import Voice
-from lora_marketing.writing.until_good import Cost, Effort, Good, Outcome
+from lora_marketing.writing.until_good import BriefOutcome, Cost, Effort, Good
 from tests.making import BRANDS
 
 PROFILE = {"schema": 1, "name": "tidal", "display_name": "Tidal", "locale": "en-GB", "guide": "g"}
@@ -43,29 +43,29 @@ class Desk:
 
     def write_until_good(
         self, briefs: Sequence[Brief], effort: Effort, *_: Any, classifier: Any, **__: Any
-    ) -> list[Outcome]:
+    ) -> list[BriefOutcome]:
         self.efforts.append(effort)
         self.classifier = classifier
         return [self._outcome(brief) for brief in briefs]
 
-    def _outcome(self, brief: Brief) -> Outcome:
+    def _outcome(self, brief: Brief) -> BriefOutcome:
         cost = Cost(4, 2, 12)
         if brief.product == "Doubts":
             doubt = copy(brief, "Best bar.", verdict="review", round=2)
             tried = (copy(brief, "x", verdict="fix"), doubt, copy(brief, "y", verdict="fix", variant=1))
-            return Outcome(VOICE, brief, (), tried, cost)
+            return BriefOutcome(VOICE, brief, (), tried, cost)
         if brief.product == "Nothing":
             found = Finding(rule="length.long", severity="fix", message="far too long")
-            return Outcome(VOICE, brief, (), (copy(brief, "xx", findings=[found], verdict="fix"),), cost)
+            return BriefOutcome(VOICE, brief, (), (copy(brief, "xx", findings=[found], verdict="fix"),), cost)
         good = copy(brief, "It [bold]floats.", verdict="pass")
         parts = Parts(voice=None, faithfulness=1, diversity=1, length=0.5, total=0.9)
-        return Outcome(VOICE, brief, (Good(good, parts),), (good,), cost)
+        return BriefOutcome(VOICE, brief, (Good(good, parts),), (good,), cost)
 
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk()
-    monkeypatch.setattr("lora_marketing.writing.session.Desk", SimpleNamespace(open=lambda *_: made))
+    monkeypatch.setattr("lora_marketing.writing.session.WritingSession", SimpleNamespace(open=lambda *_: made))
     return made
 
 

@@ -11,14 +11,22 @@ from typer.testing import CliRunner, Result
 
 from lora_marketing.cli.app import app
 from lora_marketing.cli.review_policy import Policies
-from lora_marketing.common.errors import DataError, LoraMarketingError, RecipeError, RegistryError
+from lora_marketing.common.errors import (
+    DataError,
+    LogBroken,
+    LoraMarketingError,
+    NotApproved,
+    RecipeError,
+    RegistryError,
+    ReviewError,
+)
 from lora_marketing.copy.record import write_copies
 from lora_marketing.data.dataset import read_texts
 from lora_marketing.guards import guard_names
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.registry.provenance import recorded_recipe
-from lora_marketing.review import Item, LogBroken, NotApproved, Queue, ReviewError
+from lora_marketing.review import Item, Queue
 from lora_marketing.text.known_texts import KnownTexts
 from tests.making import write_world
 from tests.registry.making import manifest, write_adapter

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lora_marketing.brands.brand import Brand
-from lora_marketing.engine.request import Progress, Request, Written
+from lora_marketing.engine.request import Progress, Request, RowOutput
 from lora_marketing.engine.row import Row
 
 STOP = 0
@@ -81,7 +81,7 @@ def saying(base: Pieces, *texts: str) -> Model:
 class Told:
     """A finished row, and all it told on its way."""
 
-    written: Written
+    written: RowOutput
     progress: list[Progress]
     choices: int
 

@@ -16,11 +16,11 @@ from transformers import Lfm2Config, Lfm2ForCausalLM
 
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.engine.base import LoadedBase, load_base
-from lora_marketing.engine.constraints import Verdict
-from lora_marketing.engine.engine import Engine, Ticket
-from lora_marketing.engine.request import Progress, Request, Written
+from lora_marketing.engine.constraints import ConstraintVerdict
+from lora_marketing.engine.engine import Engine, RowHandle
+from lora_marketing.engine.request import Progress, Request, RowOutput
 from lora_marketing.engine.row import Row
-from lora_marketing.engine.row_cache import Feed, SharedMemory
+from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
 from lora_marketing.engine.sampling import Sampling
 from tests.engine.making import KINDS, Kind, base_folder, prompts, save_adapter, section
 from tests.engine.test_writer import often_stopping, peft_text
@@ -39,7 +39,7 @@ class Heard:
         self.progress.append(progress)
 
     @property
-    def written(self) -> Written | None:
+    def written(self) -> RowOutput | None:
         return self.progress[-1].written if self.progress else None
 
     @property
@@ -47,7 +47,7 @@ class Heard:
         return "".join(progress.text for progress in self.progress)
 
 
-def run(engine: Engine, requests: Sequence[Request]) -> list[Written]:
+def run(engine: Engine, requests: Sequence[Request]) -> list[RowOutput]:
     heard = [Heard() for _ in requests]
     for request, listen in zip(requests, heard, strict=True):
         engine.submit(request, listen)
@@ -130,7 +130,7 @@ def test_first_come_first_served_and_a_long_row_waits_for_room(llama: LoadedBase
     engine = Engine(llama, max_rows=2, row_tokens=80)
     order: list[str] = []
 
-    def submit(name: str, prompt: int, new: int) -> Ticket:
+    def submit(name: str, prompt: int, new: int) -> RowHandle:
         def listen(progress: Progress) -> None:
             if progress.tokens == 1:
                 order.append(name)
@@ -195,7 +195,7 @@ def test_an_adapter_that_is_deleted_while_it_writes(
     late = Heard()
     engine.submit(Request([30, 31, 32], "gone", GREEDY), late)
     engine.step()
-    assert late.written == Written((), "", "failed")
+    assert late.written == RowOutput((), "", "failed")
     assert isinstance(late.progress[-1].error, AdapterRefused)
 
 
@@ -228,7 +228,7 @@ def test_an_adapter_that_overflows_empties_its_own_row_only(
     for _ in range(3):  # again and again, in the places that it left
         found = run(engine, [others[0], Request(others[0].prompt, "wild", GREEDY), *others[1:]])
         assert [found[0], *found[2:]] == wanted
-        assert found[1] == Written((), "", "failed")
+        assert found[1] == RowOutput((), "", "failed")
 
 
 @pytest.fixture
@@ -280,9 +280,9 @@ class Never:
     def narrow(self, tokens: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
         return logits
 
-    def judge(self, text: str, ended: bool) -> Verdict | None:
+    def judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
         at = text.find(self.letters)
-        return None if at < 0 else Verdict(at)
+        return None if at < 0 else ConstraintVerdict(at)
 
     def settled(self, text: str, at: int) -> int:
         return max(0, at - len(self.letters))
@@ -309,20 +309,20 @@ def test_a_row_that_takes_tokens_back_goes_on_as_if_they_had_never_been(
 
 
 @pytest.fixture
-def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[Feed]]:
-    seen: list[list[Feed]] = []
-    compute = SharedMemory.compute
+def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
+    seen: list[list[InputChunk]] = []
+    compute = BatchedRowCache.compute
 
-    def noted(self: SharedMemory, first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+    def noted(self: BatchedRowCache, first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
         seen.append(list(feeds))
         return compute(self, first, feeds)
 
-    monkeypatch.setattr(SharedMemory, "compute", noted)
+    monkeypatch.setattr(BatchedRowCache, "compute", noted)
     return seen
 
 
 def test_the_bare_base_shares_prefixes_within_a_scope_only(
-    llama: LoadedBase, forwards: list[list[Feed]]
+    llama: LoadedBase, forwards: list[list[InputChunk]]
 ) -> None:
     engine = Engine(llama)
     request = Request(prompts(llama, [30])[0], None, replace(GREEDY, max_new_tokens=1), scope="one key")

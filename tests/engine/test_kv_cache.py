@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import GemmaConfig, LlamaConfig, MistralConfig
 from transformers.models.gemma3.configuration_gemma3 import Gemma3TextConfig
 
-from lora_marketing.engine.kv_cache import COLUMNS, RowBuffers, visible
+from lora_marketing.engine.kv_cache import COLUMNS, KVCache, visible
 
 CONFIG = LlamaConfig(num_hidden_layers=2)
 
@@ -21,7 +21,7 @@ def states(rows: int, tokens: int, seed: int) -> Tensor:
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_rows_hold_what_was_written_for_them_whoever_joins_and_leaves(data: st.DataObject) -> None:
-    buffers = RowBuffers(CONFIG)
+    buffers = KVCache(CONFIG)
     rows: list[Tensor] = []  # what each row should hold, (2, tokens, 4)
     for step in range(data.draw(st.integers(1, 12))):
         kind = data.draw(st.sampled_from(["join", "write", "drop"])) if rows else "join"
@@ -61,7 +61,7 @@ def test_rows_hold_what_was_written_for_them_whoever_joins_and_leaves(data: st.D
 
 
 def test_nothing_is_left_of_a_row_that_ended() -> None:
-    buffers = RowBuffers(CONFIG)
+    buffers = KVCache(CONFIG)
     for _ in range(3):
         buffers.join(10)
     buffers.look(0, torch.arange(4).repeat(3, 1))

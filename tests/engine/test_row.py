@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.engine.constraints import Verdict
-from lora_marketing.engine.request import Request, Written
+from lora_marketing.engine.constraints import ConstraintVerdict
+from lora_marketing.engine.request import Request, RowOutput
 from lora_marketing.engine.row import MOST_RETURNS, Row
 from lora_marketing.engine.sampling import RowSampler, Sampling
 from tests.engine.speaking import PROMPT, STOP, pieces, random_model, saying, write
@@ -40,10 +40,10 @@ class Rule:
             )
         return logits
 
-    def judge(self, text: str, ended: bool) -> Verdict | None:
+    def judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
         if self.never and self.never in text:
-            return Verdict(text.index(self.never))
-        return Verdict(len(text)) if ended and len(text) < self.least else None
+            return ConstraintVerdict(text.index(self.never))
+        return ConstraintVerdict(len(text)) if ended and len(text) < self.least else None
 
     def settled(self, text: str, at: int) -> int:
         return 0 if self.never or self.dead_after != "\0" else at
@@ -64,7 +64,9 @@ def test_without_constraints_a_row_is_the_plain_loop(seed: int, temperature: flo
             finish = "stop"
             break
         tokens.append(token)
-    assert write(BASE, asked(sampling), model).written == Written(tuple(tokens), BASE.decode(tokens), finish)
+    assert write(BASE, asked(sampling), model).written == RowOutput(
+        tuple(tokens), BASE.decode(tokens), finish
+    )
 
 
 def test_a_real_tokenizer_gives_the_same_text(llama: LoadedBase) -> None:
@@ -79,7 +81,7 @@ def test_a_real_tokenizer_gives_the_same_text(llama: LoadedBase) -> None:
 
 def test_no_tokens_at_all() -> None:
     row = Row(asked(Sampling(max_new_tokens=0)), BASE)
-    assert row.written == Written((), "", "length")
+    assert row.written == RowOutput((), "", "length")
     assert row.take_progress().written is row.written
     assert row.next_input() == (PROMPT[-1], len(PROMPT) - 1)
 
@@ -117,7 +119,7 @@ def test_half_a_character_is_not_shown() -> None:
     assert shown == ["x", "", "", "", "\U0001f389", "x"]
     row.choose(torch.nn.functional.one_hot(torch.tensor(whole[0]), len(base.pieces)).float())
     row.end("cancelled")
-    assert row.take_progress().written == Written((1, *whole, 1), "x\U0001f389x", "cancelled")
+    assert row.take_progress().written == RowOutput((1, *whole, 1), "x\U0001f389x", "cancelled")
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
@@ -127,13 +129,13 @@ def test_logits_that_are_no_numbers_end_the_row_alone(broken: float, temperature
     row.choose(torch.zeros(len(BASE.pieces)).index_fill(0, torch.tensor([1]), 9.0))
     row.choose(torch.full((len(BASE.pieces),), broken))
     progress = row.take_progress()
-    assert progress.written == Written((1,), "a", "failed")
+    assert progress.written == RowOutput((1,), "a", "failed")
     assert "not finite" in str(progress.error)
 
 
 def test_what_is_taken_back_is_not_chosen_again_at_its_place() -> None:
     told = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(never="ab")), saying(BASE, "b ab", "b a b", "b é"))
-    assert told.written == Written((*BASE.spell("b a b"),), "b a b", "stop")
+    assert told.written == RowOutput((*BASE.spell("b a b"),), "b a b", "stop")
     assert told.choices == len(BASE.spell("b a b")) + 1 + 1
 
 
@@ -141,21 +143,21 @@ def test_a_row_that_may_not_stop_goes_on() -> None:
     told = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(least=3)), saying(BASE, "a"))
     assert len(told.text) >= 3
     short = write(BASE, asked(Sampling(0, 0, 1, 2), Rule(least=8, allowed=(1, STOP))), saying(BASE, "a"))
-    assert short.written == Written((1, 1), "aa", "length")
+    assert short.written == RowOutput((1, 1), "aa", "length")
 
 
 def test_a_ban_holds_for_its_place_after_the_same_tokens_only() -> None:
     base = pieces("a", "b", " ", ". ")
     rules = (Rule(least=3), Rule(never="b "))
     told = write(base, asked(Sampling(0, 0, 1, 9), *rules), saying(base, "ab", "ab ", "a. "))
-    assert told.written == Written((*base.spell("a. "),), "a. ", "stop")
+    assert told.written == RowOutput((*base.spell("a. "),), "a. ", "stop")
 
 
 def test_dead_ends_are_left_backwards() -> None:
     told = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(dead_after="b")), saying(BASE, "a b", "a a"))
-    assert told.written == Written((*BASE.spell("a a"),), "a a", "stop")
+    assert told.written == RowOutput((*BASE.spell("a a"),), "a a", "stop")
     stuck = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(dead_after="")), saying(BASE, "a"))
-    assert stuck.written == Written((), "", "stuck")
+    assert stuck.written == RowOutput((), "", "stuck")
 
 
 def test_a_row_without_a_way_out_ends() -> None:

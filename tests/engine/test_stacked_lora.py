@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lora_marketing.engine.adapters import LayerLora, read_adapter, stack_dtype
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.slot_memory import SlotMemory
-from lora_marketing.engine.stacked_lora import Groups, Seating, StackedLora, install
+from lora_marketing.engine.stacked_lora import BatchGroups, Groups, StackedLora, install
 from tests.engine.making import base_folder, peft_model, prompts, save_adapters, section, state
 
 
@@ -24,13 +24,13 @@ def logits(model: nn.Module, ids: Tensor) -> Tensor:
     return result
 
 
-def seat(seating: Seating, slots: Sequence[int], rank: int = 99) -> None:
+def seat(seating: BatchGroups, slots: Sequence[int], rank: int = 99) -> None:
     seating.groups = Groups.of(slots, dict.fromkeys(slots, rank), torch.device("cpu"))
 
 
-def stacked(base: LoadedBase, folders: dict[str, Path]) -> tuple[nn.Module, Seating]:
+def stacked(base: LoadedBase, folders: dict[str, Path]) -> tuple[nn.Module, BatchGroups]:
     """A model with every adapter in its slot: 1, 2, 3 in the order of `folders`."""
-    seating, model = Seating(), base.with_modules_of_its_own().model
+    seating, model = BatchGroups(), base.with_modules_of_its_own().model
     memory = SlotMemory(install(model, list(base.linear_shapes), seating), 4, stack_dtype(base))
     for slot, folder in enumerate(folders.values(), start=1):
         memory.fill(slot, read_adapter(folder, base), range(1, slot))
@@ -135,7 +135,7 @@ def test_every_row_is_the_formula_whatever_was_put_into_the_slots(
 ) -> None:
     """Slots are filled and filled again, ranks grow and shrink, layers come late."""
     torch.manual_seed(4)
-    seating = Seating()
+    seating = BatchGroups()
     stacks = {name: StackedLora(nn.Linear(8, 6, bias=bias), seating) for name in ("first", "second")}
     memory = kind(stacks, 5, torch.float32)
     held: dict[int, dict[str, LayerLora]] = {}

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.engine.base import LoadedBase, load_base
-from lora_marketing.engine.request import Request, Written
-from lora_marketing.engine.row_cache import Feed, SharedMemory
+from lora_marketing.engine.request import Request, RowOutput
+from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
 from lora_marketing.engine.sampling import RowSampler, Sampling
 from lora_marketing.engine.writer import Writer
 from tests.engine.making import KINDS, base_folder, peft_model, prompts, save_adapters, section, state
@@ -98,7 +98,7 @@ def test_a_text_is_the_same_alone_and_in_any_batch(
     base = often_stopping(llama)
     requests = data.draw(some_requests(base))
     order = data.draw(st.permutations(range(len(requests))))
-    alone: list[Written] = []
+    alone: list[RowOutput] = []
     for request in requests:
         only = Writer(base)
         if request.adapter:
@@ -157,21 +157,21 @@ def test_after_an_exception_the_same_writer_writes_the_same(
 
 
 @pytest.fixture
-def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[Feed]]:
+def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
     """What every forward was given, row by row."""
-    seen: list[list[Feed]] = []
-    compute = SharedMemory.compute
+    seen: list[list[InputChunk]] = []
+    compute = BatchedRowCache.compute
 
-    def noted(self: SharedMemory, first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+    def noted(self: BatchedRowCache, first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
         seen.append(list(feeds))
         return compute(self, first, feeds)
 
-    monkeypatch.setattr(SharedMemory, "compute", noted)
+    monkeypatch.setattr(BatchedRowCache, "compute", noted)
     return seen
 
 
 def test_a_batch_never_holds_more_rows_than_allowed_and_answers_in_order(
-    llama: LoadedBase, folders: dict[str, Path], forwards: list[list[Feed]]
+    llama: LoadedBase, folders: dict[str, Path], forwards: list[list[InputChunk]]
 ) -> None:
     lengths = [30, 2, 17, 9, 25, 4, 11]
     writer = Writer(llama, max_rows=3)
@@ -190,18 +190,20 @@ def test_a_batch_never_holds_more_rows_than_allowed_and_answers_in_order(
 
 
 def test_no_forward_for_no_tokens_and_none_after_the_last_one(
-    writer: Writer, forwards: list[list[Feed]]
+    writer: Writer, forwards: list[list[InputChunk]]
 ) -> None:
     prompt = prompts(writer.base, [8])[0]
-    assert writer.write([Request(prompt, "dora", Sampling(max_new_tokens=0))]) == [Written((), "", "length")]
+    assert writer.write([Request(prompt, "dora", Sampling(max_new_tokens=0))]) == [
+        RowOutput((), "", "length")
+    ]
     assert forwards == []
     (row,) = writer.write([Request(prompt, "dora", Sampling(max_new_tokens=1))])
     assert (len(row.tokens), row.finish) == (1, "length")
-    assert forwards == [[Feed(prompt, 0)]]
+    assert forwards == [[InputChunk(prompt, 0)]]
 
 
 def test_what_rows_share_is_computed_once_also_in_later_calls(
-    writer: Writer, forwards: list[list[Feed]]
+    writer: Writer, forwards: list[list[InputChunk]]
 ) -> None:
     guide, *briefs = prompts(writer.base, [60, 5, 7, 9])
     requests = [Request(guide + brief, "plain", Sampling(at, 0, 1, 2)) for at, brief in enumerate(briefs)]
@@ -215,7 +217,7 @@ def test_what_rows_share_is_computed_once_also_in_later_calls(
     other = replace(requests[0], adapter="rslora")
     forwards.clear()
     writer.write([other])
-    assert forwards[0] == [Feed(other.prompt, 0)], "another adapter shares nothing"
+    assert forwards[0] == [InputChunk(other.prompt, 0)], "another adapter shares nothing"
 
 
 def test_stop_at_the_first_token_is_an_empty_text_that_stopped(
@@ -227,7 +229,7 @@ def test_stop_at_the_first_token_is_an_empty_text_that_stopped(
     stops = replace(writer.base, stop_ids=frozenset({row.tokens[0]}))
     stopping = Writer(stops)
     stopping.load_folder("plain", folders["plain"])
-    assert stopping.write([Request(prompt, "plain", greedy)]) == [Written((), "", "stop")]
+    assert stopping.write([Request(prompt, "plain", greedy)]) == [RowOutput((), "", "stop")]
 
 
 def test_the_base_is_not_touched_and_close_forgets_the_adapters(
@@ -265,7 +267,7 @@ def test_threads_that_share_a_writer_get_their_own_texts(writer: Writer) -> None
         for at, voice in enumerate(VOICES)
     ]
     expected = [writer.write(requests) for requests in asked]
-    got: dict[tuple[int, int], list[Written]] = {}
+    got: dict[tuple[int, int], list[RowOutput]] = {}
 
     def work(at: int) -> None:
         for turn in range(4):

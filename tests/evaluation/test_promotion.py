@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_marketing.brands.brand import Brief
+from lora_marketing.common.errors import GateFailed
 from lora_marketing.evaluation import Evaluation
 from lora_marketing.evaluation.document import ScoredText
 from lora_marketing.evaluation.promotion import (
     MOST_DAYS,
-    Figures,
     Gap,
-    GateFailed,
     GateRules,
-    Row,
+    JudgedText,
+    PromotionFigures,
     decide,
     mean_difference,
     not_worse,
@@ -48,14 +48,14 @@ GOOD = {
 }
 
 
-def figures(count: int = 40, writer: str = "tidal/soap:1111", **changes: Any) -> Figures:
+def figures(count: int = 40, writer: str = "tidal/soap:1111", **changes: Any) -> PromotionFigures:
     """So many texts against which nothing speaks, of which `changes` hold for all."""
-    row = Row(brief="", text="It floats.", verdict="pass", stopped=True, voice=1.0)
+    row = JudgedText(brief="", text="It floats.", verdict="pass", stopped=True, voice=1.0)
     rows = [replace(row, brief=f"brief {number}", **changes) for number in range(count)]
-    return Figures(writer=writer, rows=rows, extra=GOOD)
+    return PromotionFigures(writer=writer, rows=rows, extra=GOOD)
 
 
-def with_first(found: Figures, count: int, **changes: Any) -> Figures:
+def with_first(found: PromotionFigures, count: int, **changes: Any) -> PromotionFigures:
     """`changes` hold for the first so many texts."""
     rows = [replace(row, **changes) if at < count else row for at, row in enumerate(found.rows)]
     return replace(found, rows=rows)
@@ -89,7 +89,7 @@ def test_without_a_present_version_the_absolute_checks_hold_alone() -> None:
     ],
 )
 def test_each_absolute_check_fails_alone_and_shows_its_rows(
-    spoil: Callable[[Figures], Figures], name: str
+    spoil: Callable[[PromotionFigures], PromotionFigures], name: str
 ) -> None:
     result = decide(spoil(figures()), None)
     assert not result.passed
@@ -198,7 +198,7 @@ def test_what_the_guard_lets_be_repeated_is_no_leak(text: str, profile: dict[str
         copied=passages.longest(text),
         counts={},
     )
-    (row,) = Figures.of(evaluation(written), "tidal/soap").rows
+    (row,) = PromotionFigures.of(evaluation(written), "tidal/soap").rows
     assert row.leaks == (["repeats a training text"] if leaks else [])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lora_marketing.brands.brand import Brand, Brief
-from lora_marketing.common.plugins import UnknownName
+from lora_marketing.common.errors import UnknownName
 from lora_marketing.guards import GRAVITY, Case, Finding, findings, guard_names, load_guard, verdict
 from tests.guards.making import case
 

@@ -15,8 +15,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from lora_marketing.common.errors import AdapterRefused, RegistryError
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.engine import Engine
-from lora_marketing.engine.request import Request, Written
-from lora_marketing.engine.row_cache import Feed, SharedMemory
+from lora_marketing.engine.request import Request, RowOutput
+from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.writer import Writer
 from lora_marketing.registry.names import AdapterRef
@@ -25,7 +25,7 @@ from tests.engine.making import KINDS, base_folder, peft_model, prompts, section
 GREEDY = Sampling(0, 0.0, 1.0, 8)
 
 
-def alone(base: LoadedBase, folders: dict[str, Path], request: Request) -> Written:
+def alone(base: LoadedBase, folders: dict[str, Path], request: Request) -> RowOutput:
     """A row in an engine that has never seen another."""
     writer = Writer(base)
     if request.adapter:
@@ -49,13 +49,13 @@ def test_a_base_row_beside_adapter_rows_is_the_bases_to_the_bit(
 ) -> None:
     """vLLM 0.32 on the CPU (issue 48421) gives it an adapter."""
     computed: list[torch.Tensor] = []
-    compute = SharedMemory.compute
+    compute = BatchedRowCache.compute
 
-    def noted(self: SharedMemory, first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+    def noted(self: BatchedRowCache, first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
         computed.append(compute(self, first, feeds))
         return computed[-1]
 
-    monkeypatch.setattr(SharedMemory, "compute", noted)
+    monkeypatch.setattr(BatchedRowCache, "compute", noted)
     asked = prompts(llama, [9, 9, 9, 9])
     seen = []
     for voices in ([None] * 4, [None, *KINDS]):
@@ -114,7 +114,7 @@ def _first_logits(engine: Engine, request: Request) -> torch.Tensor:
     compute = engine._memory.compute
     with pytest.MonkeyPatch.context() as patched:
 
-        def noted(first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+        def noted(first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
             found.append(compute(first, feeds))
             return found[-1]
 

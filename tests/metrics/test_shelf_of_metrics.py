@@ -10,7 +10,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from lora_marketing.brands.brand import Brief
 from lora_marketing.channels.structure import write_ad
-from lora_marketing.metrics import Written, all_figures, load_metric, metric_names
+from lora_marketing.metrics import MeasuredText, all_figures, load_metric, metric_names
 from lora_marketing.metrics.distinct import distinct
 from tests.making import property_test
 
@@ -29,11 +29,11 @@ def brief(**attributes: str) -> Brief:
     return Brief(product="Bar", channel="sms", field="text", attributes=attributes)
 
 
-def written(text: str, references: list[str] | None = None, language: str = "en") -> Written:
-    return Written(text, brief(), "tidal", language, references=references or [])
+def written(text: str, references: list[str] | None = None, language: str = "en") -> MeasuredText:
+    return MeasuredText(text, brief(), "tidal", language, references=references or [])
 
 
-def value(metric: str, figure: str, texts: list[Written]) -> float:
+def value(metric: str, figure: str, texts: list[MeasuredText]) -> float:
     counts = [found[figure] for found in load_metric(metric).count(texts) if figure in found]
     return all_figures()[figure].value([sum(column) for column in zip(*counts, strict=True)])
 
@@ -86,15 +86,15 @@ def test_distinct_by_hand() -> None:
 def test_self_bleu_is_taken_among_variants_of_one_brief_only() -> None:
     same = [written("Dark roast and cocoa today.")] * 2
     assert value("self_bleu", "self_bleu", same) == pytest.approx(100)
-    alone = Written("Dark roast and cocoa today.", brief(price="£9"), "tidal", "en")
+    alone = MeasuredText("Dark roast and cocoa today.", brief(price="£9"), "tidal", "en")
     assert [bool(found) for found in load_metric("self_bleu").count([*same, alone])] == [True, True, False]
 
 
 def test_length_counts_in_the_units_of_the_channel() -> None:
     headline = Brief(product="Bar", channel="google_rsa", field="headline")
     texts = [
-        Written("山里黑得早", headline, "tidal", "zh"),
-        Written("It's dark in June", headline, "tidal", "en"),
+        MeasuredText("山里黑得早", headline, "tidal", "zh"),
+        MeasuredText("It's dark in June", headline, "tidal", "en"),
     ]
     assert value("length", "characters", texts) == 11
     assert value("length", "words", texts) == 4.5
@@ -108,27 +108,29 @@ AD_TEXTS = {"en": ["Dark roast", "Go", 'Ground\nfor "you".'], "zh": ["山里黑�
 def test_a_whole_ad_is_read_without_its_json(language: str) -> None:
     one, two, three = AD_TEXTS[language]
     ad = Brief(product="Bar", channel="google_rsa", field="ad")
-    said = Written(write_ad({"headline": [one, two], "description": [three]}), ad, "tidal", language)
+    said = MeasuredText(write_ad({"headline": [one, two], "description": [three]}), ad, "tidal", language)
     assert said.text == f"{one}\n{two}\n{three}"
     assert value("length", "characters", [said]) == len(one + two + three)
     assert value("length", "words", [said]) == {"en": 6, "zh": 9}[language]
     wide = 2 if language == "zh" else 1
     shares = [len(one) * wide / 30, len(two) * wide / 30, len(three) * wide / 90]
     assert value("length", "of_limit", [said]) == pytest.approx(sum(shares) / 3)
-    same = Written(said.answer, ad, "tidal", language, references=[said.text])
+    same = MeasuredText(said.answer, ad, "tidal", language, references=[said.text])
     assert value("chrf", "chrf", [same]) == pytest.approx(100)
     assert value("rouge", "rouge_1", [same]) == pytest.approx(100)
 
 
 def test_a_broken_ad_has_nothing_to_read() -> None:
-    broken = Written('{"headline": ["Dark', Brief(product="Bar", channel="google_rsa", field="ad"), "x", "en")
+    broken = MeasuredText(
+        '{"headline": ["Dark', Brief(product="Bar", channel="google_rsa", field="ad"), "x", "en"
+    )
     assert (broken.text, list(load_metric("length").count([broken]))) == ("", [{}])
 
 
 def test_shares_count_what_was_looked_at() -> None:
     asked = [
-        Written("a", brief(), "tidal", "en", True, (), "pass", "tidal", 9),
-        Written("b", brief(), "tidal", "en", False, (), "block", "fjord", 0),
+        MeasuredText("a", brief(), "tidal", "en", True, (), "pass", "tidal", 9),
+        MeasuredText("b", brief(), "tidal", "en", False, (), "block", "fjord", 0),
     ]
     unasked = written("c")
     for metric, figure in (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_marketing.brands.brand import Brief
-from lora_marketing.metrics import Written
+from lora_marketing.metrics import MeasuredText
 from lora_marketing.metrics._values import clauses, parts, places, spelled
 from lora_marketing.metrics.slots import count, slot_errors
 from tests.making import property_test
@@ -22,7 +22,7 @@ KNOWN = {
 
 def errors(text: str, attributes: dict[str, str], **more: object) -> tuple[int, int, int]:
     brief = Brief(product="Nightshift Light Box", channel="sms", field="text", attributes=attributes)
-    return slot_errors(Written(text, brief, "ember", "en", known=KNOWN, **more))  # type: ignore[arg-type]
+    return slot_errors(MeasuredText(text, brief, "ember", "en", known=KNOWN, **more))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_where_no_other_value_is_known_nothing_is_said_of_invented_ones(
     known: dict[str, list[str]], told: bool
 ) -> None:
     brief = Brief(product="Box", channel="sms", field="text", attributes={"roast": "dark"})
-    (found,) = count([Written("Light roast.", brief, "ember", "en", known=known)])
+    (found,) = count([MeasuredText("Light roast.", brief, "ember", "en", known=known)])
     assert ("slots_invented" in found) == told
     assert {"slot_coverage", "slot_errors", "slots_repeated"} <= found.keys()
 

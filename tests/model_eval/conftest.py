@@ -12,7 +12,7 @@ from lora_marketing.engine.tiny_base import make_tiny_base
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.runs.run import BaseHolder, train_and_publish
+from lora_marketing.runs.run import BaseCache, train_and_publish
 from tests.engine.making import base_folder
 from tests.making import BRAND, row, write_rows
 
@@ -66,7 +66,7 @@ def made(root: Path) -> World:
     write_rows(root / "texts.jsonl", texts)
     recipe = root / "recipe.yaml"
     recipe.write_text(RECIPE.format(base=root / "base"), encoding="utf-8")
-    registry, holder, versions = Registry(root / "adapters"), BaseHolder(), []
+    registry, holder, versions = Registry(root / "adapters"), BaseCache(), []
     for rate in ("1e-3", "5e-3"):
         loaded = load_recipe(recipe, [f"train.learning_rate={rate}"])
         versions.append(

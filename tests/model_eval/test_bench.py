@@ -13,7 +13,7 @@ from lora_marketing.common.errors import DataError, RecipeError
 from lora_marketing.copy.record import Copy
 from lora_marketing.data.dataset import prepare
 from lora_marketing.evaluation import Evaluation
-from lora_marketing.evaluation.promotion import Figures, decide
+from lora_marketing.evaluation.promotion import PromotionFigures, decide
 from lora_marketing.model_eval import judge
 from lora_marketing.model_eval.ability import Ability, OpenAnswer
 from lora_marketing.model_eval.bench import Sheet, Trial, scored
@@ -81,7 +81,8 @@ def test_differences_are_those_of_the_figures(world: World, judged: Evaluation) 
 
 def test_the_gate_reads_it(world: World, judged: Evaluation) -> None:
     result = decide(
-        Figures.of(judged, str(world.new), ["Ember"]), Figures.of(judged, str(world.old), ["Ember"])
+        PromotionFigures.of(judged, str(world.new), ["Ember"]),
+        PromotionFigures.of(judged, str(world.old), ["Ember"]),
     )
     checks = {check.name: check for check in result.checks}
     assert not checks["held-out briefs"].passed, "ten are too few"

@@ -8,7 +8,7 @@ import pytest
 
 from lora_marketing.cli import main
 from lora_marketing.evaluation import read_evaluation
-from lora_marketing.evaluation.promotion import Figures
+from lora_marketing.evaluation.promotion import PromotionFigures
 from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.store import Registry
 from tests.model_eval.conftest import World
@@ -44,7 +44,7 @@ def test_a_version_that_too_few_rows_speak_for(
     assert "the gate: held-out briefs\n    got: 10\n    allowed: at least 20" in said
     assert registry.aliases(world.old.name)["prod"] == world.old.digest
     evaluation = read_evaluation(kept)
-    assert len(Figures.of(evaluation, str(world.new)).rows) == 10
+    assert len(PromotionFigures.of(evaluation, str(world.new)).rows) == 10
     monkeypatch.setattr(
         sys, "argv", ["lora-marketing", *arguments, "--evaluation", str(kept), "--force", "a try"]
     )

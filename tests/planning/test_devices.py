@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lora_marketing.planning.devices import (
-    UnknownDevice,
-    free_memory,
-    gpu_named,
-    gpu_of_size,
-    load_gpus,
-    this_machine,
-)
+from lora_marketing.common.errors import UnknownDevice
+from lora_marketing.planning.devices import free_memory, gpu_named, gpu_of_size, load_gpus, this_machine
 from lora_marketing.planning.memory import GIB
 
 

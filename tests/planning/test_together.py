@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.planning.memory import HEAP, Memory
+from lora_marketing.planning.memory import HEAP, MemoryPlan
 from lora_marketing.planning.together import groups_that_fit, own_bytes
 from tests.making import property_test
 
@@ -15,10 +15,10 @@ BASE = 100
 sizes = st.integers(0, 60)
 
 
-def need(lora: int, activations: int, logits: int) -> Memory:
+def need(lora: int, activations: int, logits: int) -> MemoryPlan:
     """Of a run that needs BASE + 10 and its own bytes."""
     held = 4 * lora + activations + max(logits, 5)
-    return Memory(
+    return MemoryPlan(
         nf4=BASE,
         unquantized=0,
         lora=lora,
@@ -36,7 +36,7 @@ def need(lora: int, activations: int, logits: int) -> Memory:
 
 @property_test
 @given(st.lists(st.builds(need, sizes, sizes, sizes), max_size=12), st.integers(0, 900), st.integers(1, 5))
-def test_groups(needs: list[Memory], free: int, most: int) -> None:
+def test_groups(needs: list[MemoryPlan], free: int, most: int) -> None:
     groups = groups_that_fit(needs, free, most)
     assert [place for group in groups for place in group] == list(range(len(needs)))
     for group in groups:

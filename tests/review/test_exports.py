@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.common.errors import LoraMarketingError
-from lora_marketing.common.plugins import UnknownName
-from lora_marketing.review import Item, NotApproved, ReviewError
+from lora_marketing.common.errors import LoraMarketingError, NotApproved, ReviewError, UnknownName
+from lora_marketing.review import Item
 from lora_marketing.review.exports import Shipment, export_names, exported
 from lora_marketing.review.sheet import read_sheet
 from tests.review.making import copy, decide, put_up

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.common.errors import LoraMarketingError
-from lora_marketing.review import Decision, LogBroken, NotApproved, Queue, ReviewError
+from lora_marketing.common.errors import LogBroken, LoraMarketingError, NotApproved, ReviewError
+from lora_marketing.review import Decision, Queue
 from lora_marketing.review.queue import MIGRATIONS
 from tests.making import property_test
 from tests.review.making import BLOCK, copy, decide, put_up

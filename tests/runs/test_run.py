@@ -17,17 +17,17 @@ from peft import PeftModel
 from lora_marketing.common.errors import AdapterRefused, BaseModelError, RegistryError
 from lora_marketing.data.dataset import Dataset, prepare
 from lora_marketing.engine.request import Request
-from lora_marketing.engine.row_cache import Feed, SharedMemory
+from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.tiny_base import make_tiny_base
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry import AdapterName, AdapterRef, Registry, Version, known_texts
 from lora_marketing.registry import files as registry_files
 from lora_marketing.registry import store as registry_store
-from lora_marketing.runs.run import BaseHolder, published_run, train_and_publish
+from lora_marketing.runs.run import BaseCache, published_run, train_and_publish
 from lora_marketing.text.known_texts import KnownTexts
 from lora_marketing.training import train as training
-from lora_marketing.writing.session import Desk
+from lora_marketing.writing.session import WritingSession
 from lora_marketing.writing.until_good import Effort
 from tests.making import BRANDS, write_rows
 
@@ -49,7 +49,7 @@ class World:
         self.recipe = recipe
         self.registry = Registry(root / "adapters")
         self.runs = root / "runs"
-        self.holder = BaseHolder()
+        self.holder = BaseCache()
         self.loaded, self.data = self.job()
 
     def job(self, *overrides: str) -> tuple[LoadedRecipe, Dataset]:
@@ -61,13 +61,13 @@ class World:
         loaded, data = self.job(*overrides)
         return train_and_publish(loaded, data, self.holder, self.registry, self.runs, resume=resume)
 
-    def desk(self, **changes: Any) -> Desk:
+    def desk(self, **changes: Any) -> WritingSession:
         values: dict[str, Any] = {
             "adapters": self.registry.root,
             "refs": ["ember/espresso"],
             "base_id": str(self.base),
         }
-        return Desk.open(**(values | changes))
+        return WritingSession.open(**(values | changes))
 
 
 @pytest.fixture(scope="module")
@@ -233,13 +233,13 @@ def test_peft_reads_the_published_folder_as_it_is_and_says_the_same(
         model = PeftModel.from_pretrained(copy.deepcopy(base.model), version.folder)
         theirs = model(input_ids=ids).logits[:, -1]
     computed: list[torch.Tensor] = []
-    compute = SharedMemory.compute
+    compute = BatchedRowCache.compute
 
-    def noted(memory: SharedMemory, first: int, feeds: Sequence[Feed]) -> torch.Tensor:
+    def noted(memory: BatchedRowCache, first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
         computed.append(compute(memory, first, feeds))
         return computed[-1]
 
-    monkeypatch.setattr(SharedMemory, "compute", noted)
+    monkeypatch.setattr(BatchedRowCache, "compute", noted)
     one = Sampling(max_new_tokens=1)
     world.desk().writer.write([Request(prompt, version.digest, one), Request(prompt, None, one)])
     ((beside, ours),) = computed  # rows of one adapter next to each other, the base first

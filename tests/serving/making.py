@@ -21,8 +21,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerFast
 
 from lora_marketing.common.errors import AdapterRefused, Problem
-from lora_marketing.engine.request import Finish, Progress, Request, Written
-from lora_marketing.engine.stats import Figures
+from lora_marketing.engine.request import Finish, Progress, Request, RowOutput
+from lora_marketing.engine.stats import EngineStats
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
@@ -134,10 +134,10 @@ class FakeEngine:
         key = str(ticket.request.adapter)
         if self._names[key] in self.damaged:
             error = AdapterRefused(Problem("was changed", f"/secret/{key}"))
-            return self._end(ticket, Progress("", 0, Written((), "", "failed"), error))
+            return self._end(ticket, Progress("", 0, RowOutput((), "", "failed"), error))
         if ticket.cancelled:
             self.cancelled += 1
-            return self._end(ticket, Progress("", ticket.told, Written((), "", "cancelled")))
+            return self._end(ticket, Progress("", ticket.told, RowOutput((), "", "cancelled")))
         text = ticket.words[ticket.told] if ticket.told < len(ticket.words) else ""
         ticket.told += 1
         if ticket.told < len(ticket.words):
@@ -145,7 +145,8 @@ class FakeEngine:
             return True
         count = len(ticket.words)
         return self._end(
-            ticket, Progress(text, count, Written(tuple(range(count)), "".join(ticket.words), ticket.finish))
+            ticket,
+            Progress(text, count, RowOutput(tuple(range(count)), "".join(ticket.words), ticket.finish)),
         )
 
     def _end(self, ticket: FakeTicket, progress: Progress) -> bool:
@@ -171,11 +172,11 @@ class FakeEngine:
                 words, finish = [text[: text.index(stop)]], "stop_string"
         return words, finish
 
-    def figures(self) -> Figures:
-        numbers = dict.fromkeys(Figures.__dataclass_fields__, 0)
+    def figures(self) -> EngineStats:
+        numbers = dict.fromkeys(EngineStats.__dataclass_fields__, 0)
         numbers |= {"max_rows": self.max_rows, "rows_running": len(self._running)}
         numbers |= {"rows_waiting": len(self._inbox), "tokens_written": self._words}
-        return Figures(**numbers)
+        return EngineStats(**numbers)
 
 
 def canary(name: str) -> str:

@@ -13,11 +13,16 @@ import pytest
 from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
-from lora_marketing.common.errors import AdapterRefused, LoraMarketingError, RegistryError
+from lora_marketing.common.errors import (
+    AdapterRefused,
+    AddressTaken,
+    KeysError,
+    LoraMarketingError,
+    RegistryError,
+)
 from lora_marketing.guards.language import _detector
 from lora_marketing.registry import AdapterName, Registry
-from lora_marketing.serving.keys import KeysError, read_keys
-from lora_marketing.serving.server import AddressTaken
+from lora_marketing.serving.keys import read_keys
 from lora_marketing.serving.start import offer, prepare_guards
 from tests.making import ROOT
 from tests.serving.conftest import World

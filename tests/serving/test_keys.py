@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.serving.keys import KeyRing, KeysError, add_key, read_keys, revoke_key
+from lora_marketing.common.errors import KeysError
+from lora_marketing.serving.keys import KeyRing, add_key, read_keys, revoke_key
 
 
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:

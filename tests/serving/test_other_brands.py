@@ -11,7 +11,7 @@ from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.serving import other_brands as house
-from lora_marketing.serving.other_brands import House
+from lora_marketing.serving.other_brands import OtherBrands
 from lora_marketing.text.known_texts import KnownTexts
 from tests.serving.conftest import World
 from tests.serving.making import BRIEF, EMBER, profile, publish
@@ -45,9 +45,9 @@ def brief(**own: Any) -> Brief:
 def test_all_other_brands_are_others_and_no_line_of_the_own(world: World) -> None:
     publish(world.root, "ember/candle", shown="Ember Candles")
     publish(world.root, "shanyu/camp", shown="山屿")
-    found = House(Registry(world.root)).others(ember(), brief())
+    found = OtherBrands(Registry(world.root)).others(ember(), brief())
     assert found == ("Lumen", "Tidal", "山屿")
-    assert House(Registry(world.root)).others(ember(display_name="Tidal"), brief()) == ("Lumen", "山屿")
+    assert OtherBrands(Registry(world.root)).others(ember(display_name="Tidal"), brief()) == ("Lumen", "山屿")
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_all_other_brands_are_others_and_no_line_of_the_own(world: World) -> Non
     ids=str,
 )
 def test_a_name_that_the_brief_says_is_not_kept_from_it(world: World, said: dict[str, Any]) -> None:
-    assert House(Registry(world.root)).others(ember(), brief(**said)) == ("Tidal",)
+    assert OtherBrands(Registry(world.root)).others(ember(), brief(**said)) == ("Tidal",)
 
 
 def test_brands_are_listed_once_in_a_while(world: World, clock: list[float]) -> None:
     registry = Counted(world.root)
-    found = House(registry)
+    found = OtherBrands(registry)
     for _ in range(20):
         assert found.others(ember(), brief()) == ("Lumen", "Tidal")
     publish(world.root, "new/soap")
@@ -84,7 +84,7 @@ def test_what_was_trained_on_is_read_once_and_kept_within_a_limit(
     versions = [publish(world.root, EMBER, text[0][0], known=text) for text in texts]
     each = KnownTexts.of(texts[0]).hashes
     monkeypatch.setattr(house, "MOST_HASHES", 2 * each)
-    found = House(Registry(world.root))
+    found = OtherBrands(Registry(world.root))
     assert [found.known(version) for version in versions] == [KnownTexts.of(text) for text in texts]
     for version in versions:
         path = version.folder / "known_texts.bin"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lora_marketing.brands.brand import Brand, Brief, load_brand
 from lora_marketing.channels import channel_names, load_channel
-from lora_marketing.common.plugins import UnknownName
+from lora_marketing.common.errors import UnknownName
 from lora_marketing.data.dataset import read_examples
 from lora_marketing.tasks import ad_copy, load_task, messages, task_names
 from lora_marketing.tasks.ad_copy import LONG

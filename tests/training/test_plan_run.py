@@ -22,7 +22,7 @@ from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.planning.batches import as_tree, micro_batch
 from lora_marketing.planning.memory import Workload, activations, logits, lora_parameters, memory, weights
 from lora_marketing.planning.shape import shape_of
-from lora_marketing.tokens.chat_template import open_speaker
+from lora_marketing.tokens.chat_template import open_chat_tokenizer
 from lora_marketing.tokens.render import render_example
 from lora_marketing.training.calibrate import calibrate
 from lora_marketing.training.plan_run import settle
@@ -55,7 +55,7 @@ def quantized(folder: Path, family: str, **sections: Any) -> Any:
 def test_the_plan_reads_the_same_tokens_from_the_files(family: str, folders: Mapping[str, Path]) -> None:
     loaded = recipe(folders[family], template_arguments=arguments(family))
     base = load_base(loaded.recipe.base)
-    speaker = open_speaker(folders[family], arguments(family))
+    speaker = open_chat_tokenizer(folders[family], arguments(family))
     assert speaker is not None
     assert speaker.stop_ids == base.stop_ids
     for row in dataset(8, 1).train:
@@ -64,7 +64,7 @@ def test_the_plan_reads_the_same_tokens_from_the_files(family: str, folders: Map
 
 
 def test_a_folder_without_a_tokenizer_has_no_speaker(tmp_path: Path) -> None:
-    assert open_speaker(tmp_path, {}) is None
+    assert open_chat_tokenizer(tmp_path, {}) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)

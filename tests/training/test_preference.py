@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn.functional import log_softmax, logsigmoid
 
-from lora_marketing.brands.pairs import Pair
+from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.common.errors import DataError, RegistryError, TrainingError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.base import LoadedBase, load_base
@@ -21,7 +21,7 @@ from lora_marketing.planning.batches import micro_batch, worst
 from lora_marketing.planning.choose import measure
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry import AdapterRef, Registry, Version
-from lora_marketing.runs.run import BaseHolder, published_run, train_and_publish
+from lora_marketing.runs.run import BaseCache, published_run, train_and_publish
 from lora_marketing.tokens.pairs import RenderedPair, longest
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.fused import fusing_refusal
@@ -29,18 +29,18 @@ from lora_marketing.training.plan_run import settle
 from lora_marketing.training.preference import PreferenceTrainer
 from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.train import RenderedData, _build_trainer, render_dataset, train
-from lora_marketing.writing.session import Desk
+from lora_marketing.writing.session import WritingSession
 from tests.training.making import example, open_run, recipe
 
 NF4: dict[str, Any] = {"quantization": "nf4", "dtype": "bfloat16"}
 WEIGHTS = "adapter_model.safetensors"
 
 
-def pair(number: int) -> Pair:
+def pair(number: int) -> PreferencePair:
     """The brand ends flat; what was rejected does not. Lengths differ in both directions."""
     row = example(number).model_dump(exclude={"text"})
     cheer = " ".join(["So good!"] * (1 + number % 3))
-    return Pair(**row, chosen=example(number).text, rejected=f"{cheer} {number}!")
+    return PreferencePair(**row, chosen=example(number).text, rejected=f"{cheer} {number}!")
 
 
 def pairs(train: int = 16, validation: int = 5) -> Dataset:
@@ -66,7 +66,8 @@ def imitating(base: Path, **sections: Any) -> LoadedRecipe:
 def chosen_only(data: Dataset) -> Dataset:
     """The chosen texts as rows."""
     split = (
-        [row.as_chosen() for row in rows if isinstance(row, Pair)] for rows in (data.train, data.validation)
+        [row.as_chosen() for row in rows if isinstance(row, PreferencePair)]
+        for rows in (data.train, data.validation)
     )
     train, validation = split
     return Dataset(train, validation, 0)
@@ -78,7 +79,7 @@ def published(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Reg
     root = tmp_path_factory.mktemp("registry")
     registry = Registry(root / "adapters")
     data = chosen_only(pairs())
-    version = train_and_publish(imitating(tiny), data, BaseHolder(), registry, root / "runs", resume=False)
+    version = train_and_publish(imitating(tiny), data, BaseCache(), registry, root / "runs", resume=False)
     registry.promote(AdapterRef.parse("ember/espresso@candidate"), "prod")
     return registry, version
 
@@ -195,7 +196,7 @@ def test_a_run_from_a_published_adapter_ends_as_a_version_that_writes(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    registry, holder, data = Registry(tmp_path / "adapters"), BaseHolder(), pairs()
+    registry, holder, data = Registry(tmp_path / "adapters"), BaseCache(), pairs()
     start = published[1]
     if settings:
         first = imitating(tiny, **settings)
@@ -217,7 +218,7 @@ def test_a_run_from_a_published_adapter_ends_as_a_version_that_writes(
     assert "stop_rate" in metrics
     assert published_run(loaded, data, registry) == version
     assert "DPO's per preference pair" in (version.folder / "README.md").read_text()
-    desk = Desk.open(registry.root, [str(version)], base_id=str(tiny))
+    desk = WritingSession.open(registry.root, [str(version)], base_id=str(tiny))
     brief = data.validation[0].brief()
     (copy,) = desk.write([brief], 1, Sampling(max_new_tokens=4), with_base=False, with_adapters=True)
     assert copy.digest == version.digest
@@ -284,10 +285,10 @@ def test_a_start_that_does_not_fit_is_named(
         train(other, data, base, tmp_path, resume=False)
     missing = preferring(tiny, train={"start": "ember/espresso@prod-2"})
     with pytest.raises(RegistryError, match="no alias prod-2"):
-        train_and_publish(missing, pairs(), BaseHolder(), registry, tmp_path, resume=False)
+        train_and_publish(missing, pairs(), BaseCache(), registry, tmp_path, resume=False)
     quantized = preferring(tiny, **NF4, train=train_section)
     with pytest.raises(RegistryError, match="trained on another base"):
-        train_and_publish(quantized, pairs(), BaseHolder(), registry, tmp_path, resume=False)
+        train_and_publish(quantized, pairs(), BaseCache(), registry, tmp_path, resume=False)
 
 
 def test_long_pairs_are_told_with_their_lines(tiny: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from lora_marketing.common.errors import TrainingError
 from lora_marketing.engine import base as load
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs.run import BaseHolder, train_and_publish
+from lora_marketing.runs.run import BaseCache, train_and_publish
 from lora_marketing.training.trackers import _TRACKERS, opened_trackers
 from tests.training.making import dataset, recipe
 
@@ -40,7 +40,7 @@ def test_a_tracker_that_is_not_installed_is_told_before_the_base_loads(
         train_and_publish(
             loaded,
             dataset(8, 2),
-            BaseHolder(),
+            BaseCache(),
             Registry(tmp_path / "adapters"),
             tmp_path / "runs",
             resume=False,
@@ -61,7 +61,7 @@ def test_tensorboard_files_lie_beside_the_run_and_stay_when_it_is_published(
     monkeypatch.chdir(tmp_path)
     registry, runs = Registry(tmp_path / "adapters"), tmp_path / "runs"
     version = train_and_publish(
-        short(tiny, "tensorboard"), dataset(8, 2), BaseHolder(), registry, runs, resume=False
+        short(tiny, "tensorboard"), dataset(8, 2), BaseCache(), registry, runs, resume=False
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapters", "runs"]
     assert [path.name for path in runs.iterdir()] == ["logs"]

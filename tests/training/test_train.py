@@ -22,7 +22,7 @@ from lora_marketing.recipe import VARIANTS, LoadedRecipe
 from lora_marketing.recipe.variants import variant_problems
 from lora_marketing.registry.adapter_check import check_adapter, check_values
 from lora_marketing.registry.store import Registry
-from lora_marketing.runs.run import BaseHolder, train_and_publish
+from lora_marketing.runs.run import BaseCache, train_and_publish
 from lora_marketing.tokens.render import Rendered
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.progress import ProgressCallback
@@ -150,7 +150,7 @@ def test_a_nan_loss_stops_the_run_and_publishes_nothing(
         return real(trainer, model, *rest)
 
     monkeypatch.setattr(BrandTrainer, "training_step", poisoned)
-    registry, holder = Registry(tmp_path / "adapters"), BaseHolder()
+    registry, holder = Registry(tmp_path / "adapters"), BaseCache()
     with pytest.raises(TrainingError, match="nan at step 4") as caught:
         train_and_publish(loaded, dataset(), holder, registry, tmp_path / "runs", resume=False)
     assert caught.value.exit_code == 2

@@ -10,8 +10,8 @@ import optuna
 
 from lora_marketing.data.dataset import prepare
 from lora_marketing.recipe import LoadedRecipe, load_recipe
-from lora_marketing.runs.run import BaseHolder
-from lora_marketing.tuning.journal import Plan, Row
+from lora_marketing.runs.run import BaseCache
+from lora_marketing.tuning.journal import StudyPlan, TrialRow
 from lora_marketing.tuning.space import Range, Space
 from lora_marketing.tuning.study import run_study
 from tests.making import write_world
@@ -40,7 +40,7 @@ class World:
         self.root = root
         self.recipe = write_world(root / "brands", RECIPE.format(base=base))
         self.folder = root / "study"
-        self.holder = BaseHolder()
+        self.holder = BaseCache()
 
     def load(self, *overrides: str) -> LoadedRecipe:
         return load_recipe(self.recipe, overrides)
@@ -56,19 +56,19 @@ class World:
 
     def study(
         self, trials: int, *overrides: str, resume: bool = False, folder: str = "study", **plan: Any
-    ) -> list[Row]:
+    ) -> list[TrialRow]:
         loaded = self.load(*overrides)
         values: dict[str, Any] = {"objective": "held_out_loss", "space": SPACE, "startup": 2} | plan
         return run_study(
             loaded,
             prepare(loaded),
-            Plan(trials=trials, **values),
+            StudyPlan(trials=trials, **values),
             self.holder,
             self.root / folder,
             resume=resume,
         )
 
 
-def results(rows: Sequence[Row]) -> list[Any]:
+def results(rows: Sequence[TrialRow]) -> list[Any]:
     """All of the rows but the time they took."""
     return [(row.number, row.state, row.settings, row.figures, row.repeats) for row in rows]

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.tuning.journal import Row
+from lora_marketing.tuning.journal import TrialRow
 from lora_marketing.tuning.plot import draw_study
 from lora_marketing.tuning.results import table_of
 
 ROWS = [
-    Row(
+    TrialRow(
         0, "done", {"lora.rank": 16, "lora.variant": "plain"}, {"held_out_loss": 3.1, "stop_rate": 0.5}, 60.0
     ),
-    Row(1, "pruned", {"lora.rank": 4, "lora.variant": "dora"}, {"held_out_loss": 3.4}, 20.0),
-    Row(2, "failed", {"lora.rank": 8, "lora.variant": "plain"}, {}, 4.0, "the loss became nan"),
-    Row(3, "done", {"lora.rank": 8, "lora.variant": "dora"}, {"held_out_loss": 3.0, "stop_rate": 0.7}, 60.0),
-    Row(
+    TrialRow(1, "pruned", {"lora.rank": 4, "lora.variant": "dora"}, {"held_out_loss": 3.4}, 20.0),
+    TrialRow(2, "failed", {"lora.rank": 8, "lora.variant": "plain"}, {}, 4.0, "the loss became nan"),
+    TrialRow(
+        3, "done", {"lora.rank": 8, "lora.variant": "dora"}, {"held_out_loss": 3.0, "stop_rate": 0.7}, 60.0
+    ),
+    TrialRow(
         4,
         "done",
         {"lora.rank": 8, "lora.variant": "dora"},

@@ -16,9 +16,9 @@ from lora_marketing.common.documents import shown
 from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.recipe import load_recipe
 from lora_marketing.tuning import study as tuning
-from lora_marketing.tuning.journal import JOURNAL, Row
+from lora_marketing.tuning.journal import JOURNAL, TrialRow
 from lora_marketing.tuning.results import best_of, write_best, write_table
-from lora_marketing.tuning.space import Range, Settings, Space, with_settings
+from lora_marketing.tuning.space import Range, Space, TrialSettings, with_settings
 from tests.training.test_train import assert_untouched, state_of
 from tests.tuning.making import SPACE, World, results
 
@@ -109,7 +109,7 @@ def test_a_study_killed_in_its_first_trial_begins_with_the_recipe_again(
 def test_the_seed_decides_what_is_tried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also past the first trials, where the sampler learns from the figures."""
 
-    def figures(bench: tuning.Bench, settings: Settings, *_: Any) -> dict[str, float]:
+    def figures(bench: tuning.Bench, settings: TrialSettings, *_: Any) -> dict[str, float]:
         return {"held_out_loss": abs(float(settings["train.learning_rate"]) - 3e-3)}
 
     monkeypatch.setattr(tuning.Bench, "figures", figures)
@@ -198,9 +198,9 @@ def test_a_study_is_gone_on_with_only_if_it_is_the_same(world: World) -> None:
         world.study(2, resume=True)
 
 
-def row(number: int, loss: float, stops: float, **changes: Any) -> Row:
+def row(number: int, loss: float, stops: float, **changes: Any) -> TrialRow:
     settings = {"lora.rank": 2 + number, "lora.alpha": 8, "train.learning_rate": 1.25e-5}
-    values = Row(number, "done", settings, {"held_out_loss": loss, "stop_rate": stops, "chrf": 1.0}, 1.0)
+    values = TrialRow(number, "done", settings, {"held_out_loss": loss, "stop_rate": stops, "chrf": 1.0}, 1.0)
     return replace(values, **changes)
 
 

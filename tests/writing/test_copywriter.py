@@ -3,7 +3,7 @@ from __future__ import annotations
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.sampling import Sampling
-from lora_marketing.writing.copywriter import Order, Voice, prepare_all
+from lora_marketing.writing.copywriter import CopyOrder, Voice, prepare_all
 
 BRAND = Brand(
     schema=1, name="tidal", display_name="Tidal", locale="en-GB", lines={"soap": "Soap."}, guide="Be plain."
@@ -15,7 +15,7 @@ def _seed(
     base: LoadedBase, *, adapter: str | None, digest: str | None, variant: int = 0, beside: int = 0
 ) -> int:
     voice = Voice(BRAND, "soap", adapter, digest)
-    orders = [*[Order(Voice(BRAND, "soap"), BRIEF)] * beside, Order(voice, BRIEF, variant)]
+    orders = [*[CopyOrder(Voice(BRAND, "soap"), BRIEF)] * beside, CopyOrder(voice, BRIEF, variant)]
     return prepare_all(orders, base, Sampling(seed=7))[-1].request.sampling.seed
 
 

@@ -14,13 +14,13 @@ from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels.structure import pieces, read_ad
 from lora_marketing.copy.record import Copy
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.engine.request import Request, Written
+from lora_marketing.engine.request import Request, RowOutput
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.writer import Writer
 from lora_marketing.guards import Case, findings
 from lora_marketing.text.known_texts import KnownTexts
-from lora_marketing.writing.copywriter import Order, Voice
-from lora_marketing.writing.until_good import Effort, Outcome, write_until_good
+from lora_marketing.writing.copywriter import CopyOrder, Voice
+from lora_marketing.writing.until_good import BriefOutcome, Effort, write_until_good
 
 CUT = " …cut"
 """At the end of a script's text: the model did not end it by itself."""
@@ -34,12 +34,12 @@ class Scripted:
     script: list[list[str]]
     asked: list[list[Request]] = field(default_factory=list)
 
-    def write(self, requests: Sequence[Request]) -> list[Written]:
+    def write(self, requests: Sequence[Request]) -> list[RowOutput]:
         self.asked.append(list(requests))
         texts = self.script.pop(0)
         assert len(texts) == len(requests), [self.base.decode(r.prompt)[-80:] for r in requests]
         return [
-            Written((1, 2, 3), text.removesuffix(CUT), "length" if text.endswith(CUT) else "stop")
+            RowOutput((1, 2, 3), text.removesuffix(CUT), "length" if text.endswith(CUT) else "stop")
             for text in texts
         ]
 
@@ -57,7 +57,7 @@ RSA = Brief(product="Bar", channel="google_rsa", field="ad")
 SAMPLING = Sampling(seed=13)
 
 
-def chase(writer: Any, orders: Sequence[Order], effort: Effort) -> list[Outcome]:
+def chase(writer: Any, orders: Sequence[CopyOrder], effort: Effort) -> list[BriefOutcome]:
     return write_until_good(writer, orders, SAMPLING, effort)
 
 
@@ -73,7 +73,7 @@ def test_what_is_to_be_fixed_is_written_again_and_nothing_else(llama: LoadedBase
             ["It  floats .", "y" * 170],
         ],
     )
-    (outcome,) = chase(writer, [Order(voice(), SHORT)], Effort(1, 3, 3))
+    (outcome,) = chase(writer, [CopyOrder(voice(), SHORT)], Effort(1, 3, 3))
     (good,) = outcome.good
     assert (good.copy.text, good.copy.verdict, good.copy.variant, good.copy.round) == (
         "It floats.",
@@ -91,7 +91,7 @@ def test_what_is_to_be_fixed_is_written_again_and_nothing_else(llama: LoadedBase
 
 def test_no_variant_passed_is_said_with_all_findings(llama: LoadedBase) -> None:
     writer = Scripted(llama, [["x" * 170, "A miracle bar."], ["y" * 170]])
-    (outcome,) = chase(writer, [Order(voice(), SHORT)], Effort(1, 2, 2))
+    (outcome,) = chase(writer, [CopyOrder(voice(), SHORT)], Effort(1, 2, 2))
     assert outcome.good == ()
     assert [copy.findings[0].rule for copy in outcome.tried] == [
         "length.long",
@@ -105,7 +105,7 @@ def test_no_variant_passed_is_said_with_all_findings(llama: LoadedBase) -> None:
 def test_what_a_person_has_to_look_at_is_never_good_nor_drawn_again(llama: LoadedBase, severity: str) -> None:
     writer = Scripted(llama, [["A miracle bar.", "A miracle soap."]])
     own = voice(severities={"terms": severity, "claims": "off", "facts": "off"})
-    (outcome,) = chase(writer, [Order(own, SHORT)], Effort(1, 2, 3))
+    (outcome,) = chase(writer, [CopyOrder(own, SHORT)], Effort(1, 2, 3))
     assert (outcome.good, outcome.cost.rounds) == ((), 1)
     assert outcome.waiting == (outcome.tried if severity == "review" else ())
 
@@ -116,7 +116,7 @@ def test_what_was_trained_on_and_other_brands_names_are_no_good(llama: LoadedBas
     own = replace(own, known=KnownTexts.of(known), others=("Halden", "山屿"))
     run = "See, it floats in every bath, and sailors like it."
     script = [[*known, run, "Halden floats.", "它比山屿好。", "It floats."], ["It swims.", "它会游泳。"]]
-    (outcome,) = chase(Scripted(llama, script), [Order(own, SHORT)], Effort(3, 6, 2))
+    (outcome,) = chase(Scripted(llama, script), [CopyOrder(own, SHORT)], Effort(3, 6, 2))
     rules = [[one.rule for one in copy.findings] for copy in outcome.tried]
     assert rules == [
         ["regurgitation.whole"],
@@ -134,7 +134,7 @@ def test_what_was_trained_on_and_other_brands_names_are_no_good(llama: LoadedBas
 
 def test_all_brands_of_a_round_are_one_batch(llama: LoadedBase) -> None:
     writer = Scripted(llama, [["It floats.", "x" * 170], ["It is soap."]])
-    orders = [Order(voice("tidal"), SHORT), Order(voice("fjord"), SHORT)]
+    orders = [CopyOrder(voice("tidal"), SHORT), CopyOrder(voice("fjord"), SHORT)]
     tidal, fjord = chase(writer, orders, Effort(1, 1, 3))
     assert (tidal.good[0].copy.text, fjord.good[0].copy.text) == ("It floats.", "It is soap.")
     assert (tidal.cost.rounds, fjord.cost.rounds) == (1, 2)
@@ -143,7 +143,7 @@ def test_all_brands_of_a_round_are_one_batch(llama: LoadedBase) -> None:
 
 def test_a_cut_text_with_a_whole_sentence_is_good_once_mended(llama: LoadedBase) -> None:
     writer = Scripted(llama, [["It floats. And the" + CUT]])
-    (outcome,) = chase(writer, [Order(voice(), SHORT)], Effort(1, 1, 1))
+    (outcome,) = chase(writer, [CopyOrder(voice(), SHORT)], Effort(1, 1, 1))
     copy = outcome.good[0].copy
     assert (copy.text, copy.stopped, [one.rule for one in copy.mended]) == ("It floats.", False, ["fragment"])
 
@@ -158,7 +158,7 @@ def test_of_an_ad_only_the_failing_pieces_are_written_again(llama: LoadedBase) -
             ["For sailors"],
         ],
     )
-    (outcome,) = chase(writer, [Order(voice(), RSA)], Effort(1, 1, 3))
+    (outcome,) = chase(writer, [CopyOrder(voice(), RSA)], Effort(1, 1, 3))
     copy = outcome.good[0].copy
     assert read_ad(copy.text, "google_rsa")["headline"] == ("It floats", "Soap that swims", "For sailors")
     assert [(one.field, one.number) for one in copy.rewritten] == [("headline", 1), ("headline", 2)]
@@ -170,7 +170,7 @@ def test_of_an_ad_only_the_failing_pieces_are_written_again(llama: LoadedBase) -
 
 def test_a_broken_ad_is_written_again_whole(llama: LoadedBase) -> None:
     writer = Scripted(llama, [['{"headline": ["It' + CUT], [ad("One  thing", "Two more", "Third way")]])
-    (outcome,) = chase(writer, [Order(voice(), RSA)], Effort(1, 1, 2))
+    (outcome,) = chase(writer, [CopyOrder(voice(), RSA)], Effort(1, 1, 2))
     copy = outcome.good[0].copy
     assert read_ad(copy.text, "google_rsa")["headline"][0] == "One thing"
     assert [(one.rule, one.piece) for one in copy.mended] == [("spacing", "headline 1")]
@@ -188,7 +188,7 @@ def test_the_best_are_taken_first(llama: LoadedBase) -> None:
     brief = SHORT.model_copy(update={"attributes": {"price": "£6"}})
     texts = ["It floats well.", "It floats, £6.", "It floats, for £6."]
     writer = Scripted(llama, [texts])
-    (outcome,) = chase(writer, [Order(voice(facts=["£6"]), brief)], Effort(2, 3, 1))
+    (outcome,) = chase(writer, [CopyOrder(voice(facts=["£6"]), brief)], Effort(2, 3, 1))
     assert outcome.good[0].copy.variant in (1, 2)
     assert outcome.good[0].parts.faithfulness == 1
     assert outcome.good[0].parts.total >= outcome.good[1].parts.total
@@ -198,7 +198,7 @@ def test_the_best_are_taken_first(llama: LoadedBase) -> None:
 def test_the_engine_itself_writes_ads_and_texts_in_one_batch(llama: LoadedBase) -> None:
     """A tiny random model says nothing that passes; what it says has the structure and says so."""
     writer = Writer(llama)
-    orders = [Order(voice(), RSA), Order(voice("fjord"), SHORT)]
+    orders = [CopyOrder(voice(), RSA), CopyOrder(voice("fjord"), SHORT)]
     try:
         first = write_until_good(writer, orders, Sampling(13, 1.0, 1.0, 12), Effort(1, 2, 2))
         again = write_until_good(writer, orders, Sampling(13, 1.0, 1.0, 12), Effort(1, 2, 2))
@@ -224,5 +224,7 @@ class Listener:
 def test_what_sounds_like_the_brand_is_taken_first(llama: LoadedBase, brand: str, first: str) -> None:
     writer: Any = Scripted(llama, [["It floats well.", "It swims well."]])
     listener: Any = Listener()
-    (outcome,) = write_until_good(writer, [Order(voice(brand), SHORT)], SAMPLING, Effort(1, 2, 1), listener)
+    (outcome,) = write_until_good(
+        writer, [CopyOrder(voice(brand), SHORT)], SAMPLING, Effort(1, 2, 1), listener
+    )
     assert (outcome.good[0].copy.text, outcome.good[0].parts.voice) == (first, 0.9)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConstraintVerdict:
     """What a constraint says about the text of a row.
 
     Its first `keep` characters stand; the tokens of the others are taken back, and the first of
@@ -28,7 +28,7 @@ class Constraint(Protocol):
     def narrow(self, tokens: Sequence[int], logits: Tensor) -> Tensor:
         """(vocabulary,) logits, with -inf where a token may not follow `tokens`. Not in place."""
 
-    def judge(self, text: str, ended: bool) -> Verdict | None:
+    def judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
         """Judge a text after a new token, or, if `ended`, before the row ends; None lets it be."""
 
     def settled(self, text: str, at: int) -> int:

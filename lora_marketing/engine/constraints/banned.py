@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lora_marketing.brands.brand import Brand
-from lora_marketing.engine.constraints import Verdict
+from lora_marketing.engine.constraints import ConstraintVerdict
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class BannedTerms:
         """Any token may follow: what it spells is judged after it."""
         return logits
 
-    def judge(self, text: str, ended: bool) -> Verdict | None:
+    def judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
         """Take back from the beginning of the first forbidden term."""
         start = self.brand.first_forbidden(text, ended)
-        return None if start is None else Verdict(start)
+        return None if start is None else ConstraintVerdict(start)
 
     def settled(self, text: str, at: int) -> int:
         """All but what may be the beginning of a forbidden term."""
-        return self.brand.harmless(text[:at])
+        return self.brand.safe_prefix_length(text[:at])

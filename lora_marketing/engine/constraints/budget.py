@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lora_marketing.channels import Unit
 from lora_marketing.channels.counting import count
-from lora_marketing.engine.constraints import Verdict
+from lora_marketing.engine.constraints import ConstraintVerdict
 
 _CHINESE = "\u2e80-\u9fff\uff00-\uff9d"
 _BREAK = re.compile(
@@ -40,12 +40,12 @@ class LengthBudget:
         """Any token may follow: how much it adds depends on the text before it."""
         return logits
 
-    def judge(self, text: str, ended: bool) -> Verdict | None:
+    def judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
         """End a text that is over the budget at its best place; do not let a short one end."""
         if self._count(text) > self.most:
             cut = self._best_end(text, len(text))
-            return Verdict(cut, "budget" if self._count(text[:cut]) >= max(1, self.least) else None)
-        return Verdict(len(text)) if ended and self._count(text) < self.least else None
+            return ConstraintVerdict(cut, "budget" if self._count(text[:cut]) >= max(1, self.least) else None)
+        return ConstraintVerdict(len(text)) if ended and self._count(text) < self.least else None
 
     def settled(self, text: str, at: int) -> int:
         """Up to where the text would end if the next word did not fit."""

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.engine.constraints import Verdict
+from lora_marketing.engine.constraints import ConstraintVerdict
 
 MOST_MATCHERS = 256
 """So many rows go on without reading their tokens again."""
@@ -46,7 +46,7 @@ class JsonGrammar:
         narrowed[:size] = logits[:size].masked_fill(refused[:size], -math.inf)
         return narrowed
 
-    def judge(self, text: str, ended: bool) -> Verdict | None:
+    def judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
         """Nothing: what was chosen follows the schema so far."""
         return None
 

@@ -11,10 +11,9 @@ from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import load_limit
 from lora_marketing.channels.counting import count
 from lora_marketing.channels.structure import AD, read_ad
-from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.common.errors import DataError, NotApproved, Problem, ReviewError
 from lora_marketing.common.plugins import module, names
 from lora_marketing.review.log import SHIPPABLE, Item
-from lora_marketing.review.queue import NotApproved, ReviewError
 from lora_marketing.review.sheet import begins_formula, sheet
 
 
@@ -79,7 +78,7 @@ def exported(name: str, items: Sequence[Item], shipment: Shipment) -> bytes:
 
 
 @dataclass(frozen=True)
-class Said:
+class ExportedText:
     """One text of one field, and the item that it is (part of)."""
 
     text: str
@@ -87,19 +86,19 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Ad:
+class ExportedAd:
     """Texts of one brand for one product, by field, in the order in which they were put up."""
 
     brand: str
     line: str
     brief: Brief
-    fields: dict[str, list[Said]]
+    fields: dict[str, list[ExportedText]]
 
     def texts(self, field: str) -> list[str]:
         """What stands in one field."""
         return [said.text for said in self.fields.get(field, [])]
 
-    def variants(self) -> Iterator[dict[str, Said]]:
+    def variants(self) -> Iterator[dict[str, ExportedText]]:
         """The first text of every field, then the second; a field with fewer texts begins again."""
         for place in range(max(map(len, self.fields.values()))):
             yield {field: said[place % len(said)] for field, said in self.fields.items()}
@@ -117,40 +116,40 @@ class Ad:
                     yield Problem(f"the ad has this {field} twice", where, got=said.text)
 
 
-def ads(items: Sequence[Item]) -> list[Ad]:
+def ads(items: Sequence[Item]) -> list[ExportedAd]:
     """Texts whose briefs differ in nothing but the field make one ad; a whole ad is one by itself.
 
     Raises:
         DataError: whole ads that are broken, all at once.
     """
-    found: dict[tuple[str, ...], Ad] = {}
+    found: dict[tuple[str, ...], ExportedAd] = {}
     problems: list[Problem] = []
     for item in items:
         written = item.written
         brief = written.brief.model_copy(update={"field": ""})
         key = (written.brand, written.line, brief.model_dump_json())
         if written.brief.field != AD:
-            ad = found.setdefault(key, Ad(written.brand, written.line, brief, {}))
-            ad.fields.setdefault(written.brief.field, []).append(Said(item.text, item))
+            ad = found.setdefault(key, ExportedAd(written.brand, written.line, brief, {}))
+            ad.fields.setdefault(written.brief.field, []).append(ExportedText(item.text, item))
             continue
         try:
             whole = read_ad(item.text, brief.channel)
         except DataError as error:
             problems += [replace(problem, where=item.id[:16]) for problem in error.problems]
             continue
-        fields = {field: [Said(text, item) for text in texts] for field, texts in whole.items()}
-        found[*key, item.id] = Ad(written.brand, written.line, brief, fields)
+        fields = {field: [ExportedText(text, item) for text in texts] for field, texts in whole.items()}
+        found[*key, item.id] = ExportedAd(written.brand, written.line, brief, fields)
     if problems:
         raise DataError(problems)
     return list(found.values())
 
 
-def ids_of(used: Iterable[Said]) -> list[str]:
+def ids_of(used: Iterable[ExportedText]) -> list[str]:
     """Short ids of the items, each once."""
     return list(dict.fromkeys(said.item.id[:16] for said in used))
 
 
-def state_of(used: Iterable[Said]) -> str:
+def state_of(used: Iterable[ExportedText]) -> str:
     """`DRAFT` with the ids of what was not approved; the ids of all if everything was."""
     texts = list(used)
     drafts = ids_of(said for said in texts if said.item.state not in SHIPPABLE)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from lora_marketing.channels import load_limit
 from lora_marketing.common.errors import Problem
-from lora_marketing.review.exports import Ad, Shipment, ads, import_sheet, state_of
+from lora_marketing.review.exports import ExportedAd, Shipment, ads, import_sheet, state_of
 from lora_marketing.review.log import Item
 
 CHANNELS = ("google_rsa",)
@@ -33,7 +33,7 @@ def content(items: Sequence[Item], shipment: Shipment) -> bytes:
     return import_sheet(COLUMNS, rows, problems, shipment.literal)
 
 
-def _problems(ad: Ad) -> Iterator[Problem]:
+def _problems(ad: ExportedAd) -> Iterator[Problem]:
     yield from ad.problems()
     for field, _, most in FIELDS:
         limit, size = load_limit("google_rsa", field), len(ad.texts(field))
@@ -43,7 +43,7 @@ def _problems(ad: Ad) -> Iterator[Problem]:
             yield Problem(what, got=str(size), allowed=allowed, fix="write more, or export by id")
 
 
-def _row(ad: Ad, shipment: Shipment) -> list[str]:
+def _row(ad: ExportedAd, shipment: Shipment) -> list[str]:
     cells = [shipment.campaign or ad.brand, shipment.group or ad.brief.product, "Responsive search ad"]
     for field, _, most in FIELDS:
         texts = ad.texts(field)

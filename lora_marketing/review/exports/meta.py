@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lora_marketing.common.errors import Problem
-from lora_marketing.review.exports import Ad, Shipment, ads, ids_of, import_sheet, state_of
+from lora_marketing.review.exports import ExportedAd, Shipment, ads, ids_of, import_sheet, state_of
 from lora_marketing.review.log import Item
 
 CHANNELS = ("meta_feed",)
@@ -35,7 +35,7 @@ def content(items: Sequence[Item], shipment: Shipment) -> bytes:
     return import_sheet(COLUMNS, rows, problems, shipment.literal)
 
 
-def _rows(ad: Ad, shipment: Shipment) -> Iterator[list[str]]:
+def _rows(ad: ExportedAd, shipment: Shipment) -> Iterator[list[str]]:
     for used in ad.variants():
         texts = [used[field].text if field in used else "" for field, _ in FIELDS]
         name = f"{ad.brief.product} {'+'.join(ids_of(used.values()))}"

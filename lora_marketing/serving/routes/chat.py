@@ -11,11 +11,11 @@ import jinja2
 from fastapi import APIRouter, Request, Response
 
 from lora_marketing.common.errors import DataError
-from lora_marketing.serving.batches import Order, Wish, order
+from lora_marketing.serving.batches import Batch, SamplingOverrides, order
 from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
 from lora_marketing.serving.disconnect import EventStream, unless_left
 from lora_marketing.serving.errors import invalid, told
-from lora_marketing.serving.events import Choice, events
+from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.rules import constraints_of_format
 from lora_marketing.serving.schema import AnswerMessage, ChatChoice, ChatCompletion, ChatMessage, ChatRequest
@@ -55,7 +55,7 @@ async def chat(
     )
 
 
-def _order(service: Service, asked: ChatRequest, caller: Caller) -> Order:
+def _order(service: Service, asked: ChatRequest, caller: Caller) -> Batch:
     model = service.models.resolve(asked.model, caller)
     base = service.engine.base
     prompt = _encoded(asked.messages, base)
@@ -63,7 +63,7 @@ def _order(service: Service, asked: ChatRequest, caller: Caller) -> Order:
         rules = constraints_of_format(asked.response_format, base)
     except DataError as error:
         raise invalid(told(error), "response_format") from error
-    return order(model, [prompt], Wish.of(asked), service.engine.context, rules)
+    return order(model, [prompt], SamplingOverrides.of(asked), service.engine.context, rules)
 
 
 def _encoded(turns: Sequence[ChatMessage], base: LoadedBase) -> list[int]:
@@ -77,7 +77,7 @@ def _encoded(turns: Sequence[ChatMessage], base: LoadedBase) -> list[int]:
         raise invalid(text, "messages") from error
 
 
-def _head(asked: ChatRequest, wanted: Order) -> dict[str, Any]:
+def _head(asked: ChatRequest, wanted: Batch) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{uuid4().hex}",
         "created": int(time.time()),
@@ -86,7 +86,7 @@ def _head(asked: ChatRequest, wanted: Order) -> dict[str, Any]:
     }
 
 
-def _deltas(index: int, progress: Progress, is_first: bool) -> Iterator[Choice]:
+def _deltas(index: int, progress: Progress, is_first: bool) -> Iterator[ChoiceBody]:
     if is_first:
         yield _delta(index, {"role": "assistant", "content": ""})
     if progress.text:
@@ -95,5 +95,5 @@ def _deltas(index: int, progress: Progress, is_first: bool) -> Iterator[Choice]:
         yield _delta(index, {}, REASONS[progress.written.finish])
 
 
-def _delta(index: int, delta: dict[str, str], reason: str | None = None) -> Choice:
+def _delta(index: int, delta: dict[str, str], reason: str | None = None) -> ChoiceBody:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}

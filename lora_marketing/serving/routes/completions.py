@@ -9,11 +9,11 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
-from lora_marketing.serving.batches import Order, Wish, order
+from lora_marketing.serving.batches import Batch, SamplingOverrides, order
 from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
 from lora_marketing.serving.disconnect import EventStream, unless_left
 from lora_marketing.serving.errors import invalid
-from lora_marketing.serving.events import Choice, events
+from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.schema import Completion, CompletionRequest, TextChoice
 from lora_marketing.serving.service import Service
@@ -47,10 +47,10 @@ async def complete(
     )
 
 
-def _order(service: Service, asked: CompletionRequest, caller: Caller) -> Order:
+def _order(service: Service, asked: CompletionRequest, caller: Caller) -> Batch:
     model = service.models.resolve(asked.model, caller)
     prompts = _encoded(asked.prompt, service.engine.base)
-    return order(model, prompts, Wish.of(asked), service.engine.context)
+    return order(model, prompts, SamplingOverrides.of(asked), service.engine.context)
 
 
 def _encoded(prompt: str | list[str] | list[int], base: LoadedBase) -> list[list[int]]:
@@ -66,7 +66,7 @@ def _encoded(prompt: str | list[str] | list[int], base: LoadedBase) -> list[list
     return [ids]
 
 
-def _head(asked: CompletionRequest, wanted: Order) -> dict[str, Any]:
+def _head(asked: CompletionRequest, wanted: Batch) -> dict[str, Any]:
     return {
         "id": f"cmpl-{uuid4().hex}",
         "created": int(time.time()),
@@ -75,7 +75,7 @@ def _head(asked: CompletionRequest, wanted: Order) -> dict[str, Any]:
     }
 
 
-def _pieces(index: int, progress: Progress, is_first: bool) -> Iterator[Choice]:
+def _pieces(index: int, progress: Progress, is_first: bool) -> Iterator[ChoiceBody]:
     reason = REASONS[progress.written.finish] if progress.written else None
     if progress.text or reason:
         yield {"index": index, "text": progress.text, "logprobs": None, "finish_reason": reason}

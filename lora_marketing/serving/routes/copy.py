@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -12,17 +12,18 @@ from pydantic import Field
 from lora_marketing.brands.brand import Brief
 from lora_marketing.channels.structure import AD, ad_tokens
 from lora_marketing.common.documents import Frozen
-from lora_marketing.common.plugins import UnknownName
+from lora_marketing.common.errors import UnknownName
 from lora_marketing.copy.mending import Mending
 from lora_marketing.copy.record import Copy, Rewritten
+from lora_marketing.engine.request import Finish
 from lora_marketing.guards import Case, Finding, Verdict, findings
-from lora_marketing.serving.batches import Order, Wish, order
+from lora_marketing.serving.batches import Batch, SamplingOverrides, order
 from lora_marketing.serving.dependencies import TheCaller, TheRecord, TheService
 from lora_marketing.serving.disconnect import unless_left
 from lora_marketing.serving.errors import invalid, told
 from lora_marketing.serving.keys import Caller
-from lora_marketing.serving.request_log import Record
-from lora_marketing.serving.schema import Asked, Positive, Seed, Usage
+from lora_marketing.serving.request_log import RequestLog
+from lora_marketing.serving.schema import Asked, PositiveCount, Seed, TokenUsage
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.writing import usage, written
 from lora_marketing.tasks import messages
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from lora_marketing.writing.copywriter import Voice
 
 router = APIRouter()
-Finish = Literal["stop", "stop_string", "length", "budget", "stuck", "cancelled", "failed"]
-"""As the engine has it; the last two end in an error, never in an answer."""
 
 
 class CopyRequest(Asked):
@@ -44,7 +43,7 @@ class CopyRequest(Asked):
     seed: Seed | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    max_tokens: Positive | None = None
+    max_tokens: PositiveCount | None = None
     rounds: Annotated[int, Field(ge=1, le=4)] = 1
     """How often variants that are to be fixed are written at most."""
 
@@ -66,7 +65,7 @@ class Provenance(Frozen):
     rewritten: list[Rewritten]
 
 
-class Variant(Frozen):
+class CopyVariant(Frozen):
     """One text, what was mended in it, what is to be said against it, and where it comes from.
 
     `text` is empty where the only finding is `cross_brand.withheld`.
@@ -95,8 +94,8 @@ class CopyAnswer(Frozen):
     model: str
     seed: int
     system_fingerprint: str
-    variants: list[Variant]
-    usage: Usage
+    variants: list[CopyVariant]
+    usage: TokenUsage
 
 
 @router.post("/v1/copy", response_model=CopyAnswer)
@@ -116,16 +115,16 @@ async def copy(
 
 
 async def _good(
-    service: Service, asked: CopyRequest, wanted: Order, record: Record
-) -> tuple[list[Variant], list[int]]:
+    service: Service, asked: CopyRequest, wanted: Batch, record: RequestLog
+) -> tuple[list[CopyVariant], list[int]]:
     """All variants as they are after the last round, and the tokens of everything that was written."""
-    from lora_marketing.writing.copywriter import Order as Draw
+    from lora_marketing.writing.copywriter import CopyOrder as Draw
     from lora_marketing.writing.copywriter import prepare_all
-    from lora_marketing.writing.until_good import Effort, Pursuit
+    from lora_marketing.writing.until_good import Effort, RewriteLoop
 
     model, base = wanted.model, service.engine.base
     voice = await service.aside(lambda: service.models.voice(model, asked.brief))
-    pursuit = Pursuit([Draw(voice, asked.brief)], Effort(asked.variants, asked.variants, asked.rounds))
+    pursuit = RewriteLoop([Draw(voice, asked.brief)], Effort(asked.variants, asked.variants, asked.rounds))
     sampling = replace(wanted.requests[0].sampling, seed=wanted.seed)
     tokens: list[int] = []
     finish: dict[int, Finish] = {}
@@ -159,9 +158,9 @@ def _shown(copy: Copy, voice: Voice) -> Copy:
     return copy.changed(text="", mended=[], findings=[WITHHELD], verdict="block")
 
 
-def _variant(copy: Copy, finish: Finish) -> Variant:
+def _variant(copy: Copy, finish: Finish) -> CopyVariant:
     provenance = {name: getattr(copy, name) for name in Provenance.model_fields}
-    return Variant(
+    return CopyVariant(
         id=copy.id,
         text=copy.text,
         verdict=copy.verdict or "pass",
@@ -172,7 +171,7 @@ def _variant(copy: Copy, finish: Finish) -> Variant:
     )
 
 
-def _order(service: Service, asked: CopyRequest, caller: Caller) -> Order:
+def _order(service: Service, asked: CopyRequest, caller: Caller) -> Batch:
     from lora_marketing.tokens.render import render_prompt
 
     model = service.models.resolve(asked.model, caller)
@@ -183,5 +182,5 @@ def _order(service: Service, asked: CopyRequest, caller: Caller) -> Order:
     most = asked.max_tokens
     if asked.brief.field == AD:  # as much as the writer gives it
         most = max(most or 0, ad_tokens(asked.brief.channel, model.brand.language))
-    wish = Wish(asked.variants, asked.seed, asked.temperature, asked.top_p, most)
+    wish = SamplingOverrides(asked.variants, asked.seed, asked.temperature, asked.top_p, most)
     return order(model, [prompt], wish, service.engine.context)

@@ -14,33 +14,33 @@ from lora_marketing.serving.dependencies import TheService
 router = APIRouter()
 
 
-class State(Frozen):
+class ServerState(Frozen):
     """How the server stands, and why."""
 
     status: Literal["ok", "failed"]
     reasons: list[str] = []
 
 
-BAD: dict[int | str, dict[str, Any]] = {503: {"model": State}}
+BAD: dict[int | str, dict[str, Any]] = {503: {"model": ServerState}}
 
 
-@router.get("/healthz", response_model=State, responses=BAD)
-async def health(service: TheService, response: Response) -> State:
+@router.get("/healthz", response_model=ServerState, responses=BAD)
+async def health(service: TheService, response: Response) -> ServerState:
     """Whether this process can still write. If not, restart it."""
     if service.worker.alive:
-        return State(status="ok")
+        return ServerState(status="ok")
     response.status_code = 503
-    return State(status="failed", reasons=["the engine does not run"])
+    return ServerState(status="failed", reasons=["the engine does not run"])
 
 
-@router.get("/readyz", response_model=State, responses=BAD)
-async def ready(service: TheService, response: Response) -> State:
+@router.get("/readyz", response_model=ServerState, responses=BAD)
+async def ready(service: TheService, response: Response) -> ServerState:
     """Whether this process should get requests."""
     reasons = service.not_ready()
     if not reasons:
-        return State(status="ok")
+        return ServerState(status="ok")
     response.status_code = 503
-    return State(status="failed", reasons=reasons)
+    return ServerState(status="failed", reasons=reasons)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
