@@ -5,7 +5,7 @@ import sys
 
 CHILD = """
 from transformers import TrainerControl
-from lora_marketing.training.peak import HolesCallback, begin_peak, peak_memory_gib
+from lora_marketing.training.peak import TrimHeapCallback, begin_peak, peak_memory_gib
 
 def resident():
     lines = open("/proc/self/status").read().splitlines()
@@ -16,14 +16,14 @@ def with_holes():
     return blocks[::100]
 
 def step_end(should_evaluate):
-    HolesCallback().on_step_end(None, None, TrainerControl(should_evaluate=should_evaluate))
+    TrimHeapCallback().on_step_end(None, None, TrainerControl(should_evaluate=should_evaluate))
     return resident()
 
 print(resident())
 kept = with_holes()
 print(resident(), step_end(False), peak_memory_gib(), step_end(True))
 kept = with_holes()
-HolesCallback().on_evaluate(None, None, None)
+TrimHeapCallback().on_evaluate(None, None, None)
 print(resident())
 kept = with_holes()
 begin_peak()
