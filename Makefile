@@ -2,8 +2,9 @@ VENV ?= .venv
 TESTS ?=
 tiny = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n 2 --dist worksteal
 fast = -m "not real and not thorough" $(TESTS)
+reported = -W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning
 
-.PHONY: help demo test fast lint lock clean
+.PHONY: help demo test fast lint lock floors newest clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +26,14 @@ lint: $(VENV)/.ready  ## style and types
 
 lock:  ## write requirements.lock: the newest of everything but torch; KEEP=1 adds and drops only, TORCH=2.14.1 moves torch
 	@scripts/lock
+
+floors:  ## the fast tests with the lowest versions that pyproject.toml allows, in .venv-floors
+	@scripts/floors .venv-floors
+	$(call tiny,.venv-floors) -p scripts.environment_report $(fast)
+
+newest:  ## the fast tests with the newest release of everything, in .venv-newest; lists upstream deprecations
+	@scripts/newest .venv-newest
+	$(call tiny,.venv-newest) -p scripts.environment_report --disable-warnings $(reported) $(fast)
 
 clean:  ## remove what demo and test made, but not published adapters
 	rm -rf runs copies build .mypy_cache .pytest_cache .ruff_cache
