@@ -23,7 +23,8 @@ from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.data.dataset import read_examples
 from lora_marketing.engine.adapters import require_same_base
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.recipe import LoadedRecipe, Recipe
+from lora_marketing.recipe import LoadedRecipe, Recipe, variant_named
+from lora_marketing.recipe.variants import GateFlags, variants_with
 from lora_marketing.registry.adapter_check import AdapterSpec, read_adapter_file
 from lora_marketing.registry.files import CONFIG, WEIGHTS
 from lora_marketing.registry.version import Version
@@ -154,10 +155,11 @@ def _started(config: LoraConfig, recipe: Recipe, base: LoadedBase, start: Versio
 
 def _differences(spec: AdapterSpec, config: LoraConfig, recipe: Recipe, start: Version) -> Iterator[Problem]:
     """What the start's LoRA is and the recipe's is not."""
+    flags = GateFlags(spec.use_rslora, spec.use_dora)
     wanted = {
         "lora.rank": (spec.rank, config.r),
         "lora.alpha": (spec.alpha, config.lora_alpha),
-        "lora.variant": (_kind(spec.use_rslora, spec.use_dora), _kind(config.use_rslora, config.use_dora)),
+        "lora.variant": (variants_with(flags), variants_with(variant_named(recipe.lora.variant).gate)),
         "lora.target_modules": (
             ", ".join(sorted({name.rpartition(".")[2] for name in spec.target_modules})),
             ", ".join(sorted({name.rpartition(".")[2] for name in config.target_modules})),
@@ -168,10 +170,6 @@ def _differences(spec: AdapterSpec, config: LoraConfig, recipe: Recipe, start: V
             where = str(start.folder / CONFIG)
             fix = f"set {key} as it was when {recipe.train.start} was trained"
             yield Problem(f"train.start has another {key}", where, got=str(here), allowed=str(there), fix=fix)
-
-
-def _kind(rslora: bool, dora: bool) -> str:
-    return "dora" if dora else "rslora" if rslora else "plain, loraplus or loftq"
 
 
 def overlong_problems(rows: Sequence[Rendered], loaded: LoadedRecipe) -> list[Problem]:

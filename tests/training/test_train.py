@@ -18,7 +18,7 @@ from lora_marketing.common.errors import DataError, TrainingError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.adapters import dense_weight
 from lora_marketing.engine.base import LoadedBase, load_base
-from lora_marketing.recipe import VARIANTS, LoadedRecipe
+from lora_marketing.recipe import LoadedRecipe, variant_named, variant_names
 from lora_marketing.recipe.variants import variant_problems
 from lora_marketing.registry.adapter_check import check_adapter, check_values
 from lora_marketing.registry.store import Registry
@@ -264,8 +264,8 @@ def test_the_evaluation_loss_is_the_mean_over_tokens(
     "variant",
     [
         pytest.param(name, marks=() if name == "dora" else pytest.mark.thorough)
-        for name in VARIANTS
-        if not VARIANTS[name].refused
+        for name in variant_names()
+        if not variant_named(name).refused
     ],
 )
 def test_variants_train_on_nf4_and_pass_the_load_gate(variant: str, tiny: Path, tmp_path: Path) -> None:
