@@ -28,6 +28,7 @@ from lora_marketing.common.console import note
 from lora_marketing.common.errors import DataError, Problem, TrainingError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
+from lora_marketing.planning.packing import packed
 from lora_marketing.recipe import LoadedRecipe, Recipe, variant_named
 from lora_marketing.recipe.variants import PLAIN, changes_nothing
 from lora_marketing.registry.version import Version
@@ -35,7 +36,7 @@ from lora_marketing.tokens.pairs import longest, render_row
 from lora_marketing.tokens.render import Rendered
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
-from lora_marketing.training.collate import TreeCollator, tree_refusal
+from lora_marketing.training.collate import TreeCollator
 from lora_marketing.training.peak import TrimHeapCallback, begin_peak, peak_memory_gib
 from lora_marketing.training.plan_run import memory_errors_told, settle
 from lora_marketing.training.preference import (
@@ -181,10 +182,10 @@ def _build_trainer(
     start: Version | None = None,
 ) -> BrandTrainer | PreferenceTrainer:
     method = recipe.train.method
-    refusal = tree_refusal(base.model.config, method) if recipe.train.packing == "prefix_tree" else None
+    follows, refusal = packed(recipe, base.model.config.to_dict())
     if refusal:
         note(f"Training on padded batches: {refusal}")
-    padded, preference = refusal or recipe.train.packing == "padded", method == "dpo"
+    padded, preference = follows.train.packing == "padded", method == "dpo"
     as_columns = hf_pairs if preference else _hf_dataset
     shared: dict[str, Any] = {
         "vault": vault,
