@@ -84,19 +84,18 @@ def render_dataset(dataset: Dataset, loaded: LoadedRecipe, base: LoadedBase) -> 
     overlong = [row for row in (*train, *validation) if longest(row) > limit]
     if overlong and loaded.recipe.data.overlong == "error":
         if loaded.recipe.train.method == "dpo":
-            raise DataError(overlong_problems(overlong, loaded))
+            raise DataError(overlong_problems(overlong, limit))
         worst = max(overlong, key=lambda row: len(row.input_ids))
         raise DataError(
             Problem(
                 f"{len(overlong)} rows are longer than data.max_length",
+                worst.place or None,
                 got=f"row {worst.id} has {len(worst.input_ids)} tokens",
                 allowed=f"at most {limit}",
                 fix="raise data.max_length, shorten the rows, or set data.overlong: drop",
             )
         )
-    long_ids = {row.id for row in overlong}
-    kept = [row for row in train if row.id not in long_ids]
-    kept_validation = [row for row in validation if row.id not in long_ids]
+    kept, kept_validation = ([row for row in rows if longest(row) <= limit] for rows in (train, validation))
     if not (kept and kept_validation):
         raise DataError(Problem("every row is longer than data.max_length", allowed=f"at most {limit}"))
     return RenderedData(kept, kept_validation, len(overlong))

@@ -353,6 +353,9 @@ def test_overlong_rows_are_an_error_or_counted(tiny: Path, tmp_path: Path) -> No
     with pytest.raises(DataError, match="2 rows are longer than") as caught:
         render_dataset(rows, loaded, base)
     assert "row row-99 has" in str(caught.value)
+    placed = Dataset([*rows.train[:-1], long.placed("texts.jsonl:31")], rows.validation, 0)
+    with pytest.raises(DataError, match=r"^texts\.jsonl:31: 2 rows are longer than"):
+        render_dataset(placed, loaded, base)
     loaded = short(tiny, data=limit | {"overlong": "drop"})
     rendered = render_dataset(rows, loaded, base)
     assert rendered.overlong_dropped == 2
