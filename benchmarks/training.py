@@ -112,7 +112,7 @@ def _measure(way: str, guide: str, options: argparse.Namespace) -> Measured:
 
     from lora_marketing.cli.quiet import quiet_upstream
     from lora_marketing.engine.base import load_base
-    from lora_marketing.recipe import VARIANTS, load_recipe
+    from lora_marketing.recipe import load_recipe
     from lora_marketing.training.peak import peak_memory_gib
     from lora_marketing.training.train import lora_config
 
@@ -142,8 +142,7 @@ def _measure(way: str, guide: str, options: argparse.Namespace) -> Measured:
 
             trainer = BrandTrainer(
                 vault=CheckpointVault(Path(folder)),
-                variant=VARIANTS["plain"],
-                b_ratio=1.0,
+                recipe=loaded.recipe,
                 data_collator=TreeCollator(),
                 args=_config(folder, options, parts=1, pack=None),
                 **common,

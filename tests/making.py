@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from lora_marketing.recipe import variants
 
 ROOT = Path(__file__).parents[1]
 BRANDS = ROOT / "recipes" / "brands"
@@ -72,6 +77,22 @@ def write_world(folder: Path, recipe: str = RECIPE) -> Path:
     path = folder / "recipe.yaml"
     path.write_text(recipe, encoding="utf-8")
     return path
+
+
+def with_variants(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str], package: str = "more_variants"
+) -> None:
+    """Put a copy of the folder of LoRA variants, with `files` (name to source) added, in its place."""
+    copy = copytree(ROOT / "lora_marketing" / "recipe" / "variants", folder / package)
+    (copy / "__init__.py").write_text("", encoding="utf-8")
+    for name, source in files.items():
+        (copy / f"{name}.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    for loaded in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, loaded)
+    for known in (variants._names, variants._load):
+        known.cache_clear()
+    monkeypatch.setattr(variants, "PACKAGE", package)
 
 
 def tree(root: Path) -> dict[str, bytes]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from unicodedata import combining
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
 from lora_marketing.brands.claims import Claim, Claims, Market
 from lora_marketing.common.documents import Frozen, read_document, validated
@@ -123,10 +123,28 @@ class Brief(Frozen):
 
 
 class Example(Brief):
-    """A brief with the text that a person wrote for it: one training row."""
+    """A brief with the text that a person wrote for it: one training row.
+
+    It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
+    """
 
     id: Text
     text: Text
+    _place: str = PrivateAttr("")
+
+    @property
+    def place(self) -> str:
+        """Where it was read, as in `texts.jsonl:8`; empty for a row that nobody read."""
+        return self._place
+
+    def placed(self, place: str) -> Self:
+        """The same row, read at `place`."""
+        row = self.model_copy()
+        row._place = place
+        return row
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
 
     @field_validator("text")
     @classmethod

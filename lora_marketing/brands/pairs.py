@@ -19,7 +19,7 @@ class PreferencePair(Example):
 
     def as_chosen(self) -> Example:
         """The chosen text as a row to imitate."""
-        return Example(**self.model_dump(exclude={"rejected"}))
+        return Example(**self.model_dump(exclude={"rejected"})).placed(self.place)
 
     def as_rejected(self) -> Example:
         """The rejected text, as the row that it would have been."""

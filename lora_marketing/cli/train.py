@@ -28,9 +28,8 @@ def train(
         bool, typer.Option("--smoke", help="Run the whole recipe with a tiny random model of its kind.")
     ] = False,
     together: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many brands in one forward; else 8 on a GPU, 1 on a CPU."),
-    ] = None,
+        int, typer.Option(min=1, help="At most so many brands in one forward, instead of in turns.")
+    ] = 1,
     adapters: Annotated[Path, typer.Option(help="The registry.")] = Path("adapters"),
     runs: Annotated[Path, typer.Option(help="Where unfinished runs keep their checkpoints.")] = Path("runs"),
 ) -> None:

@@ -79,7 +79,7 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
     if loaded.validation_file:
         _require_rows(held_out, loaded.validation_file, recipe.brand.line, 1)
         _require_rows(rows, path, recipe.brand.line, 1)
-        _require_apart(rows, held_out, loaded.validation_file)
+        _require_apart(rows, held_out)
         return Dataset(rows, held_out, dropped)
     _require_rows(rows, path, recipe.brand.line, MINIMUM_ROWS)
     group = _groups(rows)
@@ -149,7 +149,7 @@ def _examples(kind: type[Example], path: Path, problems: list[Problem]) -> Itera
         if example.id in ids:
             problems.append(Problem(f'duplicate id "{example.id}"', place, got=f"first at {ids[example.id]}"))
         ids.setdefault(example.id, place)
-        yield place, example
+        yield place, example.placed(place)
 
 
 def read_briefs(path: Path) -> list[Brief]:
@@ -228,7 +228,8 @@ def _source(
 ) -> Iterable[tuple[str, Example]]:
     """Rows of a file, or what was approved for the brand in a review queue."""
     if source.startswith(APPROVED) and kind is Example:
-        return approved_rows(Path(source.removeprefix(APPROVED)), brand.name, line)
+        rows = approved_rows(Path(source.removeprefix(APPROVED)), brand.name, line)
+        return [(place, row.placed(place)) for place, row in rows]
     return _examples(kind, Path(source), problems)
 
 
@@ -294,11 +295,11 @@ def _require_rows(rows: Sequence[Example], path: Path, line: str, minimum: int) 
         )
 
 
-def _require_apart(train: Sequence[Example], held_out: Sequence[Example], path: Path) -> None:
+def _require_apart(train: Sequence[Example], held_out: Sequence[Example]) -> None:
     texts = {row.text: row.id for row in train}
     briefs = {asked(row): row.id for row in train}
     problems = [
-        Problem(f"a held-out {what} is also trained on", shown(path), got=f"{row.id} equals {equal}")
+        Problem(f"a held-out {what} is also trained on", row.place, got=f"{row.id} equals {equal}")
         for row in held_out
         for what, equal in (("text", texts.get(row.text)), ("brief", briefs.get(asked(row))))
         if equal

@@ -12,7 +12,7 @@ from typing import Literal
 
 from lora_marketing.planning.batches import PlannedBatch
 from lora_marketing.planning.shape import ModelShape
-from lora_marketing.recipe import VARIANTS, Recipe
+from lora_marketing.recipe import Recipe, variant_named
 
 GIB = 2**30
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -155,11 +155,10 @@ def adapted(shape: ModelShape, recipe: Recipe) -> dict[str, tuple[int, int]]:
 
 
 def lora_parameters(shape: ModelShape, recipe: Recipe) -> int:
-    """Trained parameters: A and B of every adapted layer, and DoRA's magnitudes."""
-    magnitudes = VARIANTS[recipe.lora.variant].use_dora
+    """Trained parameters: A and B of every adapted layer, and what the variant trains beside them."""
+    more = variant_named(recipe.lora.variant).memory.trained
     return shape.layers * sum(
-        recipe.lora.rank * (rows + columns) + (rows if magnitudes else 0)
-        for rows, columns in adapted(shape, recipe).values()
+        recipe.lora.rank * (rows + columns) + more * rows for rows, columns in adapted(shape, recipe).values()
     )
 
 
@@ -199,8 +198,8 @@ def layer_activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) ->
         copy = lora_width(recipe) + bool(recipe.lora.dropout)
         inputs = sum(columns * copy for _, columns in on.values())
     inner = len(on) * recipe.lora.rank * min(width, lora_width(recipe))
-    if VARIANTS[recipe.lora.variant].use_dora:
-        inner += sum(2 * rows for rows, _ in on.values()) * width
+    kept = variant_named(recipe.lora.variant).memory.kept
+    inner += sum(kept * rows for rows, _ in on.values()) * width
     per_token = norms + inputs + inner + 3 * shape.intermediate * width
     return batch.computed * per_token + _attention(shape, batch, width)
 

@@ -18,11 +18,11 @@ from lora_marketing.planning.choose import (
     steps,
 )
 from lora_marketing.planning.devices import Device
+from lora_marketing.planning.packing import packed
 from lora_marketing.planning.rows import TokenizedRows, plan_rows
-from lora_marketing.planning.shape import ModelShape, base_shape
+from lora_marketing.planning.shape import ModelShape, base_config, shape_of
 from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.tokens.pairs import own_tokens
-from lora_marketing.tokens.prefix_tree import TREE_MODEL_TYPES
 
 GPU_SHARE = 0.3
 """Share of a GPU's table speed that a QLoRA step is taken to reach; a guess until --calibrate."""
@@ -113,12 +113,8 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> TrainingPl
         BaseModelError: the base's sizes are unknown. RenderContractError: its template is not fit.
         DataError: every row is too long.
     """
-    shape, recipe = base_shape(loaded.recipe.base), loaded.recipe
-    tree = recipe.train.packing == "prefix_tree" and shape.model_type in TREE_MODEL_TYPES
-    tree = tree and recipe.train.method == "sft"
-    if not tree:
-        train = recipe.train.model_copy(update={"packing": "padded"})
-        recipe = recipe.model_copy(update={"train": train})
+    config = base_config(loaded.recipe.base)
+    shape, (recipe, _) = shape_of(config, config["model_type"]), packed(loaded.recipe, config)
     rows = plan_rows(loaded, data)
     if not (rows.train and rows.validation):
         allowed = f"at most {recipe.data.max_length} tokens"
@@ -142,7 +138,7 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> TrainingPl
         computed_tokens=computed,
         estimated=rows.estimated,
         overlong=rows.overlong,
-        tree=tree,
+        tree=recipe.train.packing == "prefix_tree",
         seconds=_seconds(shape, recipe, rows, choice, computed, device),
     )
 

@@ -61,12 +61,13 @@ def estimated(example: Example, brand: Brand) -> Rendered:
     """A row of made-up tokens: every few characters are one, so equal beginnings stay equal."""
     if isinstance(example, PreferencePair):
         chosen, rejected = (estimated(row, brand) for row in (example.as_chosen(), example.as_rejected()))
-        return RenderedPair(chosen.id, chosen.input_ids, chosen.prompt_length, rejected)
+        return RenderedPair(chosen.id, chosen.input_ids, chosen.prompt_length, rejected, place=example.place)
     size = CHARACTERS_PER_TOKEN.get(brand.language, OTHERS)
     chat = messages(example.brief(), brand)
     prompt = [token for turn in chat for token in (*range(-FRAME, 0), *_tokens(turn["content"], size))]
     answer = [*_tokens(example.text, size), -1]
-    return Rendered(example.id, (*prompt, *range(-FRAME, 0), *answer), len(prompt) + FRAME)
+    ids = (*prompt, *range(-FRAME, 0), *answer)
+    return Rendered(example.id, ids, len(prompt) + FRAME, place=example.place)
 
 
 def _tokens(text: str, size: float) -> list[int]:

@@ -45,7 +45,7 @@ class VisionTower:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A decoder's sizes. `window` is that of its sliding layers, None if there are none."""
+    """A decoder's sizes."""
 
     model_type: str
     layers: int
@@ -56,7 +56,6 @@ class ModelShape:
     head_dim: int
     vocabulary: int
     tied: bool
-    window: int | None = None
     eyes: VisionTower | None = None
 
     @property
@@ -124,7 +123,6 @@ def shape_of(config: Mapping[str, Any], model_type: str) -> ModelShape:
             head_dim=int(text.get("head_dim") or hidden // heads),
             vocabulary=int(text["vocab_size"]),
             tied=_tied(config, text),
-            window=_window(text),
             eyes=_eyes(eyes) if eyes else None,
         )
     except KeyError as error:
@@ -139,12 +137,6 @@ def _tied(config: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return str(text.get("model_type", "")).startswith("gemma3") if told is None else bool(told)
 
 
-def _window(text: Mapping[str, Any]) -> int | None:
-    kinds = text.get("layer_types")
-    slides = "sliding_attention" in kinds if kinds else text.get("sliding_window") is not None
-    return int(text["sliding_window"]) if slides else None
-
-
 def _eyes(vision: Mapping[str, Any]) -> VisionTower:
     return VisionTower(
         layers=int(vision["num_hidden_layers"]),
@@ -156,8 +148,8 @@ def _eyes(vision: Mapping[str, Any]) -> VisionTower:
     )
 
 
-def base_shape(section: BaseSection) -> ModelShape:
-    """The sizes of a recipe's base: from its config.json if it is here, else from the catalogue.
+def base_config(section: BaseSection) -> dict[str, Any]:
+    """The configuration of a recipe's base: its config.json if it is here, else the catalogue's figures.
 
     Raises:
         BaseModelError: it is neither here nor in the catalogue.
@@ -165,9 +157,9 @@ def base_shape(section: BaseSection) -> ModelShape:
     folder, entry = folder_here(section), load_catalogue().find(section.id)
     if folder is not None:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return shape_of(config, str(config.get("model_type", "llama")))
+        return {"model_type": "llama", **config}
     if entry is not None:
-        return shape_of(entry.config, entry.model_type)
+        return {"model_type": entry.model_type, **entry.config}
     fix = "name a catalogue base or a folder, or fetch the base once"
     raise BaseModelError(
         Problem("the base is not on this machine, so its sizes are unknown", got=section.id, fix=fix)

@@ -2,6 +2,14 @@
 
 from lora_marketing.recipe.load import KeySetting, LoadedRecipe, load_recipe
 from lora_marketing.recipe.schema import Recipe
-from lora_marketing.recipe.variants import VARIANTS, LoraVariant
+from lora_marketing.recipe.variants import LoraVariant, variant_named, variant_names
 
-__all__ = ["VARIANTS", "KeySetting", "LoadedRecipe", "LoraVariant", "Recipe", "load_recipe"]
+__all__ = [
+    "KeySetting",
+    "LoadedRecipe",
+    "LoraVariant",
+    "Recipe",
+    "load_recipe",
+    "variant_named",
+    "variant_names",
+]

@@ -27,7 +27,7 @@ from lora_marketing.guards import severity_problems
 from lora_marketing.recipe.extra import extra_problems
 from lora_marketing.recipe.method import method_problems, start_problems
 from lora_marketing.recipe.schema import APPROVED, Recipe, path_keys
-from lora_marketing.recipe.variants import variant_problems
+from lora_marketing.recipe.variants import unread_keys, variant_problems
 
 FAR = "../../../"
 
@@ -111,6 +111,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         raise RecipeError([*error.problems, *problems]) from None
     problems += [
         *variant_problems(recipe, place_of(("lora", "variant"), places)),
+        *_unread_problems(recipe, history),
         *_batch_problems(recipe, place_of(("train", "batch_size"), places)),
         *_missing_files(recipe, places),
     ]
@@ -255,6 +256,18 @@ def _batch_problems(recipe: Recipe, where: FilePlace | None) -> Iterator[Problem
             "train.batch_size must be a multiple of train.micro_batch_size",
             where,
             got=f"{train.batch_size} and {train.micro_batch_size}",
+        )
+
+
+def _unread_problems(recipe: Recipe, history: Mapping[KeyPath, Sequence[KeySetting]]) -> Iterator[Problem]:
+    """Keys that do nothing, because no variant that the recipe ever named reads them."""
+    before = [setting.value for setting in history.get(("lora", "variant"), ())]
+    for key, readers in unread_keys(recipe, before):
+        section, _, name = key.partition(".")
+        where = history[(section, name)][-1].place
+        fix = f"take {key} out, or set lora.variant: {readers}"
+        yield Problem(
+            f"{key} is read by {readers} only", where, got=f"lora.variant: {recipe.lora.variant}", fix=fix
         )
 
 

@@ -26,7 +26,6 @@ from lora_marketing.runs.run import (
 )
 
 if TYPE_CHECKING:
-    from lora_marketing.engine.base import LoadedBase
     from lora_marketing.training.plan_run import Settled
     from lora_marketing.training.progress import ProgressTable
     from lora_marketing.training.train import TrainedAdapter
@@ -41,7 +40,8 @@ class Job:
     data: Dataset
 
 
-ON_GPU = PUBLISHED_TOGETHER = 8
+PUBLISHED_TOGETHER = 8
+"""Adapters that write their validation briefs in one batch."""
 FleetOutcome = Version | LoraMarketingError
 
 
@@ -49,17 +49,16 @@ FleetOutcome = Version | LoraMarketingError
 class Fleet:
     """Trains and publishes many jobs.
 
-    Jobs with the same base share it. At most `together` of them are computed at a time: a
-    micro-batch of each goes through one forward and backward (see `training.fused`); None means
-    ON_GPU there and 1 on the CPU, which gains nothing by it. What cannot be fused takes turns.
-    PUBLISHED_TOGETHER adapters write their validation briefs in one batch. A job that fails does
-    not stop the others.
+    Jobs with the same base share it and take turns on it. With `together` above 1, at most so many
+    are computed at a time: a micro-batch of each goes through one forward and backward (see
+    `training.fused`), except for those that cannot be fused. That is off by default: on the CPU it
+    gains nothing, on a GPU it was not measured. A job that fails does not stop the others.
     """
 
     registry: Registry
     runs: Path
     holder: BaseCache
-    together: int | None = None
+    together: int = 1
     resume: bool = False
 
     def train(self, jobs: Sequence[Job]) -> list[FleetOutcome]:
@@ -91,8 +90,7 @@ class Fleet:
         from lora_marketing.planning.together import groups_that_fit
         from lora_marketing.training.plan_run import settle
 
-        most = self._most(next(iter(opened.values())).base)
-        if most == 1:  # each run is settled when it begins
+        if self.together == 1:  # each run is settled when it begins
             yield from ({place: run} for place, run in opened.items())
             return
         settled: dict[int, Settled] = {}
@@ -105,11 +103,8 @@ class Fleet:
         free = min((limit(one.setting) for one in settled.values()), default=0)
         needs = [one.choice.bound for one in settled.values()]
         places = list(settled)
-        for group in groups_that_fit(needs, free, most):
+        for group in groups_that_fit(needs, free, self.together):
             yield {places[member]: opened[places[member]] for member in group}
-
-    def _most(self, base: LoadedBase) -> int:
-        return self.together or (ON_GPU if base.device.type == "cuda" else 1)
 
     def _train(self, runs: Sequence[OpenRun]) -> list[TrainedAdapter | LoraMarketingError]:
         """Train runs on one base, fused where that is possible."""

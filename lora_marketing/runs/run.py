@@ -16,12 +16,14 @@ from lora_marketing import __version__
 from lora_marketing.bases.fingerprint import weights_hash
 from lora_marketing.channels.structure import taught_texts
 from lora_marketing.common.console import note
+from lora_marketing.common.errors import AdapterRefused, Problem
 from lora_marketing.common.files import file_sha256, flush, flush_folder
 from lora_marketing.copy.record import Copy, share_stopped
 from lora_marketing.data.dataset import Dataset
-from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.recipe import LoadedRecipe, Recipe, variant_named
 from lora_marketing.recipe.schema import BaseSection
-from lora_marketing.registry.adapter_check import check_adapter, check_values
+from lora_marketing.recipe.variants import GateFlags, variants_with
+from lora_marketing.registry.adapter_check import AdapterSpec, check_adapter, check_values
 from lora_marketing.registry.files import CONFIG, KNOWN_TEXTS, WEIGHTS
 from lora_marketing.registry.manifest import Manifest
 from lora_marketing.registry.names import AdapterName, AdapterRef
@@ -178,10 +180,18 @@ def train_run(
             board=board,
             start=run.start,
         )
-    check_adapter(trained.folder, run.base.linear_shapes)
+    _require_variant(check_adapter(trained.folder, run.base.linear_shapes), run.loaded.recipe)
     check_values(trained.folder)
     _note_end(run.folder, trained)
     return trained
+
+
+def _require_variant(spec: AdapterSpec, recipe: Recipe) -> None:
+    found, name = GateFlags(spec.use_rslora, spec.use_dora), recipe.lora.variant
+    if found != variant_named(name).gate:
+        what = f"the adapter is not what lora.variant: {name} makes"
+        fix = f"correct the arguments for PEFT in the file of the variant {name}"
+        raise AdapterRefused(Problem(what, got=f"one of {variants_with(found)}", fix=fix))
 
 
 def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, registry: Registry) -> Version:

@@ -26,7 +26,7 @@ def render_row(row: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
         return render_example(row, brand, base)
     chosen = render_example(row.as_chosen(), brand, base)
     rejected = render_example(row.as_rejected(), brand, base)
-    return RenderedPair(chosen.id, chosen.input_ids, chosen.prompt_length, rejected)
+    return RenderedPair(chosen.id, chosen.input_ids, chosen.prompt_length, rejected, place=row.place)
 
 
 def texts_of(row: Rendered) -> tuple[Rendered, ...]:

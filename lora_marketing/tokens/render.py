@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lora_marketing.brands.brand import Brand, Example
@@ -27,11 +27,15 @@ class ChatTokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Rendered:
-    """Token ids of one training row; the first `prompt_length` of them carry no loss."""
+    """Token ids of one training row; the first `prompt_length` of them carry no loss.
+
+    `place` is where the row was read, as in `texts.jsonl:8`, or empty.
+    """
 
     id: str
     input_ids: tuple[int, ...]
     prompt_length: int
+    place: str = field(default="", kw_only=True)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -74,14 +78,14 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
     answer = base.decode(whole[len(prompt) : stop])
     if answer.strip() != example.text.strip():
         raise _broken(example, "the rendered answer is not the row's text", repr(answer))
-    return Rendered(example.id, tuple(whole[: stop + 1]), len(prompt))
+    return Rendered(example.id, tuple(whole[: stop + 1]), len(prompt), place=example.place)
 
 
 def _broken(example: Example, what: str, got: str) -> RenderContractError:
     return RenderContractError(
         Problem(
             what,
-            f"row {example.id}",
+            example.place or f"row {example.id}",
             got,
             fix="the base's chat template is not fit for training; use its instruct version or"
             " set the template's arguments in the catalogue",

@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig
 
-from lora_marketing.tokens.prefix_tree import TREE_MODEL_TYPES, PrefixTree, build_tree, lay_out
+from lora_marketing.tokens.prefix_tree import PrefixTree, build_tree, lay_out
 
 
 @dataclass(frozen=True)
@@ -79,23 +78,3 @@ def visible(tree: PrefixTree) -> Tensor:
         ancestors[node, node] = True
     nodes = torch.tensor(tree.nodes)
     return ancestors[nodes][:, nodes].tril()
-
-
-def tree_refusal(config: PreTrainedConfig, method: str = "sft") -> str | None:
-    """Why this architecture cannot be trained on prefix trees by `train.method`, or None if it can.
-
-    Layers that carry state from token to token (Mamba, linear attention, convolutions) would
-    let one branch of the tree leak into the next.
-    """
-    if method == "dpo":
-        return "preference pairs are compared row by row"
-    text = config.get_text_config()
-    kinds = set(getattr(text, "layer_types", None) or ())
-    unknown = kinds - {"full_attention", "sliding_attention"}
-    if unknown:
-        return f"layers of type {', '.join(sorted(unknown))} carry state along the sequence"
-    if text.model_type not in TREE_MODEL_TYPES:
-        return f"{text.model_type} is not among the architectures the tree is proven exact for"
-    if not kinds and getattr(text, "sliding_window", None) is not None:
-        return "a sliding window on all layers"
-    return None

@@ -21,9 +21,9 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
-from lora_marketing.recipe import VARIANTS, Recipe
+from lora_marketing.planning.packing import tree_refusal
+from lora_marketing.recipe import Recipe, variant_named
 from lora_marketing.training.attention import tree_attention
-from lora_marketing.training.collate import tree_refusal
 from lora_marketing.training.trainer import BrandTrainer
 
 NAME = "prefix_forest"
@@ -50,15 +50,15 @@ def fusing_refusal(recipe: Recipe, base: LoadedBase) -> str | None:
         return "train.packing is not prefix_tree"
     if recipe.lora.dropout:
         return "lora.dropout would draw from one stream of random numbers"
-    if VARIANTS[recipe.lora.variant].use_dora:
-        return "DoRA scales whole weights, not low-rank updates"
+    if unfused := variant_named(recipe.lora.variant).unfused:
+        return unfused
     if recipe.base.compute_dtype == "float16":
         return "float16 needs a loss scale of its own"
     if set(recipe.train.report_to) - {"tensorboard"}:
         return "its tracker follows one run at a time"
     if recipe.train.extra:
         return "train.extra may change the forward"
-    return tree_refusal(base.model.config, recipe.train.method)
+    return tree_refusal(base.model.config.to_dict(), recipe.train.method)
 
 
 class FusedStep:

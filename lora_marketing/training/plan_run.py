@@ -15,11 +15,11 @@ from lora_marketing.engine.base import LoadedBase
 from lora_marketing.planning.choose import MicroBatchChoice, PlannedRun, choose
 from lora_marketing.planning.devices import free_memory
 from lora_marketing.planning.memory import CONTEXT, GIB, DeviceKind
+from lora_marketing.planning.packing import packed
 from lora_marketing.planning.rows import TokenizedRows
 from lora_marketing.planning.shape import shape_of
 from lora_marketing.recipe import Recipe
 from lora_marketing.tokens.render import Rendered
-from lora_marketing.training.collate import tree_refusal
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,9 @@ def settle(
     Raises:
         TrainingError: no micro-batch fits in the memory that is free.
     """
-    config = base.model.config
+    config = base.model.config.to_dict()
     kind: DeviceKind = "cuda" if base.device.type == "cuda" else "cpu"
-    shape = shape_of(config.to_dict(), config.model_type)
-    planned = recipe
-    if tree_refusal(config, recipe.train.method):
-        padded = recipe.train.model_copy(update={"packing": "padded"})
-        planned = recipe.model_copy(update={"train": padded})
+    shape, (planned, _) = shape_of(config, config["model_type"]), packed(recipe, config)
     setting = PlannedRun(shape, planned, TokenizedRows(train, validation), kind, _allowance(kind == "cuda"))
     choice = choose(setting)
     section = recipe.train.model_copy(update={"micro_batch_size": choice.micro_batch_size})

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from transformers import TrainerState
 from trl import DPOConfig, DPOTrainer
 
-from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.data.dataset import read_examples
 from lora_marketing.engine.adapters import require_same_base
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.recipe import LoadedRecipe, Recipe
+from lora_marketing.recipe import Recipe, variant_named
+from lora_marketing.recipe.variants import GateFlags, variants_with
 from lora_marketing.registry.adapter_check import AdapterSpec, read_adapter_file
 from lora_marketing.registry.files import CONFIG, WEIGHTS
 from lora_marketing.registry.version import Version
@@ -154,10 +153,11 @@ def _started(config: LoraConfig, recipe: Recipe, base: LoadedBase, start: Versio
 
 def _differences(spec: AdapterSpec, config: LoraConfig, recipe: Recipe, start: Version) -> Iterator[Problem]:
     """What the start's LoRA is and the recipe's is not."""
+    flags = GateFlags(spec.use_rslora, spec.use_dora)
     wanted = {
         "lora.rank": (spec.rank, config.r),
         "lora.alpha": (spec.alpha, config.lora_alpha),
-        "lora.variant": (_kind(spec.use_rslora, spec.use_dora), _kind(config.use_rslora, config.use_dora)),
+        "lora.variant": (variants_with(flags), variants_with(variant_named(recipe.lora.variant).gate)),
         "lora.target_modules": (
             ", ".join(sorted({name.rpartition(".")[2] for name in spec.target_modules})),
             ", ".join(sorted({name.rpartition(".")[2] for name in config.target_modules})),
@@ -170,19 +170,12 @@ def _differences(spec: AdapterSpec, config: LoraConfig, recipe: Recipe, start: V
             yield Problem(f"train.start has another {key}", where, got=str(here), allowed=str(there), fix=fix)
 
 
-def _kind(rslora: bool, dora: bool) -> str:
-    return "dora" if dora else "rslora" if rslora else "plain, loraplus or loftq"
-
-
-def overlong_problems(rows: Sequence[Rendered], loaded: LoadedRecipe) -> list[Problem]:
-    """Every pair of which a row is longer than `data.max_length`, with its line."""
-    files = [loaded.rows_file, *([loaded.validation_file] if loaded.validation_file else [])]
-    places = {pair.id: place for file in files for place, pair in read_examples(file, PreferencePair)}
-    limit = loaded.recipe.data.max_length
+def overlong_problems(rows: Sequence[Rendered], limit: int) -> list[Problem]:
+    """Every pair of which a row is longer than `limit` tokens, with its line."""
     return [
         Problem(
             "the pair is longer than data.max_length",
-            places.get(row.id, f"pair {row.id}"),
+            row.place or f"pair {row.id}",
             got=f"{longest(row)} tokens",
             allowed=f"at most {limit}",
             fix="raise data.max_length, shorten the texts, or set data.overlong: drop",

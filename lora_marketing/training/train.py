@@ -28,14 +28,15 @@ from lora_marketing.common.console import note
 from lora_marketing.common.errors import DataError, Problem, TrainingError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
-from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
+from lora_marketing.planning.packing import packed
+from lora_marketing.recipe import LoadedRecipe, Recipe, variant_named
+from lora_marketing.recipe.variants import PLAIN, changes_nothing
 from lora_marketing.registry.version import Version
 from lora_marketing.tokens.pairs import longest, render_row
 from lora_marketing.tokens.render import Rendered
 from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
-from lora_marketing.training.collate import TreeCollator, tree_refusal
-from lora_marketing.training.loftq import start_from_rounding_error
+from lora_marketing.training.collate import TreeCollator
 from lora_marketing.training.peak import TrimHeapCallback, begin_peak, peak_memory_gib
 from lora_marketing.training.plan_run import memory_errors_told, settle
 from lora_marketing.training.preference import (
@@ -83,19 +84,18 @@ def render_dataset(dataset: Dataset, loaded: LoadedRecipe, base: LoadedBase) -> 
     overlong = [row for row in (*train, *validation) if longest(row) > limit]
     if overlong and loaded.recipe.data.overlong == "error":
         if loaded.recipe.train.method == "dpo":
-            raise DataError(overlong_problems(overlong, loaded))
+            raise DataError(overlong_problems(overlong, limit))
         worst = max(overlong, key=lambda row: len(row.input_ids))
         raise DataError(
             Problem(
                 f"{len(overlong)} rows are longer than data.max_length",
+                worst.place or None,
                 got=f"row {worst.id} has {len(worst.input_ids)} tokens",
                 allowed=f"at most {limit}",
                 fix="raise data.max_length, shorten the rows, or set data.overlong: drop",
             )
         )
-    long_ids = {row.id for row in overlong}
-    kept = [row for row in train if row.id not in long_ids]
-    kept_validation = [row for row in validation if row.id not in long_ids]
+    kept, kept_validation = ([row for row in rows if longest(row) <= limit] for rows in (train, validation))
     if not (kept and kept_validation):
         raise DataError(Problem("every row is longer than data.max_length", allowed=f"at most {limit}"))
     return RenderedData(kept, kept_validation, len(overlong))
@@ -180,16 +180,15 @@ def _build_trainer(
     lane: Lane | None = None,
     start: Version | None = None,
 ) -> BrandTrainer | PreferenceTrainer:
-    method, variant = recipe.train.method, VARIANTS[recipe.lora.variant]
-    refusal = tree_refusal(base.model.config, method) if recipe.train.packing == "prefix_tree" else None
+    method = recipe.train.method
+    follows, refusal = packed(recipe, base.model.config.to_dict())
     if refusal:
         note(f"Training on padded batches: {refusal}")
-    padded, preference = refusal or recipe.train.packing == "padded", method == "dpo"
+    padded, preference = follows.train.packing == "padded", method == "dpo"
     as_columns = hf_pairs if preference else _hf_dataset
     shared: dict[str, Any] = {
         "vault": vault,
-        "variant": variant,
-        "b_ratio": recipe.lora.b_learning_rate_ratio,
+        "recipe": recipe,
         "args": trl_config(recipe, len(data.train), run),
         "train_dataset": as_columns(data.train),
         "eval_dataset": as_columns(data.validation),
@@ -205,8 +204,9 @@ def _build_trainer(
     }
     trainer = PreferenceTrainer(**shared) if preference else BrandTrainer(lane=lane, **shared)
     trainer.remove_callback(PrinterCallback)
-    if variant.loftq and start is None:
-        start_from_rounding_error(trainer.model, base.folder)
+    prepare = variant_named(recipe.lora.variant).prepare
+    if prepare and start is None:
+        prepare(trainer.model, base.folder)
     return trainer
 
 
@@ -266,17 +266,28 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
 
 
 def lora_config(recipe: Recipe, base: LoadedBase) -> LoraConfig:
-    """PEFT's configuration for a recipe on a base."""
-    variant = VARIANTS[recipe.lora.variant]
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=recipe.lora.rank,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
-        target_modules=target_modules(recipe, base),
-        use_rslora=variant.use_rslora,
-        use_dora=variant.use_dora,
-    )
+    """PEFT's configuration for a recipe on a base.
+
+    Raises:
+        TrainingError: PEFT does not know an argument of the variant, or the variant changes nothing.
+    """
+    name = recipe.lora.variant
+    variant, plain = variant_named(name), variant_named(PLAIN)
+    own = {
+        "task_type": "CAUSAL_LM",
+        "r": recipe.lora.rank,
+        "lora_alpha": recipe.lora.alpha,
+        "lora_dropout": recipe.lora.dropout,
+        "target_modules": target_modules(recipe, base),
+    }
+    try:
+        config = LoraConfig(**own, **{**plain.peft, **variant.peft})
+    except (TypeError, ValueError) as error:
+        what = f"PEFT refuses the arguments of LoRA variant {name}"
+        raise TrainingError(Problem(what, got=str(error), fix="see its file in recipe/variants")) from error
+    if name != PLAIN and not variant.trains_otherwise and config == LoraConfig(**own, **plain.peft):
+        raise TrainingError(changes_nothing(name, None))
+    return config
 
 
 def target_modules(recipe: Recipe, base: LoadedBase) -> list[str]:

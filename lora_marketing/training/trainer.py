@@ -14,7 +14,7 @@ from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.recipe import LoraVariant
+from lora_marketing.recipe import Recipe, variant_named
 from lora_marketing.training.attention import use_tree_attention
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator
@@ -33,19 +33,16 @@ class Lane(Protocol):
 class CrashSafeTrainer(Trainer):
     """What every method's trainer has in common, to be put before TRL's trainer of the method.
 
-    Checkpoints that are whole or absent, LoRA weights that keep their dtype on resume, LoRA+'s
-    optimizer, and no telemetry.
+    Checkpoints that are whole or absent, LoRA weights that keep their dtype on resume, the optimizer
+    of the recipe's variant, and no telemetry.
     """
 
     model: Any  # a PeftModel, of which transformers knows less
     optimizer: torch.optim.Optimizer | None
 
-    def __init__(
-        self, *, vault: CheckpointVault, variant: LoraVariant, b_ratio: float, **arguments: Any
-    ) -> None:
+    def __init__(self, *, vault: CheckpointVault, recipe: Recipe, **arguments: Any) -> None:
         self._vault = vault
-        self._variant = variant
-        self._b_ratio = b_ratio
+        self._recipe = recipe
         self._staging: Path | None = None
         super().__init__(**arguments)
 
@@ -72,18 +69,11 @@ class CrashSafeTrainer(Trainer):
             )
 
     def create_optimizer(self, model: nn.Module | None = None) -> Any:
-        """The recipe's optimizer; for LoRA+ with a higher learning rate on B."""
-        if self._variant.loraplus and self.optimizer is None:
-            from peft.optimizers import create_loraplus_optimizer
-
-            cls, keywords = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            self.optimizer = create_loraplus_optimizer(
-                self.model,
-                cls,
-                loraplus_lr_ratio=self._b_ratio,
-                loraplus_weight_decay=self.args.weight_decay,
-                **keywords,
-            )
+        """The recipe's optimizer, as its variant wants it."""
+        own = variant_named(self._recipe.lora.variant).optimizer
+        if own and self.optimizer is None:
+            kind, keywords = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = own(self.model, kind, keywords, self._recipe)
         return super().create_optimizer(model)
 
     def _get_output_dir(self, trial: Any) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from lora_marketing.common.documents import FilePlace, Frozen, place_of, read_document, validated
 from lora_marketing.common.errors import Problem, RecipeError
-from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
+from lora_marketing.recipe import LoadedRecipe, Recipe, variant_names
 from lora_marketing.recipe.schema import PositiveFloat
 from lora_marketing.recipe.variants import variant_problems
 
@@ -81,7 +81,7 @@ def default_space(recipe: Recipe) -> Space:
         schema=1,
         rank=sorted({4, 8, 16, 32, recipe.lora.rank}),
         alpha_per_rank=sorted({1.0, 2.0, 4.0, recipe.lora.alpha / recipe.lora.rank}),
-        variant=[name for name in VARIANTS if not variant_problems(_with_variant(recipe, name), None)],
+        variant=[name for name in variant_names() if not variant_problems(_with_variant(recipe, name), None)],
         learning_rate=Range(low=rate / SPREAD, high=rate * SPREAD),
         epochs=Range(low=epochs / 2, high=epochs * 2),
     )

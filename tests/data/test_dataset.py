@@ -269,6 +269,31 @@ def test_examples_come_with_their_places(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+def test_every_row_knows_its_line_to_the_end_of_the_split(recipe: Path, held_out: bool) -> None:
+    """Whatever was blank, left out or held out before it; and its place is no part of what it says."""
+    lines = [row(1), "", row(2), row(3, text=row(2)["text"], product="Bar 2"), *map(row, range(4, 13))]
+    late = write_rows(recipe.parent / "late.jsonl", ["", row(50), row(51)])
+    found = prepared(recipe, lines, *([f"data.validation={late}"] if held_out else []))
+    assert found.duplicates_dropped == 1
+    for example in (*found.train, *found.validation):
+        file, _, line = example.place.rpartition(":")
+        assert json.loads(Path(file).read_text().splitlines()[int(line) - 1])["id"] == example.id
+        assert "place" not in example.model_dump_json()
+        assert example.placed("elsewhere:1") == example != example.model_copy(update={"text": "Other."})
+    with pytest.raises(DataError, match="unknown key place"):
+        prepared(recipe, [row(1) | {"place": "a:1"}, *map(row, range(2, 13))])
+
+
+def test_a_text_on_both_sides_is_told_with_its_line(recipe: Path) -> None:
+    late = write_rows(recipe.parent / "late.jsonl", [row(50), row(3, id="again")])
+    with pytest.raises(DataError) as caught:
+        prepared(recipe, rows(), f"data.validation={late}")
+    assert [str(problem.where).rpartition("/")[2] for problem in caught.value.problems] == [
+        "late.jsonl:2"
+    ] * 2
+
+
 def test_briefs_from_json_lines_and_yaml(tmp_path: Path) -> None:
     lines = write_rows(tmp_path / "briefs.jsonl", [row(1), row(2, text=..., id=...)])
     assert [brief.product for brief in read_briefs(lines)] == ["Bar 1", "Bar 2"]

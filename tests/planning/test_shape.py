@@ -6,7 +6,7 @@ import pytest
 
 from lora_marketing.bases.catalogue import load_catalogue
 from lora_marketing.common.errors import BaseModelError
-from lora_marketing.planning.shape import base_shape, shape_of
+from lora_marketing.planning.shape import base_config, shape_of
 from lora_marketing.recipe.schema import BaseSection
 
 ENTRIES = load_catalogue().entries
@@ -34,7 +34,7 @@ def test_the_catalogue_has_the_published_number_of_parameters(name: str) -> None
 
 def test_a_base_that_is_neither_here_nor_known_cannot_be_planned() -> None:
     with pytest.raises(BaseModelError, match="not on this machine"):
-        base_shape(BaseSection(id="nobody/nothing"))
+        base_config(BaseSection(id="nobody/nothing"))
 
 
 def test_a_config_without_sizes_is_refused() -> None:

@@ -50,6 +50,8 @@ def test_a_recipe_learns_from_the_queue(tmp_path: Path) -> None:
     assert all(row.text.startswith("第") for row in data.train)
     assert loaded.portable()["data"]["train"] == "approved:review.db"
     assert loaded.train_file == tmp_path / "review.db"
+    for example in (*data.train, *data.validation):
+        assert example.place.endswith(f"review.db {example.id[:16]}")
     before = data.hashes()
     (item,) = put_up(tmp_path / "review.db", copy("One more."))
     assert prepare(loaded).hashes() == before

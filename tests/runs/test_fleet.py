@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from lora_marketing.common.errors import LoraMarketingError, TrainingError
+from lora_marketing.cli.train import train as train_command
+from lora_marketing.common.errors import LoraMarketingError, Problem, TrainingError
 from lora_marketing.data.dataset import Dataset, prepare
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry import AdapterRef, Version
 from lora_marketing.runs.fleet import Fleet, Job, show_summary
+from lora_marketing.runs.run import OpenRun
 from tests.runs.test_run import SMALL, TINY, World
 
 
@@ -64,6 +67,27 @@ def test_together_as_one_by_one(
     summary = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in summary[1:]] == [one.loaded.name for one in jobs]
     assert "failed: the loss became" in summary[-1]
+
+
+def test_brands_take_turns_unless_they_are_asked_to_go_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every device: one forward for all is off until it is measured where it is meant for."""
+    jobs = [job(world, "ember-espresso", "train.seed=41"), job(world, "ember-filter", "train.seed=41")]
+    groups: list[int] = []
+
+    def noted(self: Fleet, runs: Sequence[OpenRun]) -> list[LoraMarketingError]:
+        groups.append(len(runs))
+        return [TrainingError(Problem("not trained")) for _ in runs]
+
+    monkeypatch.setattr(Fleet, "_train", noted)
+    Fleet(world.registry, world.runs, world.holder).train(jobs)
+    assert groups == [1, 1]
+    groups.clear()
+    fleet(world, together=2).train(jobs)
+    assert groups == [2]
+    chosen = inspect.signature(train_command).parameters["together"].default
+    assert chosen == Fleet(world.registry, world.runs, world.holder).together == 1
 
 
 def test_a_base_that_is_not_there_fails_its_own_jobs_only(world: World, tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def test_a_broken_template_is_refused_with_the_row(fault: str, bases: Bases) -> 
         render_example(example(7), BRAND, base)
     assert "row row-7:" in str(caught.value)
     assert caught.value.exit_code == 2
+    with pytest.raises(RenderContractError, match=rf"^texts\.jsonl:8: .*{why}"):
+        render_example(example(7).placed("texts.jsonl:8"), BRAND, base)
 
 
 def test_a_row_that_holds_a_stop_token_is_refused(bases: Bases) -> None:

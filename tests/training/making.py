@@ -13,7 +13,7 @@ from lora_marketing.brands.brand import Brand, Example
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.tiny_base import make_tiny_base
-from lora_marketing.recipe import VARIANTS, LoadedRecipe, Recipe
+from lora_marketing.recipe import LoadedRecipe, Recipe, variant_names
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.train import RenderedData, _build_trainer, render_dataset
@@ -90,7 +90,7 @@ def open_run(loaded: LoadedRecipe, data: Dataset | None = None) -> tuple[LoadedB
 
 def build_trainer(loaded: LoadedRecipe, base: LoadedBase, data: RenderedData, run: Path) -> BrandTrainer:
     """The trainer as `train` builds it, with LoRA weights that all have a gradient."""
-    assert loaded.recipe.lora.variant in VARIANTS
+    assert loaded.recipe.lora.variant in variant_names()
     vault, progress = CheckpointVault(run / "checkpoints"), ProgressCallback("test")
     trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
     generator = torch.Generator().manual_seed(5)

@@ -12,8 +12,10 @@ import torch
 from torch.nn import functional
 from transformers import LlamaConfig, MistralConfig, Phi3Config, Qwen3Config
 
+from lora_marketing.planning.packing import tree_refusal
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.training.collate import TREE_MODEL_TYPES, TreeCollator, tree_refusal
+from lora_marketing.tokens.prefix_tree import TREE_MODEL_TYPES
+from lora_marketing.training.collate import TreeCollator
 from lora_marketing.training.progress import LogPoint
 from lora_marketing.training.train import train
 from tests.training.making import (
@@ -175,8 +177,8 @@ def test_activation_checkpointing_changes_nothing(tiny: Path, tmp_path: Path) ->
     ],
 )
 def test_architectures_a_tree_would_change_are_refused(config: Any, why: str) -> None:
-    assert why in (tree_refusal(config) or "")
-    assert tree_refusal(LlamaConfig()) is None
+    assert why in (tree_refusal(config.to_dict()) or "")
+    assert tree_refusal(LlamaConfig().to_dict()) is None
 
 
 def test_a_refused_architecture_trains_on_padded_batches(

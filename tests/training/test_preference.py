@@ -14,7 +14,7 @@ from torch.nn.functional import log_softmax, logsigmoid
 
 from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.common.errors import DataError, RegistryError, TrainingError
-from lora_marketing.data.dataset import Dataset
+from lora_marketing.data.dataset import Dataset, read_examples
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.planning.batches import micro_batch, worst
@@ -299,7 +299,9 @@ def test_long_pairs_are_told_with_their_lines(tiny: Path, tmp_path: Path) -> Non
     file = tmp_path / "pairs.jsonl"
     file.write_text("\n".join(lines), encoding="utf-8")
     data = {"pairs": str(file), "max_length": 260}
-    loaded, found = preferring(tiny, data=data), Dataset(rows[:9], rows[9:], 0)
+    read = [row for _, row in read_examples(file, PreferencePair)]
+    file.unlink()  # what was read once is not read again
+    loaded, found = preferring(tiny, data=data), Dataset(read[:9], read[9:], 0)
     base = load_base(loaded.recipe.base)
     with pytest.raises(DataError, match=r"pairs\.jsonl:8: the pair is longer than data\.max_length"):
         render_dataset(found, loaded, base)

@@ -18,7 +18,7 @@ from lora_marketing.common.errors import DataError, TrainingError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.adapters import dense_weight
 from lora_marketing.engine.base import LoadedBase, load_base
-from lora_marketing.recipe import VARIANTS, LoadedRecipe
+from lora_marketing.recipe import LoadedRecipe, variant_named, variant_names
 from lora_marketing.recipe.variants import variant_problems
 from lora_marketing.registry.adapter_check import check_adapter, check_values
 from lora_marketing.registry.store import Registry
@@ -264,8 +264,8 @@ def test_the_evaluation_loss_is_the_mean_over_tokens(
     "variant",
     [
         pytest.param(name, marks=() if name == "dora" else pytest.mark.thorough)
-        for name in VARIANTS
-        if not VARIANTS[name].refused
+        for name in variant_names()
+        if not variant_named(name).refused
     ],
 )
 def test_variants_train_on_nf4_and_pass_the_load_gate(variant: str, tiny: Path, tmp_path: Path) -> None:
@@ -353,6 +353,9 @@ def test_overlong_rows_are_an_error_or_counted(tiny: Path, tmp_path: Path) -> No
     with pytest.raises(DataError, match="2 rows are longer than") as caught:
         render_dataset(rows, loaded, base)
     assert "row row-99 has" in str(caught.value)
+    placed = Dataset([*rows.train[:-1], long.placed("texts.jsonl:31")], rows.validation, 0)
+    with pytest.raises(DataError, match=r"^texts\.jsonl:31: 2 rows are longer than"):
+        render_dataset(placed, loaded, base)
     loaded = short(tiny, data=limit | {"overlong": "drop"})
     rendered = render_dataset(rows, loaded, base)
     assert rendered.overlong_dropped == 2
