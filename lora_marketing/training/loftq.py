@@ -9,15 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
-from peft.tuners.lora import Linear4bit
 from safetensors import safe_open
 
 from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.engine.bitsandbytes_api import dequantized
+from lora_marketing.engine.peft_api import (
+    ADAPTER,
+    LoraLayer,
+    adapted_linear,
+    lora_layers,
+    lora_weights,
+    scaling_of,
+)
 
 
-def start_from_rounding_error(model: PeftModel, folder: Path, adapter: str = "default") -> None:
+def start_from_rounding_error(model: PeftModel, folder: Path, adapter: str = ADAPTER) -> None:
     """Set B A * scaling of every layer to the best low-rank copy of full minus rounded weight.
 
     Args:
@@ -27,11 +35,10 @@ def start_from_rounding_error(model: PeftModel, folder: Path, adapter: str = "de
     Raises:
         TrainingError: the folder lacks a layer's weight.
     """
-    prefix = "base_model.model."
     layers = {
-        f"{name.removeprefix(prefix)}.weight": layer
-        for name, layer in model.named_modules()
-        if isinstance(layer, Linear4bit)
+        f"{name}.weight": layer
+        for name, layer in lora_layers(model).items()
+        if isinstance(adapted_linear(layer), Linear4bit)
     }
     found = set()
     for path in sorted(folder.glob("*.safetensors")):
@@ -46,11 +53,10 @@ def start_from_rounding_error(model: PeftModel, folder: Path, adapter: str = "de
 
 
 @torch.no_grad()
-def _start(layer: Linear4bit, full: torch.Tensor, adapter: str) -> None:
-    packed = layer.get_base_layer().weight
-    rounded = dequantize_4bit(packed.data, packed.quant_state).float()
-    lost = (full.to(rounded.device).float() - rounded) / layer.scaling[adapter]
+def _start(layer: LoraLayer, full: torch.Tensor, adapter: str) -> None:
+    rounded, (a, b) = dequantized(adapted_linear(layer)), lora_weights(layer, adapter)
+    lost = (full.to(rounded.device).float() - rounded) / scaling_of(layer, adapter)
     u, s, v = torch.linalg.svd(lost, full_matrices=False)
-    rank, root = layer.r[adapter], s.sqrt()
-    layer.lora_A[adapter].weight.copy_(root[:rank, None] * v[:rank])
-    layer.lora_B[adapter].weight.copy_(u[:, :rank] * root[:rank])
+    rank, root = len(a), s.sqrt()
+    a.copy_(root[:rank, None] * v[:rank])
+    b.copy_(u[:, :rank] * root[:rank])
