@@ -20,7 +20,6 @@ from transformers import (
     TrainerState,
     set_seed,
 )
-from transformers.trainer import TRAINER_STATE_NAME
 from trl import DPOConfig, SFTConfig
 
 from lora_marketing.brands.brand import Brand, Example
@@ -28,6 +27,8 @@ from lora_marketing.common.console import note
 from lora_marketing.common.errors import DataError, Problem, TrainingError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
+from lora_marketing.engine.transformers_api import state_where_training_ended
+from lora_marketing.engine.trl_api import checkpointing
 from lora_marketing.planning.packing import packed
 from lora_marketing.recipe import LoadedRecipe, Recipe, variant_named
 from lora_marketing.recipe.variants import PLAIN, changes_nothing
@@ -236,8 +237,6 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
             max_grad_norm=settings.max_grad_norm,
             optim=settings.optimizer,
             seed=settings.seed,
-            activation_checkpointing=settings.activation_checkpointing,
-            gradient_checkpointing=settings.activation_checkpointing,
             bf16=recipe.base.compute_dtype == "bfloat16",
             fp16=recipe.base.compute_dtype == "float16",
             use_cpu=not on_gpu,
@@ -257,6 +256,7 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
             report_to="none",  # `opened_trackers` are callbacks of their own
             run_name=run.name,
             project=PROJECT,
+            **checkpointing(settings.activation_checkpointing),
             **own,
             **settings.extra,
         )
@@ -339,11 +339,9 @@ def _base_loss(trainer: BrandTrainer | PreferenceTrainer, run: Path) -> float:
 
 def _run(trainer: BrandTrainer | PreferenceTrainer, start: Path | None) -> None:
     """Train from `start`, or not at all if the run had come to its end there."""
-    if start is not None:
-        state = TrainerState.load_from_json(str(start / TRAINER_STATE_NAME))
-        if state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
-            trainer.state = state
-            return
+    if start is not None and (ended := state_where_training_ended(start)) is not None:
+        trainer.state = ended
+        return
     trainer.train(resume_from_checkpoint=str(start) if start else None)
 
 
