@@ -129,12 +129,12 @@ class CompletionSettings(Asked):
     logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
     @property
-    def most_tokens(self) -> int | None:
+    def tokens_limit(self) -> int | None:
         """Tokens asked for at most, if the client said so."""
         return self.max_tokens
 
     @property
-    def stops(self) -> tuple[str, ...]:
+    def stop_strings(self) -> tuple[str, ...]:
         """Stop strings, however they were written."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
@@ -151,7 +151,7 @@ class ChatRequest(CompletionSettings):
     metadata: dict[str, str] | None = None
 
     @property
-    def most_tokens(self) -> int | None:
+    def tokens_limit(self) -> int | None:
         """`max_completion_tokens`, or by its older name."""
         return self.max_completion_tokens or self.max_tokens
 

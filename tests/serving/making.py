@@ -43,9 +43,10 @@ BRIEF = {"product": "Bar", "channel": "meta_feed", "field": "headline"}
 
 
 class FakeBase:
-    """A token is a byte."""
+    """A token is a byte. `rendered` counts the chats."""
 
     def __init__(self) -> None:
+        self.rendered = 0
         letters = sorted(ByteLevel.alphabet())
         model = BPE({letter: id for id, letter in enumerate([*letters, "<end>"])}, [])
         tokenizer = Tokenizer(model)
@@ -55,6 +56,7 @@ class FakeBase:
         self.pin = manifest().base
 
     def encode(self, chat: Sequence[Any], *, header: bool) -> list[int]:
+        self.rendered += 1
         text = "".join(f"<{turn['role']}>{turn['content']}" for turn in chat)
         return list(self.tokenizer(text + "<assistant>" * header)["input_ids"])
 

@@ -34,6 +34,14 @@ def test_variants_with_their_provenance(asked: tuple[World, Running]) -> None:
     assert again["variants"] == done["variants"]
 
 
+def test_a_request_renders_its_prompt_once(world: World) -> None:
+    engine = FakeEngine()
+    with serving(world.root, engine) as running, running.client() as client:
+        body = {"model": EMBER, "brief": BRIEF, "variants": 4, "rounds": 2, "max_tokens": 1}
+        assert client.post("/v1/copy", json=body).status_code == 200
+    assert (len(engine.tickets), engine.base.rendered) == (8, 1)
+
+
 def test_the_prompt_is_the_brand_s_own(asked: tuple[World, Running]) -> None:
     ask(asked, seed=1)
     ticket = asked[1].engine.tickets[-1]
