@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import channel_names, load_channel
-from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem, RegistryError
+from lora_marketing.common.errors import AdapterRefused, Problem, RegistryError
 from lora_marketing.guards import Case, findings
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
-from lora_marketing.registry.provenance import recipe_of
+from lora_marketing.registry.provenance import base_section_here, recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 
@@ -63,13 +63,7 @@ def offer(registry: Registry, only: Sequence[AdapterName] = (), base_id: str | N
         for version in versions
         if version not in served
     ]
-    section = recipe_of(served[0].manifest)[0]
-    if base_id:
-        section = section.model_copy(update={"id": base_id})
-    elif section.id.startswith("."):
-        # a manifest names local folders from where the recipe lay, wherever that was
-        fix = "say where it lies here with --base-id"
-        raise BaseModelError(Problem("the base is a local folder or file", got=section.id, fix=fix))
+    section = base_section_here(recipe_of(served[0].manifest)[0], base_id)
     return Offer(section, served, [*others, *damaged])
 
 
