@@ -40,7 +40,7 @@ PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
 FinishReason = Literal["stop", "length"]
 
 
-class Asked(Frozen):
+class RequestBody(Frozen):
     """The body of a request. JSON can spell half a surrogate pair, which no tokenizer can read."""
 
     @model_validator(mode="before")
@@ -75,7 +75,7 @@ class ChatMessage(Frozen):
 
 
 class StreamOptions(Frozen):
-    """Whether a last chunk tells the usage."""
+    """Whether a last chunk has the usage."""
 
     include_usage: bool = False
 
@@ -111,7 +111,7 @@ class JsonSchemaFormat(Frozen):
 ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
 
 
-class CompletionSettings(Asked):
+class CompletionSettings(RequestBody):
     """What both kinds of completion have in common."""
 
     model: str
@@ -130,7 +130,7 @@ class CompletionSettings(Asked):
 
     @property
     def tokens_limit(self) -> int | None:
-        """Tokens asked for at most, if the client said so."""
+        """The most tokens to write, if the client said so."""
         return self.max_tokens
 
     @property

@@ -17,7 +17,7 @@ def test_seeds_stay_what_they_are(world: World) -> None:
         client.post("/v1/chat/completions", json=chat(seed=7, n=2))
         body = {"model": TIDAL, "prompt": ["Soap", "Wax"], "n": 2, "seed": -1}
         client.post("/v1/completions", json=body)
-    assert [ticket.request.sampling.seed for ticket in engine.tickets] == [
+    assert [row.request.sampling.seed for row in engine.rows] == [
         769362542565719287,
         3319354860443617997,
         4722123280061861311,
@@ -43,7 +43,7 @@ def test_without_max_tokens_one_token_of_room_is_enough_and_none_is_not(world: W
         engine = FakeEngine(context=PROMPT + room)
         with serving(world.root, engine) as running, running.client() as client:
             assert client.post("/v1/chat/completions", json=chat()).status_code == status
-        assert [ticket.request.sampling.max_new_tokens for ticket in engine.tickets] == [1] * room
+        assert [row.request.sampling.max_new_tokens for row in engine.rows] == [1] * room
 
 
 def test_a_recipe_s_own_length_gives_way_to_the_context_only(world: World) -> None:
@@ -52,4 +52,4 @@ def test_a_recipe_s_own_length_gives_way_to_the_context_only(world: World) -> No
         engine = FakeEngine(context=PROMPT + room)
         with serving(world.root, engine) as running, running.client() as client:
             client.post("/v1/chat/completions", json=chat(EMBER))
-        assert engine.tickets[0].request.sampling.max_new_tokens == min(room, 120)
+        assert engine.rows[0].request.sampling.max_new_tokens == min(room, 120)

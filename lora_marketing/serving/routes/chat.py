@@ -12,15 +12,15 @@ from fastapi import APIRouter, Request, Response
 
 from lora_marketing.common.errors import DataError
 from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
-from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
-from lora_marketing.serving.disconnect import EventStream, unless_left
-from lora_marketing.serving.errors import invalid, told
+from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
+from lora_marketing.serving.disconnect import EventStream, unless_disconnected
+from lora_marketing.serving.errors import invalid, one_line
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.rules import constraints_of_format
+from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
 from lora_marketing.serving.schema import AnswerMessage, ChatChoice, ChatCompletion, ChatMessage, ChatRequest
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.writing import REASONS, usage, written
 from lora_marketing.tasks import Message
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ router = APIRouter()
 
 @router.post("/v1/chat/completions", response_model=ChatCompletion, responses=EVENTS)
 async def chat(
-    body: ChatRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+    body: ChatRequest, request: Request, service: TheService, caller: TheCaller, request_log: TheRequestLog
 ) -> ChatCompletion | Response:
     """Answer a chat in the brand's voice. The prompt is the client's: nothing is put before it."""
-    batch = await service.aside(lambda: _batch(service, body, caller))
+    batch = await service.in_thread(lambda: _batch(service, body, caller))
     if body.stream:
         head = {**_head(body, batch), "object": "chat.completion.chunk"}
-        chunks = events(service, batch, record, body, head, _deltas)
-        return EventStream(await unless_left(request.receive, anext(chunks)), chunks)
-    rows = await unless_left(request.receive, written(service, batch, record))
+        chunks = events(service, batch, request_log, body, head, _deltas)
+        return EventStream(await unless_disconnected(request.receive, anext(chunks)), chunks)
+    rows = await unless_disconnected(request.receive, finished_rows(service, batch, request_log))
     return ChatCompletion(
         **_head(body, batch),
         choices=[
@@ -64,7 +64,7 @@ def _batch(service: Service, body: ChatRequest, caller: Caller) -> Batch:
     try:
         rules = constraints_of_format(body.response_format, base)
     except DataError as error:
-        raise invalid(told(error), "response_format") from error
+        raise invalid(one_line(error), "response_format") from error
     return batch_of(model, [prompt], SamplingOverrides.of(body), service.engine.context, rules)
 
 

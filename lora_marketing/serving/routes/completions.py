@@ -10,14 +10,14 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 
 from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
-from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
-from lora_marketing.serving.disconnect import EventStream, unless_left
+from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
+from lora_marketing.serving.disconnect import EventStream, unless_disconnected
 from lora_marketing.serving.errors import invalid
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
+from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
 from lora_marketing.serving.schema import Completion, CompletionRequest, TextChoice
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.writing import REASONS, usage, written
 
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
@@ -28,15 +28,19 @@ router = APIRouter()
 
 @router.post("/v1/completions", response_model=Completion, responses=EVENTS)
 async def complete(
-    body: CompletionRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+    body: CompletionRequest,
+    request: Request,
+    service: TheService,
+    caller: TheCaller,
+    request_log: TheRequestLog,
 ) -> Completion | Response:
     """Go on with one or more texts; choice `i` belongs to prompt `i // n`."""
-    batch = await service.aside(lambda: _batch(service, body, caller))
+    batch = await service.in_thread(lambda: _batch(service, body, caller))
     if body.stream:
         head = {**_head(body, batch), "object": "text_completion"}
-        chunks = events(service, batch, record, body, head, _pieces)
-        return EventStream(await unless_left(request.receive, anext(chunks)), chunks)
-    rows = await unless_left(request.receive, written(service, batch, record))
+        chunks = events(service, batch, request_log, body, head, _pieces)
+        return EventStream(await unless_disconnected(request.receive, anext(chunks)), chunks)
+    rows = await unless_disconnected(request.receive, finished_rows(service, batch, request_log))
     return Completion(
         **_head(body, batch),
         choices=[

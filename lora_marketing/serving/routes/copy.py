@@ -17,14 +17,14 @@ from lora_marketing.copy.record import Copy, Rewritten
 from lora_marketing.engine.request import Finish
 from lora_marketing.guards import Case, Finding, Verdict, findings
 from lora_marketing.serving.batches import Batch, SamplingOverrides, request_seed, sampling_of
-from lora_marketing.serving.dependencies import TheCaller, TheRecord, TheService
-from lora_marketing.serving.disconnect import unless_left
-from lora_marketing.serving.errors import invalid, told
+from lora_marketing.serving.dependencies import TheCaller, TheRequestLog, TheService
+from lora_marketing.serving.disconnect import unless_disconnected
+from lora_marketing.serving.errors import invalid, one_line
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.request_log import RequestLog
-from lora_marketing.serving.schema import Asked, PositiveCount, Seed, TokenUsage
+from lora_marketing.serving.run_batch import finished_rows, usage
+from lora_marketing.serving.schema import PositiveCount, RequestBody, Seed, TokenUsage
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.writing import usage, written
 
 if TYPE_CHECKING:
     from lora_marketing.engine.sampling import Sampling
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 
-class CopyRequest(Asked):
+class CopyRequest(RequestBody):
     """What to write, by whom, and how often."""
 
     model: str
@@ -65,7 +65,7 @@ class Provenance(Frozen):
 
 
 class CopyVariant(Frozen):
-    """One text, what was mended in it, what is to be said against it, and where it comes from.
+    """One text, what was mended in it, what the guards found, and where it comes from.
 
     `text` is empty where the only finding is `cross_brand.withheld`.
     """
@@ -82,8 +82,8 @@ class CopyVariant(Frozen):
 WITHHELD = Finding(
     rule="cross_brand.withheld",
     severity="block",
-    message="the text named another brand of the house and is not shown",
-    suggestion="ask again, with another seed",
+    message="the text named another client's brand and is not shown",
+    suggestion="send the request again, with another seed",
 )
 
 
@@ -109,11 +109,11 @@ class _CopyJob:
 
 @router.post("/v1/copy", response_model=CopyAnswer)
 async def copy(
-    body: CopyRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+    body: CopyRequest, request: Request, service: TheService, caller: TheCaller, request_log: TheRequestLog
 ) -> CopyAnswer:
     """Write a brief in the brand's voice, with the brand's own prompt."""
-    job = await service.aside(lambda: _job(service, body, caller))
-    variants, tokens = await unless_left(request.receive, _write(service, body, job, record))
+    job = await service.in_thread(lambda: _job(service, body, caller))
+    variants, tokens = await unless_disconnected(request.receive, _write(service, body, job, request_log))
     return CopyAnswer(
         model=body.model,
         seed=job.batch.seed,
@@ -131,7 +131,7 @@ def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
     try:
         prompt = prompts.prompt(body.brief, model.brand)
     except UnknownName as error:
-        raise invalid(told(error), "brief") from error
+        raise invalid(one_line(error), "brief") from error
     # an ad must fit whole, whatever the client gives it
     most = tokens_to_write(body.brief, model.brand, body.max_tokens or 0) or None
     overrides = SamplingOverrides(body.variants, body.seed, body.temperature, body.top_p, most)
@@ -142,7 +142,7 @@ def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
 
 
 async def _write(
-    service: Service, body: CopyRequest, job: _CopyJob, record: RequestLog
+    service: Service, body: CopyRequest, job: _CopyJob, request_log: RequestLog
 ) -> tuple[list[CopyVariant], list[int]]:
     """All variants as they are after the last round, and the tokens of everything that was written."""
     from lora_marketing.writing.copywriter import CopyOrder, prepare_all
@@ -155,11 +155,11 @@ async def _write(
     finish: dict[int, Finish] = {}
     while orders := loop.next_orders():
         prepare = partial(prepare_all, orders, base, job.sampling, prompts=job.prompts)
-        prepared = await service.aside(prepare)
+        prepared = await service.in_thread(prepare)
         batch = replace(job.batch, requests=[one.request for one in prepared])
-        rows = await written(service, batch, record)
+        rows = await finished_rows(service, batch, request_log)
         copies = [one.copy(row, base) for one, row in zip(prepared, rows, strict=True)]
-        await service.aside(partial(loop.add_copies, copies))
+        await service.in_thread(partial(loop.add_copies, copies))
         tokens += [copy.tokens for copy in copies]
         finish |= {
             copy.variant: row.finish
@@ -173,7 +173,7 @@ def _shown(copy: Copy, voice: Voice) -> Copy:
     """The copy, without its text and all that quotes it if it said the name of another brand.
 
     Nobody is to learn from a text, from what was mended in it, from what a guard says of it or from
-    its id who the other clients of the house are. A brand whose policy turns `cross_brand` off is
+    its id who the other clients are. A brand whose policy turns `cross_brand` off is
     taken at its word.
     """
     brief = copy.brief.model_copy(update={"field": ""})  # what was mended in an ad is no ad
