@@ -29,7 +29,7 @@ MAX_FILE = 10_000_000
 
 
 class ApiKey(Frozen):
-    """One key: whose it is, which brands it opens, how often it may ask. Never the key itself."""
+    """One key: whose it is, which brands it opens, how many requests a minute. Never the key itself."""
 
     name: Slug
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -148,7 +148,7 @@ def _hash(secret: str) -> str:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks. `brands` None sees everything: the server was started without keys."""
+    """Who sends a request. `brands` None sees everything: the server was started without keys."""
 
     id: str
     brands: frozenset[str] | None = None
@@ -179,11 +179,11 @@ class KeyRing:
         """Who holds this key. Takes the same time whichever key it is, if any."""
         self.refresh()
         hashed = _hash(secret)
-        found: ApiKey | None = None
+        match: ApiKey | None = None
         for key in self._keys:
             if hmac.compare_digest(key.sha256, hashed):
-                found = key
-        return Caller(found.id, frozenset(found.brands), found.per_minute) if found else None
+                match = key
+        return Caller(match.id, frozenset(match.brands), match.per_minute) if match else None
 
     def refresh(self) -> None:
         """Read the file again if it is not the one that was read last."""

@@ -1,4 +1,4 @@
-"""How much a caller may ask for: requests a minute, the size of a body, the time of a request."""
+"""How much a caller may send and take: requests a minute, the size of a body, the time of a request."""
 
 from __future__ import annotations
 

@@ -55,25 +55,25 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """Take an address. Done first: a base is loaded for minutes, and for nothing if this fails.
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to an address, for `Server.run`. Made first: loading a base takes minutes.
 
     Raises:
         AddressTaken: another process has it, or this machine does not.
     """
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind((host, port))
+        taken.bind((host, port))
     except OSError as error:
-        found.close()
+        taken.close()
         fix = "end the other process, or choose another --port"
         raise AddressTaken(Problem(f"cannot listen on {host}:{port}", got=error.strerror, fix=fix)) from error
-    return found
+    return taken
 
 
-def server(service: Service, *, grace: float, docs: bool = False) -> Server:
-    """A server for one process: `run(sockets=[bound(...)])` starts it."""
+def make_server(service: Service, *, grace: float, docs: bool = False) -> Server:
+    """A process's server: `make_server(...).run(sockets=[bound_socket(...)])` runs till it is stopped."""
     config = uvicorn.Config(
         application(service, docs=docs),
         log_config=logging_settings(),
@@ -85,6 +85,6 @@ def server(service: Service, *, grace: float, docs: bool = False) -> Server:
     return Server(config, service, grace)
 
 
-def listening(found: Server) -> Sequence[tuple[str, int]]:
+def addresses_of(server: Server) -> Sequence[tuple[str, int]]:
     """The (host, port) that a started server listens on."""
-    return [item.getsockname()[:2] for part in found.servers for item in part.sockets]
+    return [item.getsockname()[:2] for part in server.servers for item in part.sockets]
