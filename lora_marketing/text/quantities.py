@@ -96,7 +96,7 @@ _MONTH = (
 )
 _DATE = re.compile(
     r"(?P<y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})日?|(?P<zm>\d{1,2})月(?P<zd>\d{1,2})[日号]"
-    rf"|(?<![\d.,£$€¥])(?P<ed>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<em>{_MONTH})\.?(?:,? (?P<ey>\d{{4}})\b)?"
+    rf"|(?<![\d£$€¥])(?<!\d[.,])(?P<ed>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<em>{_MONTH})\.?(?:,? (?P<ey>\d{{4}})\b)?"
     rf"|\b(?P<am>{_MONTH})\.? (?P<ad>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\.\d|\s?(?:%|per ?cent))"
     r"(?:,? (?P<ay>\d{4}))?"
 )
@@ -211,8 +211,11 @@ def _calendar(text: str) -> Iterator[Quantity]:
             found["ap"] or (found["half"] and re.search("[点时:]", found.group()))
         ):
             continue
-        late = (found["ap"] or "").startswith("p") or found["half"] in ("下午", "晚上")
-        hour = int(found["h"]) % 12 + 12 if late else int(found["h"])
+        hour, half = int(found["h"]), (found["ap"] or "")[:1] or found["half"]
+        if half in ("p", "下午", "晚上"):
+            hour = hour % 12 + 12
+        elif half in ("a", "凌晨"):
+            hour %= 12
         minutes = Decimal(60 * hour + int(found["mi"] or found["zmi"] or 0))
         yield Quantity("time", minutes, Decimal(hour), found.start(), found.end(), True)
 
@@ -266,7 +269,7 @@ def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
 
 
 def _han_value(written: str) -> Decimal:
-    """Chinese numerals: 二十五, 三百, 一万二, 二〇二六, 三点五."""
+    """Chinese numerals: 二十五, 三百五 (350), 一万二 (12000), 二〇二六, 三点五."""
     whole, _, part = written.partition("点")
     if not set(whole) & set(_PLACES):
         value = Decimal("".join(str(_DIGITS[letter]) for letter in whole) or "0")
@@ -276,17 +279,20 @@ def _han_value(written: str) -> Decimal:
 
 
 def _with_places(written: str) -> int:
+    """A last digit right behind a place counts the next lower one: 三百五 is 350, 三百零五 is 305."""
     for great in ("亿", "万"):
         left, found, right = written.partition(great)
         if found:
-            return (_with_places(left) if left else 1) * _PLACES[great] + (
-                _with_places(right) if right else 0
-            )
-    total, digit = 0, 0
+            above = (_with_places(left) if left else 1) * _PLACES[great]
+            if len(right) == 1 and _DIGITS.get(right):
+                return above + _DIGITS[right] * _PLACES[great] // 10
+            return above + (_with_places(right) if right else 0)
+    total, digit, place = 0, 0, 1
     for letter in written:
         if letter in _PLACES:
-            total += (digit or 1) * _PLACES[letter]
+            place = _PLACES[letter]
+            total += (digit or 1) * place
             digit = 0
         else:
-            digit = _DIGITS[letter]
-    return total + digit
+            digit, place = _DIGITS[letter], place if _DIGITS[letter] else 1
+    return total + digit * max(1, place // 10)
