@@ -330,7 +330,9 @@ def test_one_word_one_thing() -> None:
 def test_errors_are_one_family_in_one_file() -> None:
     """Every error for users is defined, and drawn in the docstring, in common/errors.py."""
     home = SOURCES[f"{NAME}.common.errors"]
-    family = [node for node in ast.walk(home.tree) if isinstance(node, ast.ClassDef) and node.name != "Problem"]
+    family = [
+        node for node in ast.walk(home.tree) if isinstance(node, ast.ClassDef) and node.name != "Problem"
+    ]
     names = {node.name for node in family}
     strays = [
         source.says(node.lineno)

@@ -94,9 +94,10 @@ def promote(
     if to not in _gated(registry, version, to, brand):
         registry.promote(AdapterRef(version.name, digest=version.digest), to, reason or force)
     elif registry.aliases(version.name).get(to) != version.digest:
-        from lora_marketing.cli.gate import pass_gate
+        from lora_marketing.cli.gate import GateOptions, pass_gate
 
-        record = pass_gate(registry, version, to, recipe or [], evaluation, force, seed, base_id)
+        options = GateOptions(recipe or [], evaluation, force, seed, base_id)
+        record = pass_gate(registry, version, to, options)
         registry.promote(AdapterRef(version.name, digest=version.digest), to, force or reason, record)
     result(f"{version.name}@{to} is now {version.digest[:16]}")
 

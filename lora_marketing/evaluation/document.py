@@ -129,9 +129,14 @@ class Evaluation(Frozen):
         return [text for text in self.texts if (text.writer, text.brand) == (writer, brand)]
 
 
+def as_json(evaluation: Evaluation) -> str:
+    """An evaluation as it is kept, and as its hash is taken."""
+    return evaluation.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     """Write it as JSON."""
-    path.write_text(evaluation.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8")
+    path.write_text(as_json(evaluation), encoding="utf-8")
 
 
 def read_evaluation(path: Path) -> Evaluation:
