@@ -11,6 +11,7 @@ import typer
 
 from lora_marketing.common.console import result, rich_stdout
 from lora_marketing.common.errors import Problem, RegistryError
+from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from lora_marketing.registry.store import Registry
@@ -89,6 +90,7 @@ def promote(
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
 
+    check_writable(evaluation if recipe else None)
     registry = Registry(adapters)
     version = registry.resolve(AdapterRef.parse(adapter))
     if to not in _gated(registry, version, to, brand):

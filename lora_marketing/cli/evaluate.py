@@ -10,6 +10,7 @@ import typer
 
 from lora_marketing.common.console import note, result
 from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,6 +121,7 @@ def evaluate(
     """
     rivals = _names(against) or ["base"]
     options = ReportOptions(rivals, judge, judge_model, out, report, as_json)
+    check_writable(out, report)
     _refuse_kept(rivals)
     options.require_judge()
     from lora_marketing.cli.quiet import quiet_upstream
@@ -170,6 +172,7 @@ def score(
     rivals = _names(against or "")
     options = ReportOptions(rivals, judge, judge_model, out, report, as_json)
     copy_options = CopyOptions(recipe, references, metrics, wordings, seed)
+    check_writable(out, report)
     _refuse_unused(file, copy_options)
     options.require_judge()
     _finish(_scored(file, copy_options), options)
