@@ -11,6 +11,7 @@ import typer
 
 from lora_marketing.common.console import result, rich_stdout
 from lora_marketing.common.errors import Problem, RegistryError
+from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from lora_marketing.registry.store import Registry
@@ -89,14 +90,16 @@ def promote(
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
 
+    check_writable(evaluation if recipe else None)
     registry = Registry(adapters)
     version = registry.resolve(AdapterRef.parse(adapter))
     if to not in _gated(registry, version, to, brand):
         registry.promote(AdapterRef(version.name, digest=version.digest), to, reason or force)
     elif registry.aliases(version.name).get(to) != version.digest:
-        from lora_marketing.cli.gate import pass_gate
+        from lora_marketing.cli.gate import GateOptions, pass_gate
 
-        record = pass_gate(registry, version, to, recipe or [], evaluation, force, seed, base_id)
+        options = GateOptions(recipe or [], evaluation, force, seed, base_id)
+        record = pass_gate(registry, version, to, options)
         registry.promote(AdapterRef(version.name, digest=version.digest), to, force or reason, record)
     result(f"{version.name}@{to} is now {version.digest[:16]}")
 

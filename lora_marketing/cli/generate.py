@@ -11,6 +11,7 @@ import typer
 from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.common.console import note, result, rich_stdout
 from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,7 @@ def generate(
     brief no variant passed. The same seed gives the same text alone or in any batch, in bfloat16 up to
     rounding.
     """
+    check_writable(out)
     briefs = _briefs(text, brief, channel, field, audience, attribute or [])
     _require_writers(adapters, adapter or [], recipe)
     quiet_upstream()

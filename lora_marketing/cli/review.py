@@ -10,6 +10,7 @@ import typer
 
 from lora_marketing.common.console import note, result, rich_stdout
 from lora_marketing.common.errors import Problem
+from lora_marketing.common.files import check_writable, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,6 +51,7 @@ def add(
     from lora_marketing.copy.record import read_copies
     from lora_marketing.review import Queue
 
+    check_writable(queue)
     found = read_copies(copies)
     policies = Policies.of(found, recipe or [], profile or [], adapters)
     whole = [is_complete(copy.text, copy.brief, copy.stopped) for copy in found]
@@ -57,6 +59,7 @@ def add(
         (copy, policies.findings(copy, copy.text, stopped=one))
         for copy, one in zip(found, whole, strict=True)
     ]
+    queue.parent.mkdir(parents=True, exist_ok=True)
     with Queue(queue, create=True) as opened:
         new = opened.add(judged, by)
     for item in new:
@@ -243,10 +246,11 @@ def export(
     from lora_marketing.review import Queue
     from lora_marketing.review.exports import Shipment, exported
 
+    check_writable(out)
     with Queue(queue) as opened:
         items = [opened.find(text) for text in texts or []] or opened.items(_states(state), brand, line)
     raw = exported(to, items, Shipment(ship, campaign, group, url, literal))
-    out.write_bytes(raw)
+    write_output(out, raw)
     note(f"wrote {out}")
 
 
@@ -260,6 +264,7 @@ def rows(
     """Write approved and edited texts as training rows."""
     from lora_marketing.review import approved_rows
 
+    check_writable(out)
     found = approved_rows(queue, brand, line)
     _write(out, (row.model_dump(mode="json") for _, row in found))
 
@@ -274,12 +279,13 @@ def pairs(
     """Write pairs of a text that was taken and one that was not, for preference training."""
     from lora_marketing.review import pairs as pairs_of
 
+    check_writable(out)
     _write(out, (pair.row() for pair in pairs_of(queue, brand, line)))
 
 
 def _write(out: Path, found: Iterable[dict[str, object]]) -> None:
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in found]
-    out.write_text("".join(lines), encoding="utf-8")
+    write_output(out, "".join(lines))
     note(f"wrote {len(lines)} rows to {out}")
 
 

@@ -12,6 +12,7 @@ from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.cli.recipes import Overrides
 from lora_marketing.common.console import note, result
 from lora_marketing.common.errors import LoraMarketingError, Problem, RecipeError
+from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from lora_marketing.data.dataset import Dataset
@@ -42,6 +43,8 @@ def train(
     from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import load_recipe
 
+    if not smoke:
+        check_writable(adapters, runs, folder=True)
     _refuse_twice(recipes)
     jobs = [(loaded, prepare(loaded)) for loaded in (load_recipe(path, overrides or []) for path in recipes)]
     if smoke:

@@ -12,6 +12,7 @@ from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.cli.recipes import Overrides
 from lora_marketing.common.console import note, result, rich_stdout
 from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.common.files import check_writable
 from lora_marketing.tuning.objectives import OBJECTIVES, require_objective
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ def tune(
     from lora_marketing.recipe import load_recipe
     from lora_marketing.tuning.space import default_space, read_space
 
+    check_writable(out, folder=True)
     loaded = load_recipe(recipe, overrides or [])
     data = prepare(loaded)
     others = [load_recipe(path) for path in against or []]
     require_objective(objective, briefs=loaded.recipe.eval.briefs, against=len(others))
     searched = read_space(space, loaded.recipe) if space else default_space(loaded.recipe)
+    folder = out or Path("studies") / loaded.name.replace("/", "-")
+    check_writable(folder, folder=True)
     _require_packages()
     quiet_upstream()
     import optuna
@@ -63,7 +67,6 @@ def tune(
     from lora_marketing.tuning.study import run_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder = out or Path("studies") / loaded.name.replace("/", "-")
     plan = StudyPlan(objective, searched, trials, seed, others)
     rows = run_study(
         loaded,

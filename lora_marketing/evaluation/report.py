@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from lora_marketing.brands.brand import Brief
+from lora_marketing.common.files import read_resource, write_output
 from lora_marketing.evaluation.comparing import better
 from lora_marketing.evaluation.document import Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.plots import IntervalPlot, interval_plot
@@ -64,8 +64,12 @@ class Block:
 
 
 def write_report(path: Path, evaluation: Evaluation) -> None:
-    """Write the report of an evaluation."""
-    path.write_text(rendered(evaluation), encoding="utf-8")
+    """Write the report of an evaluation.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_output(path, rendered(evaluation))
 
 
 def rendered(evaluation: Evaluation) -> str:
@@ -75,7 +79,7 @@ def rendered(evaluation: Evaluation) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    source = (files(__package__) / "report.html.jinja").read_text(encoding="utf-8")
+    source = read_resource(__package__, "report.html.jinja")
     return environment.from_string(source).render(
         evaluation=evaluation,
         figures=all_figures(),

@@ -71,17 +71,32 @@ class _Reference:
         return found
 
 
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How copy is scored, beyond the copy and the recipes.
+
+    Args:
+        known_texts: by brand, texts that copy must not repeat; the recipes' training rows by default.
+        wordings: other ways to say a value of an attribute, besides the value itself.
+        metrics: names of metrics; all of them if None.
+        today: the day on which claims are judged; the present one if None.
+        seed: of intervals and of the voice classifier's folds.
+        resamples: how many sets of briefs are drawn for an interval.
+    """
+
+    known_texts: Mapping[str, Passages] | None = None
+    wordings: Wordings | None = None
+    metrics: Sequence[str] | None = None
+    today: date | None = None
+    seed: int = 13
+    resamples: int = RESAMPLES
+
+
 def evaluate(
     copies: Sequence[Copy],
     references: Sequence[Example],
     recipes: Sequence[LoadedRecipe],
-    *,
-    known_texts: Mapping[str, Passages] | None = None,
-    wordings: Wordings | None = None,
-    metrics: Sequence[str] | None = None,
-    today: date | None = None,
-    seed: int = 13,
-    resamples: int = RESAMPLES,
+    options: ScoringOptions = ScoringOptions(),
 ) -> Evaluation:
     """Score copy of any writers for any brands.
 
@@ -89,30 +104,27 @@ def evaluate(
         copies: the texts.
         references: texts that people wrote for the same briefs; those of other briefs do not matter.
         recipes: of the copies' brands, whose policy holds and whose real texts teach the voices.
-        known_texts: by brand, texts that copy must not repeat; the recipes' training rows by default.
-        wordings: other ways to say a value of an attribute, besides the value itself.
-        metrics: names on the shelf of metrics; all of them if None.
-        today: claims expire.
-        seed: of intervals and of the voice classifier's folds.
-        resamples: how many sets of briefs are drawn for an interval.
+        options: metrics, intervals and what else the texts are held against.
 
     Raises:
         DataError: copies of a brand without a recipe, or unusable training rows.
         UnknownName: an unknown metric, channel or field.
     """
     require_taught(copies, recipes)
-    asked = [load_metric(name) for name in metrics or metric_names()]
-    figures = {name: figure for metric in asked for name, figure in metric.FIGURES.items()}
-    voices, notes = _voices(recipes, seed) if "voice" in figures else (None, [])
+    metrics = list(options.metrics or metric_names())
+    figures = {
+        name: figure for metric in map(load_metric, metrics) for name, figure in metric.FIGURES.items()
+    }
+    voices, notes = _voices(recipes, options.seed) if "voice" in figures else (None, [])
     setting = _Reference(
         {loaded.brand.name: loaded.brand for loaded in reversed(recipes)},
         _by_brief(references),
         _known_values(copies, recipes),
-        wordings or {},
-        _training_passages(recipes) if known_texts is None else known_texts,
+        options.wordings or {},
+        _training_passages(recipes) if options.known_texts is None else options.known_texts,
         voices,
         _taught(recipes) if voices else "",
-        today or date.today(),
+        options.today or date.today(),
     )
     groups: dict[tuple[str, str], list[Copy]] = defaultdict(list)
     for copy, writer in zip(copies, writers_of(copies), strict=True):
@@ -120,14 +132,14 @@ def evaluate(
     texts: list[ScoredText] = []
     scores = []
     for (writer, brand), own in sorted(groups.items()):
-        scored = _scored(writer, own, setting, list(metrics or metric_names()))
+        scored = _scored(writer, own, setting, metrics)
         texts += scored
-        found = _scores(writer, brand, scored, figures, seed, resamples)
+        found = _scores(writer, brand, scored, figures, options)
         scores.append(found.model_copy(update={"held_against": setting.held_against(brand)}))
     return Evaluation(
         made=setting.today,
-        seed=seed,
-        resamples=resamples,
+        seed=options.seed,
+        resamples=options.resamples,
         packages=dict(_versions()),
         held_out=_held_out(voices),
         writers=scores,
@@ -250,13 +262,11 @@ def _scores(
     brand: str,
     texts: Sequence[ScoredText],
     figures: Mapping[str, Figure],
-    seed: int,
-    resamples: int,
+    options: ScoringOptions,
 ) -> WriterScores:
     groups = by_brief(texts)
     found = {
-        name: _estimate(name, figure, list(groups.values()), seed, resamples)
-        for name, figure in figures.items()
+        name: _estimate(name, figure, list(groups.values()), options) for name, figure in figures.items()
     }
     rules = Counter(rule for text in texts for rule in sorted({finding.rule for finding in text.findings}))
     return WriterScores(
@@ -271,7 +281,7 @@ def _scores(
 
 
 def _estimate(
-    name: str, figure: Figure, groups: Sequence[Sequence[ScoredText]], seed: int, resamples: int
+    name: str, figure: Figure, groups: Sequence[Sequence[ScoredText]], options: ScoringOptions
 ) -> Estimate | None:
     """A figure over groups of texts with one brief each; None where it bears on nothing."""
     if figure.whole:
@@ -279,7 +289,7 @@ def _estimate(
     sums = [counts for counts in (added(name, group) for group in groups) if counts is not None]
     if not sums or isnan(figure.value([sum(column) for column in zip(*sums, strict=True)])):
         return None
-    return estimate(figure, sums, seed, resamples)
+    return estimate(figure, sums, options.seed, options.resamples)
 
 
 def _voices(recipes: Sequence[LoadedRecipe], seed: int) -> tuple[VoiceClassifier | None, list[str]]:

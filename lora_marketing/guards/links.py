@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Case, Finding
 from lora_marketing.text.spelling import plain
 
@@ -196,8 +194,7 @@ def _mixed(host: str) -> bool:
 
 @cache
 def _web() -> Web:
-    with as_file(files("lora_marketing.guards") / "packs" / "links.yaml") as path:
-        document = read_document(Path(path))
+    document = packaged_document("lora_marketing.guards", "packs", "links.yaml")
     return validated(Web, document.value, document.places)
 
 

@@ -17,10 +17,11 @@ import re
 from pathlib import Path
 
 from lora_marketing.common.errors import Problem, RegistryError, nearest
-from lora_marketing.common.files import flush_folder
+from lora_marketing.common.files import flush_folder, write_atomic
 from lora_marketing.registry.files import (
     ALLOWED,
     MANIFEST,
+    READ_ONLY,
     REQUIRED,
     copy_durable,
     make_folder,
@@ -253,9 +254,8 @@ class Registry:
         with disk_errors_told(self.root, f"{version} is published, but {name}@{alias} was not moved to it"):
             make_folder(line / "aliases")
             with staging_folder(self.root) as staging:
-                write_durable(staging / alias, f"{version.digest}\n".encode())
-                (staging / alias).replace(line / "aliases" / alias)
-            flush_folder(line / "aliases")
+                named = line / "aliases" / alias
+                write_atomic(named, f"{version.digest}\n", mode=READ_ONLY, staging=staging)
         with disk_errors_told(
             self.root, f"{name}@{alias} is now {version}, but its history could not be written"
         ):

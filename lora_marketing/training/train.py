@@ -25,6 +25,7 @@ from trl import DPOConfig, SFTConfig
 from lora_marketing.brands.brand import Brand, Example
 from lora_marketing.common.console import note
 from lora_marketing.common.errors import DataError, Problem, TrainingError
+from lora_marketing.common.files import write_atomic
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
 from lora_marketing.engine.transformers_api import state_where_training_ended
@@ -331,9 +332,7 @@ def _base_loss(trainer: BrandTrainer | PreferenceTrainer, run: Path) -> float:
     with trainer.model.disable_adapter():  # loftq does not start from zero
         loss = float(trainer.evaluate()["eval_loss"])
     memo.parent.mkdir(parents=True, exist_ok=True)
-    staging = memo.with_suffix(".new")
-    staging.write_text(json.dumps(loss))
-    staging.rename(memo)
+    write_atomic(memo, json.dumps(loss))
     return loss
 
 

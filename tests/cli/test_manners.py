@@ -122,7 +122,7 @@ BAD = {
         "recipe.yaml:9",
         '"lora"',
     ),
-    "no copies": (["evaluate", "--from", "gone.jsonl", "--recipe", "recipe.yaml"], {}, "gone.jsonl", ""),
+    "no copies": (["score", "gone.jsonl", "--recipe", "recipe.yaml"], {}, "gone.jsonl", ""),
 }
 
 
