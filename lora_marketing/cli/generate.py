@@ -161,7 +161,7 @@ def _show(copies: Sequence[Copy], as_json: bool) -> None:
     seen: dict[tuple[str, int], list[Copy]] = {}
     nth: Counter[tuple[str, str]] = Counter()
     for copy in copies:
-        brief = copy.brief.model_dump_json()
+        brief = copy.brief.key
         seen.setdefault((brief, nth[brief, _voice(copy)]), []).append(copy)
         nth[brief, _voice(copy)] += 1
     for group in seen.values():
