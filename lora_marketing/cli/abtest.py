@@ -25,23 +25,30 @@ def abtest(
     prior: Annotated[
         str, typer.Option(metavar="A,B", help="Beta prior of a rate: 2,98 expects about 2 %.")
     ] = "1,1",
-    care: Annotated[
-        float, typer.Option(min=1e-6, max=1, help="Loss that nobody cares about, of the best rate.")
+    max_expected_loss: Annotated[
+        float,
+        typer.Option(
+            "--max-expected-loss", "--care", min=1e-6, max=1, help="End below this share of the best rate."
+        ),
     ] = 0.01,
-    least: Annotated[int, typer.Option(min=0, help="Impressions that every variant needs.")] = 1000,
+    min_trials: Annotated[
+        int, typer.Option("--min-trials", "--least", min=0, help="Impressions that every variant needs.")
+    ] = 1000,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Least share in the next round.")] = 0.05,
     queue: Annotated[Path | None, typer.Option(help="Review queue whose ids the variants have.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Say which variant is best and whether that is decided, and share out the next round.
 
-    The test ends when the leader's expected loss is below --care of its rate. That bounds what a wrong
-    winner costs on average; it does not bound how often the winner is wrong. See docs/review.md.
+    The test ends when the leader's expected loss is below --max-expected-loss of its rate. That bounds
+    what a wrong winner costs on average; it does not bound how often the winner is wrong. See
+    docs/review.md.
     """
     from lora_marketing.abtest.results import read_results
     from lora_marketing.abtest.verdict import StoppingRule, judge
 
-    outcome = judge(read_results(results), metric, StoppingRule(care, least, _prior(prior), floor))
+    rule = StoppingRule(max_expected_loss, min_trials, _prior(prior), floor)
+    outcome = judge(read_results(results), metric, rule)
     texts = _texts(queue, [standing.result.id for standing in outcome.standings]) if queue else {}
     if as_json:
         result(json.dumps(_values(outcome, texts), indent=2, ensure_ascii=False))

@@ -11,7 +11,6 @@ import typer
 
 from lora_marketing.common.console import result, rich_stdout
 from lora_marketing.common.errors import Problem, RegistryError
-from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from lora_marketing.registry.store import Registry
@@ -87,6 +86,7 @@ def promote(
     adapters: RegistryFolder = Path("adapters"),
 ) -> None:
     """Point an alias at a version. Where the brand gates the alias, the version has to pass the gate."""
+    from lora_marketing.common.files import check_writable
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
 

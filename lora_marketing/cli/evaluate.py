@@ -10,7 +10,6 @@ import typer
 
 from lora_marketing.common.console import note, result
 from lora_marketing.common.errors import DataError, Problem
-from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +49,16 @@ class ReportOptions:
     out: Path | None
     report: Path | None
     as_json: bool
+
+    def require_writable(self) -> None:
+        """Refuse outputs that cannot be written.
+
+        Raises:
+            OutputError: all of them at once.
+        """
+        from lora_marketing.common.files import check_writable
+
+        check_writable(self.out, self.report)
 
     def require_judge(self) -> None:
         """Refuse half a judge, and one without two writers to compare.
@@ -121,7 +130,7 @@ def evaluate(
     """
     rivals = _names(against) or ["base"]
     options = ReportOptions(rivals, judge, judge_model, out, report, as_json)
-    check_writable(out, report)
+    options.require_writable()
     _refuse_kept(rivals)
     options.require_judge()
     from lora_marketing.cli.quiet import quiet_upstream
@@ -172,7 +181,7 @@ def score(
     rivals = _names(against or "")
     options = ReportOptions(rivals, judge, judge_model, out, report, as_json)
     copy_options = CopyOptions(recipe, references, metrics, wordings, seed)
-    check_writable(out, report)
+    options.require_writable()
     _refuse_unused(file, copy_options)
     options.require_judge()
     _finish(_scored(file, copy_options), options)

@@ -11,7 +11,6 @@ import typer
 from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.common.console import note, result, rich_stdout
 from lora_marketing.common.errors import DataError, Problem
-from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +65,7 @@ def generate(
     brief no variant passed. The same seed gives the same text alone or in any batch, in bfloat16 up to
     rounding.
     """
-    check_writable(out)
+    _require_writable(out)
     briefs = _briefs(text, brief, channel, field, audience, attribute or [])
     _require_writers(adapters, adapter or [], recipe)
     quiet_upstream()
@@ -92,6 +91,12 @@ def generate(
     _keep(out, copies, [copy for outcome in outcomes for copy in outcome.waiting])
     if not all(outcome.good for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _require_writable(out: Path | None) -> None:
+    from lora_marketing.common.files import check_writable
+
+    check_writable(out)
 
 
 def _require_writers(adapters: Path, refs: Sequence[str], recipe: Path | None) -> None:
@@ -156,7 +161,7 @@ def _show(copies: Sequence[Copy], as_json: bool) -> None:
     seen: dict[tuple[str, int], list[Copy]] = {}
     nth: Counter[tuple[str, str]] = Counter()
     for copy in copies:
-        brief = copy.brief.model_dump_json()
+        brief = copy.brief.key
         seen.setdefault((brief, nth[brief, _voice(copy)]), []).append(copy)
         nth[brief, _voice(copy)] += 1
     for group in seen.values():

@@ -10,7 +10,6 @@ import typer
 
 from lora_marketing.common.console import note, result, rich_stdout
 from lora_marketing.common.errors import Problem
-from lora_marketing.common.files import check_writable, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +46,7 @@ def add(
 ) -> None:
     """Put copy up for approval, with what the guards have against it. The same text is put up once."""
     from lora_marketing.cli.review_policy import Policies
+    from lora_marketing.common.files import check_writable
     from lora_marketing.copy.mending import is_complete
     from lora_marketing.copy.record import read_copies
     from lora_marketing.review import Queue
@@ -243,6 +243,7 @@ def export(
     queue: QueueFile = QUEUE,
 ) -> None:
     """Write texts for another program. Without --ship drafts are in it too, and marked."""
+    from lora_marketing.common.files import check_writable, write_output
     from lora_marketing.review import Queue
     from lora_marketing.review.exports import Shipment, exported
 
@@ -262,6 +263,7 @@ def rows(
     queue: QueueFile = QUEUE,
 ) -> None:
     """Write approved and edited texts as training rows."""
+    from lora_marketing.common.files import check_writable
     from lora_marketing.review import approved_rows
 
     check_writable(out)
@@ -277,6 +279,7 @@ def pairs(
     queue: QueueFile = QUEUE,
 ) -> None:
     """Write pairs of a text that was taken and one that was not, for preference training."""
+    from lora_marketing.common.files import check_writable
     from lora_marketing.review import pairs as pairs_of
 
     check_writable(out)
@@ -284,6 +287,8 @@ def pairs(
 
 
 def _write(out: Path, found: Iterable[dict[str, object]]) -> None:
+    from lora_marketing.common.files import write_output
+
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in found]
     write_output(out, "".join(lines))
     note(f"wrote {len(lines)} rows to {out}")

@@ -12,7 +12,6 @@ from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.cli.recipes import Overrides
 from lora_marketing.common.console import note, result
 from lora_marketing.common.errors import LoraMarketingError, Problem, RecipeError
-from lora_marketing.common.files import check_writable
 
 if TYPE_CHECKING:
     from lora_marketing.data.dataset import Dataset
@@ -40,6 +39,7 @@ def train(
     for recipes that share it. A recipe whose very run is already published is left alone, and one
     that fails does not stop the others.
     """
+    from lora_marketing.common.files import check_writable
     from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import load_recipe
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -56,7 +55,7 @@ def write_atomic(
     """
     if mode is None and path.exists():
         mode = stat.S_IMODE(path.stat().st_mode)
-    unfinished = (staging or path.parent) / f".{secrets.token_hex(8)}.new"
+    unfinished = (staging or path.parent) / f".{os.urandom(8).hex()}.new"
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -129,7 +128,7 @@ def _behind_links(path: Path) -> Path:
 
 def _probe(folder: Path) -> None:
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    probe = existing / f".{secrets.token_hex(8)}.new"
+    probe = existing / f".{os.urandom(8).hex()}.new"
     os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     probe.unlink()
 

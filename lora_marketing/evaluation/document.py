@@ -44,7 +44,7 @@ class ScoredText(Frozen):
     @property
     def key(self) -> str:
         """The same for texts of equal briefs."""
-        return self.brief.model_dump_json()
+        return self.brief.key
 
     @property
     def plain(self) -> str:

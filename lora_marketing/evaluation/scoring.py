@@ -17,7 +17,7 @@ from lora_marketing.channels.structure import plain
 from lora_marketing.common.errors import DataError
 from lora_marketing.copy.mending import is_complete
 from lora_marketing.copy.record import Copy
-from lora_marketing.data.dataset import asked, prepare, read_texts
+from lora_marketing.data.dataset import prepare, read_texts
 from lora_marketing.evaluation.document import Evaluation, HeldOutVoice, ScoredText, WriterScores
 from lora_marketing.evaluation.statistics import RESAMPLES, Estimate, estimate, whole_estimate
 from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught, taught
@@ -247,7 +247,7 @@ def _written(
         copy.brand,
         brand.language,
         copy.stopped,
-        setting.references.get(copy.brief.model_dump_json(), ()),
+        setting.references.get(copy.brief.key, ()),
         verdict(found),
         voice,
         copied,
@@ -325,7 +325,7 @@ def _held_out(voices: VoiceClassifier | None) -> HeldOutVoice | None:
 def _by_brief(references: Sequence[Example]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for example in references:
-        found[asked(example)].append(plain(example.text, example))
+        found[example.key].append(plain(example.text, example))
     return found
 
 
@@ -337,12 +337,12 @@ def _known_values(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe]) -> di
         (loaded.brand.name, row) for loaded in sources for _, row in read_texts(loaded)
     ]
     briefs += [(copy.brand, copy.brief) for copy in copies]
-    asked = Counter(brand for brand, _ in briefs)
+    briefs_of = Counter(brand for brand, _ in briefs)
     having = Counter((brand, name) for brand, brief in briefs for name in brief.attributes)
-    found: dict[str, dict[str, dict[str, None]]] = {brand: {} for brand in asked}
+    found: dict[str, dict[str, dict[str, None]]] = {brand: {} for brand in briefs_of}
     for brand, brief in briefs:
         for name, value in brief.attributes.items():
-            if having[brand, name] >= USUAL * asked[brand]:
+            if having[brand, name] >= USUAL * briefs_of[brand]:
                 found[brand].setdefault(name, {})[value] = None
     return {brand: {name: list(values) for name, values in usual.items()} for brand, usual in found.items()}
 

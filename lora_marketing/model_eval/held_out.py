@@ -8,7 +8,7 @@ from typing import Any
 
 from lora_marketing.brands.brand import Example
 from lora_marketing.common.errors import DataError, Problem
-from lora_marketing.data.dataset import Dataset, asked, prepare
+from lora_marketing.data.dataset import Dataset, prepare
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.version import Version, known_texts
 from lora_marketing.text.known_texts import KnownTexts
@@ -116,5 +116,5 @@ def _split_as(loaded: LoadedRecipe, version: Version) -> Dataset | None:
 
 def _overlap(rows: Sequence[Example], trained: Sequence[Example]) -> list[Example]:
     """Rows whose brief is also among those trained on."""
-    known = set(map(asked, trained))
-    return [row for row in rows if asked(row) in known]
+    known = {row.key for row in trained}
+    return [row for row in rows if row.key in known]

@@ -69,7 +69,7 @@ def pairs(queue: Path, brand: str, line: str | None = None) -> list[ReviewedPair
 
 
 def _asked(item: Item) -> tuple[str, str]:
-    return item.written.line, item.written.brief.model_dump_json()
+    return item.written.line, item.written.brief.key
 
 
 def _pairs_of(items: list[Item]) -> Iterator[ReviewedPair]:

@@ -127,7 +127,7 @@ def ads(items: Sequence[Item]) -> list[ExportedAd]:
     for item in items:
         written = item.written
         brief = written.brief.model_copy(update={"field": ""})
-        key = (written.brand, written.line, brief.model_dump_json())
+        key = (written.brand, written.line, brief.key)
         if written.brief.field != AD:
             ad = found.setdefault(key, ExportedAd(written.brand, written.line, brief, {}))
             ad.fields.setdefault(written.brief.field, []).append(ExportedText(item.text, item))
