@@ -62,10 +62,11 @@ def serve(
     registry = Registry(adapters)
     found = offer(registry, names, base_id)
     from lora_marketing.cli.quiet import quiet_upstream
+
+    quiet_upstream()
     from lora_marketing.serving.server import bound, server
 
     address = bound(host, port)
-    quiet_upstream()
     from lora_marketing.serving.limits import Limits
     from lora_marketing.serving.models import Models
     from lora_marketing.serving.service import Service

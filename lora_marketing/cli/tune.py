@@ -54,15 +54,14 @@ def tune(
     require_objective(objective, briefs=loaded.recipe.eval.briefs, against=len(others))
     searched = read_space(space, loaded.recipe) if space else default_space(loaded.recipe)
     _require_packages()
-    quiet_upstream()
-    import optuna
+    import optuna  # noqa: F401  # sets its own levels, once
 
+    quiet_upstream()
     from lora_marketing.runs.run import BaseCache
     from lora_marketing.tuning.journal import StudyPlan
     from lora_marketing.tuning.results import write_table
     from lora_marketing.tuning.study import run_study
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = out or Path("studies") / loaded.name.replace("/", "-")
     plan = StudyPlan(objective, searched, trials, seed, others)
     rows = run_study(
