@@ -62,10 +62,11 @@ def serve(
     registry = Registry(adapters)
     served = find_adapters(registry, names, base_id)
     from lora_marketing.cli.quiet import quiet_upstream
+
+    quiet_upstream()
     from lora_marketing.serving.server import bound_socket, make_server
 
     address = bound_socket(host, port)
-    quiet_upstream()
     from lora_marketing.serving.limits import Limits
     from lora_marketing.serving.models import Models
     from lora_marketing.serving.service import Service

@@ -61,15 +61,14 @@ def tune(
     folder = out or Path("studies") / loaded.name.replace("/", "-")
     check_writable(folder, folder=True)
     _require_packages()
-    quiet_upstream()
-    import optuna
+    import optuna  # noqa: F401  # sets its own levels, once
 
+    quiet_upstream()
     from lora_marketing.runs.run import BaseCache
     from lora_marketing.tuning.journal import StudyPlan
     from lora_marketing.tuning.results import write_table
     from lora_marketing.tuning.study import run_study
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = StudyPlan(objective, searched, trials, seed, others)
     rows = run_study(
         loaded,
