@@ -77,15 +77,17 @@ def is_complete(text: str, brief: Brief, stopped: bool) -> bool:
 
 
 def _applied(rule: str, edits: Sequence[Edit], text: str) -> tuple[str, list[Mending]]:
-    done, moved = [], 0
+    """The text with `edits`, which are in order and apart, and a note of each that changes something."""
+    done: list[Mending] = []
+    parts, place, moved = [], 0, 0
     for start, end, after in edits:
-        span = (start + moved, end + moved)
-        before = text[slice(*span)]
+        before = text[start:end]
+        parts += [text[place:start], after]
+        place = end
         if before != after:
-            done.append(Mending(rule=rule, span=span, before=before, after=after))
-            text = text[: span[0]] + after + text[span[1] :]
+            done.append(Mending(rule=rule, span=(start + moved, end + moved), before=before, after=after))
             moved += len(after) - len(before)
-    return text, done
+    return "".join([*parts, text[place:]]), done
 
 
 def _all(pattern: re.Pattern[str], text: str, after: str = "") -> Iterator[Edit]:
