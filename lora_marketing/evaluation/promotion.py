@@ -22,6 +22,7 @@ from lora_marketing.evaluation import Evaluation
 from lora_marketing.evaluation.document import ScoredText
 from lora_marketing.evaluation.voices import BASE
 from lora_marketing.guards import Verdict
+from lora_marketing.text.scripts import UNSPACED
 from lora_marketing.text.words import words
 
 SHOWN = 5
@@ -180,7 +181,7 @@ def _repeats(text: ScoredText) -> bool:
 
 def names(name: str, text: str) -> bool:
     """Whether `text` says `name`, as it is written: `Ember` is a brand where `ember` is a coal."""
-    edge = r"(?<![^\W\u3400-\u9fff]){}(?![^\W\u3400-\u9fff])"
+    edge = rf"(?<![^\W{UNSPACED}]){{}}(?![^\W{UNSPACED}])"
     return re.search(edge.format(re.escape(name)), text) is not None
 
 

@@ -12,13 +12,14 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Case, Finding
+from lora_marketing.text.scripts import HAN
 from lora_marketing.text.spelling import plain
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
 _URL = re.compile(r"(?i:\bhttps?://|\bftp://|(?<![\w:])//|\bwww\.)[^\s<>\"'“”‘’（）()\[\]，。；！？、]+")
-_LETTER = r"[^\W_\u3400-\u9fff]"
+_LETTER = rf"[^\W_{HAN}]"
 _BARE = re.compile(
     rf"(?<![A-Za-z0-9_@./-])(?:{_LETTER}(?:(?:{_LETTER}|-)*{_LETTER})?\.)+(?!\d){_LETTER}{{2,}}"
     r"(?:/[^\s<>\"'（）()，。；！？]*)?"

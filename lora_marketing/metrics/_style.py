@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import log, log1p, sqrt
 from typing import TYPE_CHECKING, Any
 
-from lora_marketing.metrics._topic import PLACEHOLDER, UNSPACED, Terms, masked, shape, terms, topic_words
+from lora_marketing.metrics._topic import PLACEHOLDER, Terms, masked, shape, terms, topic_words
+from lora_marketing.text.scripts import UNSPACED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LONGEST_SHAPE = 3
 """Tokens in the longest n-gram of shapes."""
 
+# Not `text.words`: how marks and digits are set is style, too.
 _TOKEN = re.compile(rf"[^\W\d_{UNSPACED}]+(?:'[^\W\d_{UNSPACED}]+)*|[{UNSPACED}]|\d|[^\w\s]")
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)|[。！？]+|\n+")
 _WORD_TOKEN = re.compile(rf"[\w{PLACEHOLDER}]")
