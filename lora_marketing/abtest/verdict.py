@@ -2,8 +2,8 @@
 
 The rule: end when taking the best variant is expected to cost less than `max_expected_loss` of its
 rate, and every variant had `min_trials` impressions. What that guarantees: if true rates are spread as
-the prior says, the rate given away by ending now is below it on average, however often one looks. What it does
-not: that the winner is the best one. Between equal variants the rule always names a winner in the
+the prior says, the rate given away by ending now is below it on average, however often one looks. What
+it does not: that the winner is the best one. Between equal variants the rule always names a winner in the
 end, which costs nothing; between nearly equal ones it is often the wrong one, which costs little;
 and looking often makes wrong winners more frequent (tests/abtest/test_peeking.py measures it). The
 p-values of the frequentist check hold for one look, planned beforehand.

@@ -75,7 +75,7 @@ def _calibrated(loaded: LoadedRecipe, data: Dataset) -> Calibration:
     quiet_upstream()
     from lora_marketing.engine.base import load_base
     from lora_marketing.training.calibrate import calibrate
-    from lora_marketing.training.train import render_dataset
+    from lora_marketing.training.rendering import render_dataset
 
     base = load_base(loaded.recipe.base)
     return calibrate(loaded, render_dataset(data, loaded, base), base)

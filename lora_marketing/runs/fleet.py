@@ -26,10 +26,10 @@ from lora_marketing.runs.run import (
 )
 
 if TYPE_CHECKING:
-    from lora_marketing.training.plan_run import Settled
+    from lora_marketing.training.plan_run import RunPlan
     from lora_marketing.training.progress import ProgressTable
     from lora_marketing.training.train import TrainedAdapter
-    from lora_marketing.training.trainer import Lane
+    from lora_marketing.training.trainer import CooperativeRun
 
 
 @dataclass(frozen=True)
@@ -88,21 +88,21 @@ class Fleet:
         """Runs that are computed together: no more than memory holds."""
         from lora_marketing.planning.choose import limit
         from lora_marketing.planning.together import groups_that_fit
-        from lora_marketing.training.plan_run import settle
+        from lora_marketing.training.plan_run import plan_run
 
-        if self.together == 1:  # each run is settled when it begins
+        if self.together == 1:  # each run is planned when it begins
             yield from ({place: run} for place, run in opened.items())
             return
-        settled: dict[int, Settled] = {}
+        plans: dict[int, RunPlan] = {}
         for place, run in opened.items():
             try:
                 rows = run.rendered
-                settled[place] = settle(run.loaded.recipe, rows.train, rows.validation, run.base)
+                plans[place] = plan_run(run.loaded.recipe, rows.train, rows.validation, run.base)
             except TrainingError:  # it does not fit even alone, and says so when it begins
                 yield {place: run}
-        free = min((limit(one.setting) for one in settled.values()), default=0)
-        needs = [one.choice.bound for one in settled.values()]
-        places = list(settled)
+        free = min((limit(plan.setting) for plan in plans.values()), default=0)
+        needs = [plan.choice.bound for plan in plans.values()]
+        places = list(plans)
         for group in groups_that_fit(needs, free, self.together):
             yield {places[member]: opened[places[member]] for member in group}
 
@@ -112,7 +112,7 @@ class Fleet:
         from lora_marketing.training.fused import FusedStep, fusing_refusal
         from lora_marketing.training.progress import ProgressTable
 
-        board = ProgressTable()
+        table = ProgressTable()
         refusals = {run.folder: fusing_refusal(run.loaded.recipe, run.base) for run in runs}
         fused = [run for run in runs if refusals[run.folder] is None]
         ended: dict[Path, TrainedAdapter | LoraMarketingError] = {}
@@ -120,21 +120,23 @@ class Fleet:
             note(f"Training {', '.join(run.loaded.name for run in fused)} together")
             checkpoints = any(run.loaded.recipe.train.activation_checkpointing for run in fused)
             step = FusedStep(fused[0].base, activation_checkpointing=checkpoints)
-            works = [partial(self._in_lane, run, board) for run in fused]
+            works = [partial(self._cooperatively, run, table) for run in fused]
             ended |= zip((run.folder for run in fused), run_together(works, step), strict=True)
         for run in runs:
             if run.folder not in ended:
                 if len(runs) > 1 and refusals[run.folder]:
                     note(f"Training {run.loaded.name} by itself: {refusals[run.folder]}")
-                ended[run.folder] = self._alone(run, board)
+                ended[run.folder] = self._alone(run, table)
         return [ended[run.folder] for run in runs]
 
-    def _in_lane(self, run: OpenRun, board: ProgressTable, lane: Lane) -> TrainedAdapter:
-        return train_run(run, resume=self.resume, lane=lane, board=board)
+    def _cooperatively(
+        self, run: OpenRun, table: ProgressTable, cooperative: CooperativeRun
+    ) -> TrainedAdapter:
+        return train_run(run, resume=self.resume, cooperative=cooperative, table=table)
 
-    def _alone(self, run: OpenRun, board: ProgressTable) -> TrainedAdapter | LoraMarketingError:
+    def _alone(self, run: OpenRun, table: ProgressTable) -> TrainedAdapter | LoraMarketingError:
         try:
-            return train_run(run, resume=self.resume, board=board)
+            return train_run(run, resume=self.resume, table=table)
         except LoraMarketingError as error:
             return error
 
@@ -153,11 +155,11 @@ class Fleet:
             return outcomes
         written = validation_copies_of_all(
             next(iter(runs.values())).base,
-            [(runs[place].loaded, runs[place].data, one.folder) for place, one in trained.items()],
+            [(runs[place].loaded, runs[place].data, adapter.folder) for place, adapter in trained.items()],
         )
-        for (place, one), copies in zip(trained.items(), written, strict=True):
+        for (place, adapter), copies in zip(trained.items(), written, strict=True):
             try:
-                outcomes[place] = publish_run(runs[place], one, share_stopped(copies), self.registry)
+                outcomes[place] = publish_run(runs[place], adapter, share_stopped(copies), self.registry)
             except LoraMarketingError as error:
                 outcomes[place] = _failed(runs[place].loaded, error)
         return outcomes
@@ -185,8 +187,8 @@ def show_summary(jobs: Sequence[Job], outcomes: Sequence[FleetOutcome]) -> None:
         if isinstance(outcome, LoraMarketingError):
             table.add_row(job.loaded.name, "", "", "", f"failed: {outcome.problems[0].what}")
             continue
-        found = outcome.manifest.metrics
-        stops = f"{found['stop_rate']:.0%}" if "stop_rate" in found else ""
-        loss = f"{found['base_loss']:.3f} -> {found['held_out_loss']:.3f}"
-        table.add_row(job.loaded.name, loss, stops, f"{found['steps']:.0f}", outcome.digest[:16])
+        metrics = outcome.manifest.metrics
+        stops = f"{metrics['stop_rate']:.0%}" if "stop_rate" in metrics else ""
+        loss = f"{metrics['base_loss']:.3f} -> {metrics['held_out_loss']:.3f}"
+        table.add_row(job.loaded.name, loss, stops, f"{metrics['steps']:.0f}", outcome.digest[:16])
     rich_stderr().print(table)

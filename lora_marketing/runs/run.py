@@ -35,8 +35,9 @@ from lora_marketing.text.known_texts import KnownTexts
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
     from lora_marketing.training.progress import ProgressTable
-    from lora_marketing.training.train import RenderedData, TrainedAdapter
-    from lora_marketing.training.trainer import Lane
+    from lora_marketing.training.rendering import RenderedData
+    from lora_marketing.training.train import TrainedAdapter
+    from lora_marketing.training.trainer import CooperativeRun
 
 ENDED = "ended.json"
 """Name of the file in a run folder that says that training ended, and how."""
@@ -119,8 +120,8 @@ def open_run(
         RegistryError: `train.start` is not published.
         RenderContractError, DataError: see `render_dataset`.
     """
+    from lora_marketing.training.rendering import render_dataset
     from lora_marketing.training.trackers import require_trackers
-    from lora_marketing.training.train import render_dataset
 
     require_trackers(loaded.recipe.train.report_to)
     start = started_from(loaded, registry)
@@ -155,7 +156,11 @@ def train_and_publish(
 
 
 def train_run(
-    run: OpenRun, *, resume: bool, lane: Lane | None = None, board: ProgressTable | None = None
+    run: OpenRun,
+    *,
+    resume: bool,
+    cooperative: CooperativeRun | None = None,
+    table: ProgressTable | None = None,
 ) -> TrainedAdapter:
     """Train a run, or take the result that it left when it ended before, and pass the load gate.
 
@@ -163,6 +168,7 @@ def train_run(
         AdapterRefused: the load gate refuses what was trained.
         Whatever training raises.
     """
+    from lora_marketing.training.build import TrainOptions
     from lora_marketing.training.train import train
 
     trained = _ended(run.folder)
@@ -170,16 +176,8 @@ def train_run(
         note(f"{run.loaded.name}: trained before, in {run.folder}")
     else:
         (run.folder / ENDED).unlink(missing_ok=True)
-        trained = train(
-            run.loaded,
-            run.rendered,
-            run.base,
-            run.folder,
-            resume=resume,
-            lane=lane,
-            board=board,
-            start=run.start,
-        )
+        options = TrainOptions(cooperative=cooperative, table=table, start=run.start)
+        trained = train(run.loaded, run.rendered, run.base, run.folder, resume=resume, options=options)
     _require_variant(check_adapter(trained.folder, run.base.linear_shapes), run.loaded.recipe)
     check_values(trained.folder)
     _note_end(run.folder, trained)

@@ -17,11 +17,11 @@ from lora_marketing.planning.batches import micro_batch, worst
 from lora_marketing.planning.choose import source_weight
 from lora_marketing.planning.memory import GIB
 from lora_marketing.recipe import LoadedRecipe, Recipe
-from lora_marketing.training.checkpoints import CheckpointVault
+from lora_marketing.training.build import build_trainer
 from lora_marketing.training.peak import begin_peak, peak_memory_gib
-from lora_marketing.training.plan_run import settle
+from lora_marketing.training.plan_run import plan_run
 from lora_marketing.training.progress import ProgressCallback
-from lora_marketing.training.train import RenderedData, _build_trainer
+from lora_marketing.training.rendering import RenderedData
 
 
 @dataclass(frozen=True)
@@ -73,26 +73,23 @@ def calibrate(loaded: LoadedRecipe, data: RenderedData, base: LoadedBase) -> Cal
     Raises:
         TrainingError: no micro-batch fits in memory, or the loss is NaN.
     """
-    settled = settle(loaded.recipe, data.train, data.validation, base)
-    size, recipe = settled.choice.micro_batch_size, settled.recipe
-    weight = source_weight(settled.setting.shape, settled.setting.recipe)
+    plan = plan_run(loaded.recipe, data.train, data.validation, base)
+    size, recipe = plan.choice.micro_batch_size, plan.recipe
+    weight = source_weight(plan.setting.shape, plan.setting.recipe)
     groups = (worst(data.train, size, per_source=weight) * 2)[:2]
-    tree = settled.setting.recipe.train.packing == "prefix_tree"
+    tree = plan.setting.recipe.train.packing == "prefix_tree"
     rows, last = [row for group in groups for row in group], micro_batch(groups[1], tree=tree)
     clock, progress = _Clock(), ProgressCallback(f"{loaded.name}, two worst steps")
     base = base.with_modules_of_its_own()
     begin_peak()
     with TemporaryDirectory(prefix="lora-marketing-calibrate-") as temporary, closing(progress):
         run = Path(temporary)
-        vault = CheckpointVault(run / "checkpoints")
-        trainer = _build_trainer(
-            _two_steps(recipe, size), replace(data, train=rows), base, vault, run, progress
-        )
+        trainer = build_trainer(_two_steps(recipe, size), replace(data, train=rows), base, run, progress)
         trainer.add_callback(clock)
         trainer.train()
     return Calibration(
         micro_batch_size=size,
-        predicted_gib=settled.choice.bound.peak / GIB,
+        predicted_gib=plan.choice.bound.peak / GIB,
         measured_gib=peak_memory_gib(),
         tokens_per_second=last.row_tokens / clock.seconds[-1],
         computed_per_second=last.computed / clock.seconds[-1],

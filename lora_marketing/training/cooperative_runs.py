@@ -21,41 +21,42 @@ from torch import Tensor
 from lora_marketing.common.errors import LoraMarketingError
 from lora_marketing.engine.accelerate_api import gradient_state, put_gradient_state
 from lora_marketing.training.fused import MicroBatch
-from lora_marketing.training.trainer import BrandTrainer, Lane
+from lora_marketing.training.trainer import BrandTrainer, CooperativeRun
 
 T = TypeVar("T")
 
 
 def run_together(
-    works: Sequence[Callable[[Lane], T]], compute: Callable[[Sequence[MicroBatch]], Sequence[Tensor]]
+    works: Sequence[Callable[[CooperativeRun], T]],
+    compute: Callable[[Sequence[MicroBatch]], Sequence[Tensor]],
 ) -> list[T | LoraMarketingError]:
     """Run all `works` to their ends; `compute` is given a micro-batch of every run that goes on.
 
     Returns each work's result, or the error that ended it; the others go on without it. Where
-    `compute` runs out of memory, every run that waits for it hears of that in its place.
+    `compute` runs out of memory, that error is raised in every run that waits for it.
     """
-    lanes = [_GreenletLane(work) for work in works]
-    for lane in lanes:
-        lane.go(None)
-    while waiting := [(lane, lane.wanted) for lane in lanes if lane.wanted is not None]:
+    runs = [_GreenletRun(work) for work in works]
+    for run in runs:
+        run.go(None)
+    while waiting := [(run, run.wanted) for run in runs if run.wanted is not None]:
         try:
             losses = compute([wanted for _, wanted in waiting])
         except torch.OutOfMemoryError as error:
-            for lane, _ in waiting:
-                lane.fail(error)
+            for run, _ in waiting:
+                run.fail(error)
         else:
-            for (lane, _), loss in zip(waiting, losses, strict=True):
-                lane.go(loss)
-    return [lane.outcome() for lane in lanes]
+            for (run, _), loss in zip(waiting, losses, strict=True):
+                run.go(loss)
+    return [run.outcome() for run in runs]
 
 
-class _GreenletLane(Generic[T]):
+class _GreenletRun(Generic[T]):
     """One run, and the micro-batch that it waits for."""
 
-    def __init__(self, work: Callable[[Lane], T]) -> None:
+    def __init__(self, work: Callable[[CooperativeRun], T]) -> None:
         self.wanted: MicroBatch | None = None
         self._work = work
-        self._world = _World.now()
+        self._state = _ProcessState.current()
         self._outcome: T | LoraMarketingError | None = None
         self._hub = getcurrent()
         self._greenlet = greenlet(self._run, self._hub)
@@ -76,13 +77,13 @@ class _GreenletLane(Generic[T]):
 
     def _enter(self, switch: Callable[[], object]) -> None:
         self.wanted = None
-        outside = _World.now()
-        self._world.put()
+        outside = _ProcessState.current()
+        self._state.restore()
         try:
             switch()
         finally:
-            self._world = _World.now()
-            outside.put()
+            self._state = _ProcessState.current()
+            outside.restore()
 
     def outcome(self) -> T | LoraMarketingError:
         """What the run came to."""
@@ -97,7 +98,7 @@ class _GreenletLane(Generic[T]):
 
 
 @dataclass(frozen=True)
-class _World:
+class _ProcessState:
     """What libraries keep once per process and every run must have for itself.
 
     Random states, for the order of rows; and accelerate's GradientState, which says whether the
@@ -111,8 +112,8 @@ class _World:
     gradients: dict[str, Any]
 
     @classmethod
-    def now(cls) -> _World:
-        """A copy of what is in place."""
+    def current(cls) -> _ProcessState:
+        """A copy of what the process has now."""
         return cls(
             random.getstate(),
             numpy.random.get_state(),
@@ -121,8 +122,8 @@ class _World:
             gradient_state(),
         )
 
-    def put(self) -> None:
-        """Put it in place."""
+    def restore(self) -> None:
+        """Give it back to the process."""
         random.setstate(self.python)
         numpy.random.set_state(self.numpy)
         torch.set_rng_state(self.torch)

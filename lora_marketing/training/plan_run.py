@@ -1,4 +1,4 @@
-"""Follow the plan: settle a run's micro-batch before its first step, or refuse the run."""
+"""Follow the plan: choose a run's micro-batch before its first step, or refuse the run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lora_marketing.tokens.render import Rendered
 
 
 @dataclass(frozen=True)
-class Settled:
-    """The recipe with its micro-batch size filled in, and the choice it came from."""
+class RunPlan:
+    """A run as it will be trained: the recipe with its micro-batch size, and the choice it came from."""
 
     recipe: Recipe
     setting: PlannedRun
@@ -36,9 +36,9 @@ class Settled:
         return self.choice.expected.peak / GIB
 
 
-def settle(
+def plan_run(
     recipe: Recipe, train: Sequence[Rendered], validation: Sequence[Rendered], base: LoadedBase
-) -> Settled:
+) -> RunPlan:
     """Choose the micro-batch for these rows on a loaded base.
 
     Where memory is plentiful the choice depends on the recipe alone, so that runs can be repeated.
@@ -52,12 +52,12 @@ def settle(
     setting = PlannedRun(shape, planned, TokenizedRows(train, validation), kind, _allowance(kind == "cuda"))
     choice = choose(setting)
     section = recipe.train.model_copy(update={"micro_batch_size": choice.micro_batch_size})
-    return Settled(recipe.model_copy(update={"train": section}), setting, choice)
+    return RunPlan(recipe.model_copy(update={"train": section}), setting, choice)
 
 
 @contextmanager
-def memory_errors_told(name: str) -> Iterator[None]:
-    """Turn running out of memory in spite of the plan into an error of the run `name` alone."""
+def reporting_memory_errors(name: str) -> Iterator[None]:
+    """Turn running out of memory in spite of the plan into a TrainingError of the run `name` alone."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -58,13 +58,13 @@ class ProgressTable:
 
 @dataclass
 class ProgressCallback(TrainerCallback):
-    """Shows one run on a board.
+    """Shows one run in a progress table.
 
     Tokens per second count the rows' own tokens, without padding and before prefixes are merged.
     """
 
     title: str
-    board: ProgressTable = field(default_factory=ProgressTable)
+    table: ProgressTable = field(default_factory=ProgressTable)
     tokens_per_second: float = 0.0
     _started: float = 0.0
     _first_step: int = 0
@@ -77,7 +77,7 @@ class ProgressCallback(TrainerCallback):
     ) -> None:
         """Start the clock and the line."""
         self._started, self._first_step = time.monotonic(), state.global_step
-        self._task = self.board.open(self.title, state)
+        self._task = self.table.open(self.title, state)
 
     def on_log(
         self,
@@ -96,7 +96,7 @@ class ProgressCallback(TrainerCallback):
         if "num_tokens" in logs:
             self.tokens_per_second = float(logs["num_tokens"]) / self._elapsed()
         if self._task is not None:
-            self.board.show(self._task, state.global_step, self._line(state))
+            self.table.show(self._task, state.global_step, self._line(state))
         elif "eval_loss" in logs and self._started:
             note(f"{self.title}  {self._line(state)}")
 
@@ -109,7 +109,7 @@ class ProgressCallback(TrainerCallback):
     def close(self) -> None:
         """End the line, also after an error."""
         if self._task is not None:
-            self.board.close(self._task)
+            self.table.close(self._task)
             self._task = None
 
     def _elapsed(self) -> float:

@@ -25,8 +25,8 @@ TREE_INPUTS = ("input_ids", "position_ids", "attention_mask", "trunk", "bins", "
 """What a TreeCollator makes for the model; the rest is for the loss."""
 
 
-class Lane(Protocol):
-    """Computes a trainer's micro-batches together with those of other trainers."""
+class CooperativeRun(Protocol):
+    """A run among others: its micro-batches are computed together with theirs."""
 
     def backward(self, trainer: BrandTrainer, inputs: dict[str, Any], count: Tensor | int | None) -> Tensor:
         """Add the gradients of one micro-batch to the trainer's LoRA weights and return its loss."""
@@ -105,8 +105,8 @@ class BrandTrainer(CrashSafeTrainer, SFTTrainer):  # type: ignore[misc]
 
     args: SFTConfig
 
-    def __init__(self, *, lane: Lane | None = None, **arguments: Any) -> None:
-        self._lane = lane
+    def __init__(self, *, cooperative: CooperativeRun | None = None, **arguments: Any) -> None:
+        self._cooperative = cooperative
         self._eval_loss_sum = 0.0
         self._eval_targets = 0
         if isinstance(arguments.get("data_collator"), TreeCollator):
@@ -167,11 +167,11 @@ class BrandTrainer(CrashSafeTrainer, SFTTrainer):  # type: ignore[misc]
         Raises:
             TrainingError: the loss is NaN or infinite.
         """
-        if self._lane is None:
+        if self._cooperative is None:
             loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
         else:
             model.train()
-            loss = self._lane.backward(self, on_device(self, inputs), num_items_in_batch)
+            loss = self._cooperative.backward(self, on_device(self, inputs), num_items_in_batch)
         self._require_finite(loss, "data.train")
         return loss
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SPREAD = 4.0
 """The default space tries learning rates from the recipe's divided by this to the recipe's times this."""
 
+DRAWN_FIRST = ("plain", "rslora", "dora", "loraplus", "loftq")
+"""The order in which a seed draws variants: one that changed would make another study of the same seed."""
+
 SearchValue = int | float | str
 TrialSettings = Mapping[str, SearchValue]
 """Values of recipe keys by dotted name: `lora.rank`, `train.learning_rate`."""
@@ -81,10 +84,15 @@ def default_space(recipe: Recipe) -> Space:
         schema=1,
         rank=sorted({4, 8, 16, 32, recipe.lora.rank}),
         alpha_per_rank=sorted({1.0, 2.0, 4.0, recipe.lora.alpha / recipe.lora.rank}),
-        variant=[name for name in variant_names() if not variant_problems(_with_variant(recipe, name), None)],
+        variant=[name for name in _variants() if not variant_problems(_with_variant(recipe, name), None)],
         learning_rate=Range(low=rate / SPREAD, high=rate * SPREAD),
         epochs=Range(low=epochs / 2, high=epochs * 2),
     )
+
+
+def _variants() -> list[str]:
+    """All variants in the order that is drawn from; new ones come last."""
+    return [*DRAWN_FIRST, *(name for name in variant_names() if name not in DRAWN_FIRST)]
 
 
 def read_space(path: Path, recipe: Recipe) -> Space:

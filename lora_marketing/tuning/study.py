@@ -24,7 +24,9 @@ from lora_marketing.evaluation import fit_voices
 from lora_marketing.metrics.voice import VoiceClassifier
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.runs.run import BaseCache, validation_copies
-from lora_marketing.training.train import RenderedData, render_dataset, train
+from lora_marketing.training.build import TrainOptions
+from lora_marketing.training.rendering import RenderedData, render_dataset
+from lora_marketing.training.train import train
 from lora_marketing.tuning.journal import StudyPlan, TrialRow, identity_of, open_study, rows_of
 from lora_marketing.tuning.objectives import OBJECTIVES, Evidence, measure
 from lora_marketing.tuning.space import TrialSettings, own_values, settings_of, value_at, with_settings
@@ -49,7 +51,8 @@ class Bench:
         """Train with these settings in the folder `run`, which is then deleted, and measure the result."""
         candidate = with_settings(self.loaded, settings)
         try:
-            trained = train(candidate, self.rendered, self.base, run, resume=False, callbacks=callbacks)
+            options = TrainOptions(callbacks)
+            trained = train(candidate, self.rendered, self.base, run, resume=False, options=options)
             copies = validation_copies(candidate, self.data, self.base, trained.folder)
         finally:
             shutil.rmtree(run, ignore_errors=True)

@@ -14,9 +14,9 @@ from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.tiny_base import make_tiny_base
 from lora_marketing.recipe import LoadedRecipe, Recipe, variant_names
-from lora_marketing.training.checkpoints import CheckpointVault
+from lora_marketing.training import build
 from lora_marketing.training.progress import ProgressCallback
-from lora_marketing.training.train import RenderedData, _build_trainer, render_dataset
+from lora_marketing.training.rendering import RenderedData, render_dataset
 from lora_marketing.training.trainer import BrandTrainer
 
 property_test = settings(
@@ -91,8 +91,7 @@ def open_run(loaded: LoadedRecipe, data: Dataset | None = None) -> tuple[LoadedB
 def build_trainer(loaded: LoadedRecipe, base: LoadedBase, data: RenderedData, run: Path) -> BrandTrainer:
     """The trainer as `train` builds it, with LoRA weights that all have a gradient."""
     assert loaded.recipe.lora.variant in variant_names()
-    vault, progress = CheckpointVault(run / "checkpoints"), ProgressCallback("test")
-    trainer = _build_trainer(loaded.recipe, data, base, vault, run, progress)
+    trainer = build.build_trainer(loaded.recipe, data, base, run, ProgressCallback("test"))
     generator = torch.Generator().manual_seed(5)
     for name, parameter in trainer.model.named_parameters():
         if "lora_B" in name:

@@ -16,10 +16,12 @@ from safetensors.torch import load_file
 from lora_marketing.common.errors import LoraMarketingError, TrainingError
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.training.build import TrainOptions
 from lora_marketing.training.cooperative_runs import run_together
 from lora_marketing.training.fused import FusedStep
-from lora_marketing.training.train import RenderedData, TrainedAdapter, train
-from lora_marketing.training.trainer import BrandTrainer, Lane
+from lora_marketing.training.rendering import RenderedData
+from lora_marketing.training.train import TrainedAdapter, train
+from lora_marketing.training.trainer import BrandTrainer, CooperativeRun
 from tests.training.making import dataset, open_run, recipe
 from tests.training.test_exactness import assert_same_curve
 
@@ -51,9 +53,10 @@ def runs(tiny: Path) -> tuple[LoadedBase, Runs]:
 def together(
     base: LoadedBase, runs: Runs, folder: Path, *, resume: bool = False
 ) -> dict[str, TrainedAdapter | LoraMarketingError]:
-    def work(name: str, lane: Lane) -> TrainedAdapter:
+    def work(name: str, cooperative: CooperativeRun) -> TrainedAdapter:
         loaded, data = runs[name]
-        return train(loaded, data, base, folder / name, resume=resume, lane=lane)
+        options = TrainOptions(cooperative=cooperative)
+        return train(loaded, data, base, folder / name, resume=resume, options=options)
 
     step = FusedStep(base, activation_checkpointing=False)
     outcomes = run_together([partial(work, name) for name in runs], step)
@@ -114,7 +117,7 @@ def test_a_run_that_fails_stops_no_other(runs: tuple[LoadedBase, Runs], tmp_path
 def test_running_out_of_memory_is_an_error_of_the_runs_that_did(
     runs: tuple[LoadedBase, Runs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fourth forward of both does not fit: both hear of it, and the fleet goes on to its end."""
+    """The fourth forward of both does not fit: both fail of it, and the fleet goes on to its end."""
     base, all_runs = runs
     two = {name: all_runs[name] for name in ("long", "short")}
     real, calls = FusedStep.__call__, 0

@@ -18,10 +18,9 @@ from lora_marketing.planning.packing import tree_refusal
 from lora_marketing.planning.plan import make_plan
 from lora_marketing.planning.shape import base_config
 from lora_marketing.recipe.schema import BaseSection
-from lora_marketing.training.checkpoints import CheckpointVault
+from lora_marketing.training.build import build_trainer
 from lora_marketing.training.collate import TreeCollator
 from lora_marketing.training.progress import ProgressCallback
-from lora_marketing.training.train import _build_trainer
 from tests.training.making import dataset, make_base, open_run, property_test, recipe
 from tests.training.test_exactness import TEMPLATES, slide_on_half_the_layers
 from tests.training.test_preference import pairs
@@ -67,9 +66,7 @@ def test_the_plan_counts_what_is_trained(
     loaded = recipe(folder, train=section, data={**files, "max_length": 4096})
     plan = make_plan(loaded, data, ROOMY)
     base, rendered = open_run(loaded, data)
-    trainer = _build_trainer(
-        loaded.recipe, rendered, base, CheckpointVault(tmp_path / "run"), tmp_path, ProgressCallback("test")
-    )
+    trainer = build_trainer(loaded.recipe, rendered, base, tmp_path / "run", ProgressCallback("test"))
     assert isinstance(trainer.data_collator, TreeCollator) == plan.tree == tree
     assert (plan.saved > 0) == tree
     assert plan.as_dict()["prefix_tree"] == tree

@@ -24,9 +24,10 @@ from lora_marketing.planning.memory import Workload, activations, logits, lora_p
 from lora_marketing.planning.shape import shape_of
 from lora_marketing.tokens.chat_template import open_chat_tokenizer
 from lora_marketing.tokens.render import render_example
+from lora_marketing.training.build import lora_config, trl_config
 from lora_marketing.training.calibrate import calibrate
-from lora_marketing.training.plan_run import settle
-from lora_marketing.training.train import lora_config, train, trl_config
+from lora_marketing.training.plan_run import plan_run
+from lora_marketing.training.train import train
 from tests.making import write_world
 from tests.training.making import BRAND, build_trainer, dataset, make_base, open_run, recipe
 
@@ -160,13 +161,13 @@ def test_a_step_allocates_what_is_planned(tiny: Path, tmp_path: Path, sections: 
 def test_training_takes_the_micro_batch_that_the_plan_picks(tiny: Path, tmp_path: Path) -> None:
     loaded = recipe(tiny, train={"batch_size": 8, "micro_batch_size": None, "epochs": 1.0})
     base, data = open_run(loaded)
-    settled = settle(loaded.recipe, data.train, data.validation, base)
-    assert settled.recipe.train.micro_batch_size == 8
-    config = trl_config(settled.recipe, len(data.train), tmp_path)
+    plan = plan_run(loaded.recipe, data.train, data.validation, base)
+    assert plan.recipe.train.micro_batch_size == 8
+    config = trl_config(plan.recipe, len(data.train), tmp_path)
     assert (config.per_device_train_batch_size, config.gradient_accumulation_steps) == (8, 1)
     metrics = train(loaded, data, base, tmp_path / "run", resume=False).metrics
     assert metrics["micro_batch_size"] == 8
-    assert metrics["predicted_memory_gib"] == pytest.approx(settled.predicted_gib, abs=0.01)
+    assert metrics["predicted_memory_gib"] == pytest.approx(plan.predicted_gib, abs=0.01)
 
 
 def test_a_run_that_does_not_fit_is_refused_before_it_writes_anything(tiny: Path, tmp_path: Path) -> None:

@@ -23,12 +23,14 @@ from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry import AdapterRef, Registry, Version
 from lora_marketing.runs.run import BaseCache, published_run, train_and_publish
 from lora_marketing.tokens.pairs import RenderedPair, longest
+from lora_marketing.training.build import TrainOptions, build_trainer
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.fused import fusing_refusal
-from lora_marketing.training.plan_run import settle
+from lora_marketing.training.plan_run import plan_run
 from lora_marketing.training.preference import PreferenceTrainer
 from lora_marketing.training.progress import ProgressCallback
-from lora_marketing.training.train import RenderedData, _build_trainer, render_dataset, train
+from lora_marketing.training.rendering import RenderedData, render_dataset
+from lora_marketing.training.train import train
 from lora_marketing.writing.session import WritingSession
 from tests.training.making import example, open_run, recipe
 
@@ -88,10 +90,8 @@ def trainer_of(
     loaded: LoadedRecipe, base: LoadedBase, data: RenderedData, run: Path, start: Version | None
 ) -> PreferenceTrainer:
     """As `train` builds it."""
-    progress, vault = ProgressCallback("test"), CheckpointVault(run / "checkpoints")
-    trainer = _build_trainer(
-        loaded.recipe, data, base.with_modules_of_its_own(), vault, run, progress, start=start
-    )
+    own, options = base.with_modules_of_its_own(), TrainOptions(start=start)
+    trainer = build_trainer(loaded.recipe, data, own, run, ProgressCallback("test"), options)
     assert isinstance(trainer, PreferenceTrainer)
     return trainer
 
@@ -278,7 +278,7 @@ def test_a_start_that_does_not_fit_is_named(
     other = preferring(tiny, train=train_section, lora=lora)
     base, data = open_run(other, pairs())
     with pytest.raises(TrainingError) as caught:
-        train(other, data, base, tmp_path, resume=False, start=start)
+        train(other, data, base, tmp_path, resume=False, options=TrainOptions(start=start))
     keys = [problem.what.split()[-1] for problem in caught.value.problems]
     assert keys == ["lora.rank", "lora.variant", "lora.target_modules"]
     with pytest.raises(TrainingError, match=r"train\.start is not followed here"):
@@ -313,9 +313,9 @@ def test_the_plan_counts_both_texts_of_a_pair(tiny: Path, tmp_path: Path) -> Non
     """Padded, as they are collated; and pairs are never fused with other brands' trees."""
     loaded = preferring(tiny, train={"micro_batch_size": 4})
     base, data = open_run(loaded, pairs())
-    settled = settle(loaded.recipe, data.train, data.validation, base)
+    plan = plan_run(loaded.recipe, data.train, data.validation, base)
     trainer = trainer_of(loaded, base, data, tmp_path, None)
-    planned = measure(settled.setting, 4).drawn[0]
+    planned = measure(plan.setting, 4).drawn[0]
     assert (planned.rows, planned.bins, planned.trunk) == (4, 8, 0)
     longest_first = sorted(range(16), key=lambda index: -longest(data.train[index]))
     batch = trainer.data_collator([trainer.train_dataset[index] for index in longest_first[:4]])

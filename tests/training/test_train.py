@@ -24,9 +24,11 @@ from lora_marketing.registry.adapter_check import check_adapter, check_values
 from lora_marketing.registry.store import Registry
 from lora_marketing.runs.run import BaseCache, train_and_publish
 from lora_marketing.tokens.render import Rendered
+from lora_marketing.training import build
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.progress import ProgressCallback
-from lora_marketing.training.train import _build_trainer, render_dataset, train
+from lora_marketing.training.rendering import render_dataset
+from lora_marketing.training.train import train
 from lora_marketing.training.trainer import BrandTrainer
 from tests.training.making import (
     build_trainer,
@@ -286,8 +288,7 @@ def test_loftq_starts_nearer_to_the_full_weights(tiny: Path, tmp_path: Path) -> 
     base, data = open_run(loaded)
     full = load_file(base.folder / "model.safetensors")
     rounded = {name: dense_weight(base.model.get_submodule(name)) for name in base.linear_shapes}
-    progress, vault = ProgressCallback("test"), CheckpointVault(tmp_path)
-    trainer = _build_trainer(loaded.recipe, data, base, vault, tmp_path, progress)
+    trainer = build.build_trainer(loaded.recipe, data, base, tmp_path, ProgressCallback("test"))
     start = get_peft_model_state_dict(trainer.model)
     for name, weight in rounded.items():
         key = f"base_model.model.{name}"

@@ -23,12 +23,12 @@ def test_the_default_space_holds_the_recipe_and_what_the_base_allows(tmp_path: P
     space = default_space(loaded.recipe)
     assert space.rank == [4, 8, 12, 16, 32]
     assert space.alpha_per_rank == [1.0, 1.5, 2.0, 4.0]
-    assert space.variant == ["plain", "loftq", "loraplus", "rslora"], "no dora with dropout"
+    assert space.variant == ["plain", "rslora", "loraplus", "loftq"], "no dora with dropout"
     own = own_values(loaded.recipe)
     for name, distribution in space.distributions().items():
         assert distribution._contains(distribution.to_internal_repr(own[name])), name
     loaded = load_recipe(write_world(tmp_path), ["base.quantization=none"])
-    assert default_space(loaded.recipe).variant == ["plain", "dora", "loraplus", "rslora"]
+    assert default_space(loaded.recipe).variant == ["plain", "rslora", "dora", "loraplus"]
 
 
 def test_a_space_file(tmp_path: Path, recipe: Recipe) -> None:
