@@ -38,13 +38,13 @@ def start_from_rounding_error(model: PeftModel, folder: Path) -> None:
         for name, layer in model.named_modules()
         if isinstance(layer, Linear4bit)
     }
-    found = set()
+    started = set()
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             for name in layers.keys() & set(file.keys()):
                 _start(layers[name], file.get_tensor(name))
-                found.add(name)
-    missing = sorted(layers.keys() - found)
+                started.add(name)
+    missing = sorted(layers.keys() - started)
     if missing:
         fix = "use lora.variant: plain"
         raise TrainingError(Problem("loftq finds no full weight", str(folder), got=missing[0], fix=fix))
