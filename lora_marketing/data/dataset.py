@@ -83,7 +83,7 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
         return Dataset(rows, held_out, dropped)
     _require_rows(rows, path, recipe.brand.line, MINIMUM_ROWS)
     group = _groups(rows)
-    groups = sorted(set(group.values()), key=lambda one: _shuffled(recipe.train.seed, one))
+    groups = sorted(set(group.values()), key=lambda key: _shuffled(recipe.train.seed, key))
     if len(groups) == 1:
         what = "pairs" if kind is PreferencePair else "texts"
         raise DataError(Problem(f"all {what} are of one brief: none can be held out", shown(path)))
@@ -121,10 +121,10 @@ def read_texts(loaded: LoadedRecipe) -> list[tuple[str, Example]]:
     problems: list[Problem] = []
     own = loaded.recipe.data
     kind = Example if own.train else PreferencePair
-    found = list(_source(kind, own.train or own.pairs or "", loaded.brand, None, problems))
+    rows = list(_source(kind, own.train or own.pairs or "", loaded.brand, None, problems))
     if problems:
         raise DataError(problems)
-    return found
+    return rows
 
 
 def read_examples(path: Path, kind: type[Example] = Example) -> list[tuple[str, Example]]:
@@ -134,10 +134,10 @@ def read_examples(path: Path, kind: type[Example] = Example) -> list[tuple[str, 
         DataError: all broken lines at once.
     """
     problems: list[Problem] = []
-    found = list(_examples(kind, path, problems))
+    rows = list(_examples(kind, path, problems))
     if problems:
         raise DataError(problems)
-    return found
+    return rows
 
 
 def _examples(kind: type[Example], path: Path, problems: list[Problem]) -> Iterator[tuple[str, Example]]:
@@ -160,11 +160,11 @@ def read_briefs(path: Path) -> list[Brief]:
     """
     if path.suffix in (".yaml", ".yml"):
         document = read_document(path)
-        asked_for = validated(Brief, document.value, document.places)
-        found = list(_brief_problems(asked_for, place_of(("channel",), document.places)))
-        if found:
-            raise DataError(found)
-        return [asked_for]
+        only = validated(Brief, document.value, document.places)
+        unknown = list(_brief_problems(only, place_of(("channel",), document.places)))
+        if unknown:
+            raise DataError(unknown)
+        return [only]
     problems: list[Problem] = []
     briefs = []
     for place, value in _json_lines(path, problems):
@@ -206,11 +206,11 @@ def _json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)}")
-    return found
+    return value
 
 
 def _typed(

@@ -52,7 +52,7 @@ class Change:
     choice: MicroBatchChoice
 
     def __str__(self) -> str:
-        return " ".join(f"--set {one}" for one in self.sets)
+        return " ".join(f"--set {setting}" for setting in self.sets)
 
 
 def choose(setting: PlannedRun) -> MicroBatchChoice:
@@ -102,10 +102,10 @@ def measure(setting: PlannedRun, size: int) -> MicroBatchChoice:
     """What a micro-batch of `size` rows needs."""
     recipe, rows = setting.recipe, setting.rows.train
     count = steps(recipe, len(rows)) * ceil(recipe.train.batch_size / size)
-    met = [_computed(setting, group) for group in drawn(rows, size, count, recipe.train.seed)]
-    expected = _highest(setting, met, size)
-    bound = _highest(setting, [*met, *_worst(setting, size)], size)
-    return MicroBatchChoice(size, bound, expected, bound.needed <= limit(setting), met)
+    batches = [_computed(setting, group) for group in drawn(rows, size, count, recipe.train.seed)]
+    expected = _highest(setting, batches, size)
+    bound = _highest(setting, [*batches, *_worst(setting, size)], size)
+    return MicroBatchChoice(size, bound, expected, bound.needed <= limit(setting), batches)
 
 
 def _worst(setting: PlannedRun, size: int) -> list[PlannedBatch]:
@@ -124,20 +124,20 @@ def _highest(setting: PlannedRun, batches: Sequence[PlannedBatch], size: int) ->
     evaluation = max((_computed(setting, group) for group in groups), key=lambda batch: batch.sources)
     written = held_out[: recipe.eval.briefs]
     longest = max((row.prompt_length for row in written), default=0) + recipe.eval.max_new_tokens
-    found = (
+    plans = (
         memory(shape, recipe, Workload(batch, evaluation, len(written), longest), setting.kind)
         for batch in batches
     )
-    return max(found, key=lambda one: one.training)
+    return max(plans, key=lambda plan: plan.training)
 
 
 def source_weight(shape: ModelShape, recipe: Recipe) -> float:
     """Bytes of a completion token's logits in units of a token's bytes in the layers."""
     if recipe.train.packing == "padded":
         return 0.0
-    one = PlannedBatch(1, 1, 1, 1, 0, 1, 1)
+    token = PlannedBatch(1, 1, 1, 1, 0, 1, 1)
     layers = 1 if recipe.train.activation_checkpointing else shape.layers
-    return 20 * shape.vocabulary / (layers * layer_activations(shape, recipe, one))
+    return 20 * shape.vocabulary / (layers * layer_activations(shape, recipe, token))
 
 
 def steps(recipe: Recipe, rows: int) -> int:

@@ -17,6 +17,9 @@ from lora_marketing.planning.memory import GIB, DeviceKind
 CPU_TFLOPS_PER_CORE = 0.04
 """NF4 training steps of SmolLM2-135M on one thread of an AMD EPYC with AVX512-BF16: 0.03 to 0.05
 were measured, depending on what else the machine did."""
+MEMINFO = Path("/proc/meminfo")
+CGROUP = Path("/sys/fs/cgroup")
+"""Where a container finds its memory limit and what it uses (cgroup v2)."""
 UNITS = {"gib": GIB, "gb": 10**9, "mib": 2**20, "mb": 10**6}
 
 
@@ -63,13 +66,13 @@ def gpu_named(name: str) -> Device:
     """
     table = load_gpus()
     plain = re.sub(r"\b(nvidia|geforce)\b", "", name, flags=re.IGNORECASE).split()
-    found = next((known for known in table if known.lower() == " ".join(plain).lower()), None)
-    if found is None:
+    known_name = next((known for known in table if known.lower() == " ".join(plain).lower()), None)
+    if known_name is None:
         fix = "or say how much memory it has, as in --memory 24GiB"
         raise UnknownDevice(Problem(f'unknown GPU "{name}"', allowed=nearest(name, table), fix=fix))
-    gpu = table[found]
+    gpu = table[known_name]
     free = round(gpu.memory_gib * GIB)
-    return Device(found, "cuda", free, gpu.bf16_tflops, gpu.usd_per_hour, gpu.price_date)
+    return Device(known_name, "cuda", free, gpu.bf16_tflops, gpu.usd_per_hour, gpu.price_date)
 
 
 def gpu_of_size(text: str) -> Device:
@@ -87,17 +90,23 @@ def gpu_of_size(text: str) -> Device:
 
 def this_machine() -> Device:
     """The first GPU if the driver knows one, else the CPU with the memory that is free now."""
-    found = _driver_says()
-    if found:
-        name, free = found
-        rows = {key.lower(): gpu for key, gpu in load_gpus().items()}
-        gpu = next((gpu for key, gpu in rows.items() if key in name.lower()), None)
+    reported = _gpu_of_driver()
+    if reported:
+        name, free = reported
+        gpu = _row_for(name)
         return Device(name, "cuda", free, gpu.bf16_tflops if gpu else None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Device(f"this CPU, {cores} cores", "cpu", free_memory(), CPU_TFLOPS_PER_CORE * cores)
 
 
-def _driver_says() -> tuple[str, int] | None:
+def _row_for(driver_name: str) -> Gpu | None:
+    """The row of which every word is in the driver's name, whole: an A100 is no A10, an L40S no L4."""
+    words = set(re.split(r"[^a-z0-9]+", driver_name.lower()))
+    fitting = [key for key in load_gpus() if set(key.lower().split()) <= words]
+    return load_gpus()[max(fitting, key=len)] if fitting else None
+
+
+def _gpu_of_driver() -> tuple[str, int] | None:
     """Name and free bytes of the first GPU."""
     program = shutil.which("nvidia-smi")
     if program is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
@@ -114,17 +123,16 @@ def _driver_says() -> tuple[str, int] | None:
 def free_memory() -> int:
     """Bytes that this machine, or the container it is, can still give to a process."""
     sizes = [_available()]
-    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
+    limit, used = (_number(CGROUP / name) for name in ("memory.max", "memory.current"))
     if limit is not None and used is not None:
         sizes.append(limit - used)
     return max(0, min(sizes))
 
 
 def _available() -> int:
-    """What /proc says; on systems without it, all memory there is."""
-    path = Path("/proc/meminfo")
-    if path.is_file():
-        match = re.search(r"^MemAvailable:\s+(\d+) kB", path.read_text(encoding="utf-8"), re.MULTILINE)
+    """Available bytes by /proc/meminfo; on systems without it, all memory there is."""
+    if MEMINFO.is_file():
+        match = re.search(r"^MemAvailable:\s+(\d+) kB", MEMINFO.read_text(encoding="utf-8"), re.MULTILINE)
         if match:
             return int(match[1]) * 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

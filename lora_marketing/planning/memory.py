@@ -121,7 +121,7 @@ def memory(shape: ModelShape, recipe: Recipe, work: Workload, kind: DeviceKind) 
     largest = _largest_weight(shape, width)
     head = logits(shape, recipe, work.evaluation, backward=False)
     passing = work.evaluation.computed * 4 * (shape.intermediate + shape.hidden) * width
-    found = MemoryPlan(
+    plan = MemoryPlan(
         nf4=nf4,
         unquantized=unquantized,
         lora=lora,
@@ -135,7 +135,7 @@ def memory(shape: ModelShape, recipe: Recipe, work: Workload, kind: DeviceKind) 
         overhead=0,
         kind=kind,
     )
-    return _with_overhead(found, shape)
+    return _with_overhead(plan, shape)
 
 
 def weights(shape: ModelShape, recipe: Recipe) -> tuple[int, int]:
@@ -238,8 +238,8 @@ def _writing(shape: ModelShape, work: Workload, width: int) -> int:
     return (shape.layers + 1) * layer + widened + work.texts * shape.vocabulary * 8
 
 
-def _with_overhead(found: MemoryPlan, shape: ModelShape) -> MemoryPlan:
-    if found.kind == "cuda":
-        return replace(found, overhead=CONTEXT + round(FRAGMENTED * found.busiest))
+def _with_overhead(plan: MemoryPlan, shape: ModelShape) -> MemoryPlan:
+    if plan.kind == "cuda":
+        return replace(plan, overhead=CONTEXT + round(FRAGMENTED * plan.busiest))
     loaded = LOADED * 2 * (shape.quantized + shape.kept)
-    return replace(found, overhead=PROCESS + round(loaded + HEAP * found.busiest))
+    return replace(plan, overhead=PROCESS + round(loaded + HEAP * plan.busiest))

@@ -43,18 +43,18 @@ def plan_rows(loaded: LoadedRecipe, data: Dataset) -> TokenizedRows:
     """
     section, brand = loaded.recipe.base, loaded.brand
     folder = folder_here(section)
-    speaker = open_chat_tokenizer(folder, template_arguments(section)) if folder else None
-    if speaker is None:
+    tokenizer = open_chat_tokenizer(folder, template_arguments(section)) if folder else None
+    if tokenizer is None:
         train, held_out = ([estimated(row, brand) for row in rows] for rows in (data.train, data.validation))
     else:
         train, held_out = (
-            [render_row(row, brand, speaker) for row in rows] for rows in (data.train, data.validation)
+            [render_row(row, brand, tokenizer) for row in rows] for rows in (data.train, data.validation)
         )
     limit = loaded.recipe.data.max_length
     kept = [row for row in train if longest(row) <= limit]
     kept_out = [row for row in held_out if longest(row) <= limit]
     overlong = len(train) + len(held_out) - len(kept) - len(kept_out)
-    return TokenizedRows(kept, kept_out, speaker is None, overlong)
+    return TokenizedRows(kept, kept_out, tokenizer is None, overlong)
 
 
 def estimated(example: Example, brand: Brand) -> Rendered:

@@ -133,8 +133,8 @@ def shape_of(config: Mapping[str, Any], model_type: str) -> ModelShape:
 
 
 def _tied(config: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
-    told = config.get("tie_word_embeddings", text.get("tie_word_embeddings"))
-    return str(text.get("model_type", "")).startswith("gemma3") if told is None else bool(told)
+    stated = config.get("tie_word_embeddings", text.get("tie_word_embeddings"))
+    return str(text.get("model_type", "")).startswith("gemma3") if stated is None else bool(stated)
 
 
 def _eyes(vision: Mapping[str, Any]) -> VisionTower:

@@ -233,7 +233,7 @@ def _kind_and_path(section: str, text: Any) -> tuple[str, Any]:
 def _parsed(overrides: Sequence[str]) -> list[tuple[str, tuple[str, ...], Any]]:
     """Each override with its key path and value; all broken ones at once."""
     problems: list[Problem] = []
-    found = []
+    parsed = []
     for text in overrides:
         key, separator, value = text.partition("=")
         path = tuple(key.split("."))
@@ -241,12 +241,12 @@ def _parsed(overrides: Sequence[str]) -> list[tuple[str, tuple[str, ...], Any]]:
             problems.append(Problem("--set needs path=value", got=text, allowed="--set train.epochs=2"))
             continue
         try:
-            found.append((text, path, parse_scalar(value)))
+            parsed.append((text, path, parse_scalar(value)))
         except DocumentError as error:
             problems += [replace(problem, where=f"--set {text}") for problem in error.problems]
     if problems:
         raise RecipeError(problems)
-    return found
+    return parsed
 
 
 def _batch_problems(recipe: Recipe, where: FilePlace | None) -> Iterator[Problem]:

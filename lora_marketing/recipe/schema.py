@@ -133,9 +133,9 @@ class Recipe(Frozen):
 
 def path_keys() -> frozenset[tuple[str, str]]:
     """The (section, key) pairs whose values are paths."""
-    found = set()
+    keys = set()
     for section, info in Recipe.model_fields.items():
         for key, inner in getattr(info.annotation, "model_fields", {}).items():
             if inner.json_schema_extra == IS_PATH:
-                found.add((section, key))
-    return frozenset(found)
+                keys.add((section, key))
+    return frozenset(keys)

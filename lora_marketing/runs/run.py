@@ -185,11 +185,11 @@ def train_run(
 
 
 def _require_variant(spec: AdapterSpec, recipe: Recipe) -> None:
-    found, name = GateFlags(spec.use_rslora, spec.use_dora), recipe.lora.variant
-    if found != variant_named(name).gate:
+    flags, name = GateFlags(spec.use_rslora, spec.use_dora), recipe.lora.variant
+    if flags != variant_named(name).gate:
         what = f"the adapter is not what lora.variant: {name} makes"
         fix = f"correct the arguments for PEFT in the file of the variant {name}"
-        raise AdapterRefused(Problem(what, got=f"one of {variants_with(found)}", fix=fix))
+        raise AdapterRefused(Problem(what, got=f"one of {variants_with(flags)}", fix=fix))
 
 
 def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, registry: Registry) -> Version:
@@ -254,12 +254,12 @@ def _ended(run: Path) -> TrainedAdapter | None:
 
     if not (run / ENDED).is_file():
         return None
-    found, folder = json.loads((run / ENDED).read_text()), run / "adapter"
-    for name, expected in found["files"].items():
+    record, folder = json.loads((run / ENDED).read_text()), run / "adapter"
+    for name, expected in record["files"].items():
         if not (folder / name).is_file() or file_sha256(folder / name) != expected:
             note(f"Passing over the result in {run}: {name} is missing or damaged")
             return None
-    return TrainedAdapter(folder, found["metrics"], [LogPoint(*point) for point in found["points"]])
+    return TrainedAdapter(folder, record["metrics"], [LogPoint(*point) for point in record["points"]])
 
 
 def stop_rate(loaded: LoadedRecipe, data: Dataset, base: LoadedBase, folder: Path) -> float | None:
@@ -300,14 +300,14 @@ def validation_copies_of_all(
             )
             briefs = [row.brief() for row in data.validation[: settings.briefs]]
             orders.setdefault(sampling, []).extend((place, CopyOrder(voice, brief)) for brief in briefs)
-        found: list[list[Copy]] = [[] for _ in trained]
+        copies_of_each: list[list[Copy]] = [[] for _ in trained]
         for sampling, placed in orders.items():
             copies = write_copy(writer, [order for _, order in placed], sampling, raw=True)
             for (place, _), copy in zip(placed, copies, strict=True):
-                found[place].append(copy)
+                copies_of_each[place].append(copy)
     finally:
         writer.close()
-    return found
+    return copies_of_each
 
 
 def package_versions() -> dict[str, str]:

@@ -50,9 +50,9 @@ def smoke_run(loaded: LoadedRecipe, data: Dataset) -> str:
             first = _without_start(small)
             train_and_publish(first, _chosen(rows), holder, registry, runs, resume=False)
         version = train_and_publish(small, rows, holder, registry, runs, resume=False)
-        desk = WritingSession.open(registry.root, [str(version.name)], base_id=str(base))
+        session = WritingSession.open(registry.root, [str(version.name)], base_id=str(base))
         briefs = [rows.validation[0].brief()]
-        copies = desk.write(briefs, 1, Sampling(max_new_tokens=8), with_base=True, with_adapters=True)
+        copies = session.write(briefs, 1, Sampling(max_new_tokens=8), with_base=True, with_adapters=True)
         metrics = version.manifest.metrics
     return (
         f"{loaded.path}: smoke run ok, {entry.model_type} {loaded.recipe.lora.variant},"

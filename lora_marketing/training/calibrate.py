@@ -26,7 +26,7 @@ from lora_marketing.training.rendering import RenderedData
 
 @dataclass(frozen=True)
 class Calibration:
-    """Two steps as planned and as they were. Speed is that of the second step.
+    """The two worst steps as planned and as measured. Speed is that of the second step.
 
     `tokens_per_second` counts the rows' own tokens, `computed_per_second` those that were computed.
     """

@@ -1,4 +1,4 @@
-"""What a person finds beside an adapter: its loss curve and its model card."""
+"""Files for people beside an adapter: its loss curve and its model card."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _loss(recipe: Recipe) -> str:
 
 def _first_sentence(brand: Brand) -> str:
     for mark in (". ", "。"):
-        head, found, _ = brand.guide.partition(mark)
-        if found:
+        head, separator, _ = brand.guide.partition(mark)
+        if separator:
             return head + mark.strip()
     return brand.guide

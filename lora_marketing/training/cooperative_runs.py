@@ -1,4 +1,4 @@
-"""Several runs at once over one base: each goes its own way and meets the others at every micro-batch.
+"""Several runs at once over one base: cooperative runs, which wait for each other at every micro-batch.
 
 A run is a greenlet, a function that can wait in the middle. It prepares, evaluates, saves and stops
 as it would alone; only when it wants a micro-batch computed it waits until all other runs want
@@ -86,7 +86,7 @@ class _GreenletRun(Generic[T]):
             outside.restore()
 
     def outcome(self) -> T | LoraMarketingError:
-        """What the run came to."""
+        """The run's result, or the error that ended it."""
         assert self._outcome is not None
         return self._outcome
 
@@ -99,7 +99,7 @@ class _GreenletRun(Generic[T]):
 
 @dataclass(frozen=True)
 class _ProcessState:
-    """What libraries keep once per process and every run must have for itself.
+    """State that libraries keep once per process and every run must have for itself.
 
     Random states, for the order of rows; and accelerate's GradientState, which says whether the
     running micro-batch is the last of its step: an optimizer does not step when it is not.

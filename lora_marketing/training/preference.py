@@ -181,5 +181,7 @@ def overlong_problems(rows: Sequence[Rendered], limit: int) -> list[Problem]:
 
 def reward_figures(state: TrainerState, step: int) -> dict[str, float]:
     """Accuracy and margin of the held-out pairs at the evaluation of `step`."""
-    found = [one for one in state.log_history if one["step"] == step and "eval_rewards/margins" in one]
-    return {name: float(found[-1][logged]) for name, logged in FIGURES.items()}
+    entries = [
+        entry for entry in state.log_history if entry["step"] == step and "eval_rewards/margins" in entry
+    ]
+    return {name: float(entries[-1][logged]) for name, logged in FIGURES.items()}

@@ -1,4 +1,4 @@
-"""From a recipe's rows to token ids, before the first step: long rows and broken templates are told here."""
+"""From a recipe's rows to token ids, before the first step; long rows and broken templates are refused."""
 
 from __future__ import annotations
 

@@ -120,10 +120,10 @@ def _run(trainer: BrandTrainer | PreferenceTrainer, start: Path | None) -> None:
 
 def _no_best(state: TrainerState) -> Problem:
     """Why no checkpoint is the best one: no evaluation, or none that is a number."""
-    found = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry and entry["step"]]
-    if not found:
+    losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry and entry["step"]]
+    if not losses:
         return Problem("training ended without an evaluation", fix="raise train.epochs")
-    return Problem(f"the held-out loss became {found[-1]}", fix="lower train.learning_rate")
+    return Problem(f"the held-out loss became {losses[-1]}", fix="lower train.learning_rate")
 
 
 def _mean_train_loss(state: TrainerState) -> float:

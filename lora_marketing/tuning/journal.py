@@ -104,8 +104,8 @@ def _drop_torn_line(journal: Path) -> None:
         os.truncate(journal, whole)
 
 
-def _require_same(found: Mapping[str, str], wanted: Mapping[str, str], folder: Path) -> None:
-    other = [name for name in wanted if found.get(name) != wanted[name]]
+def _require_same(kept: Mapping[str, str], wanted: Mapping[str, str], folder: Path) -> None:
+    other = [name for name in wanted if kept.get(name) != wanted[name]]
     if other:
         raise TrainingError(
             Problem(
@@ -142,8 +142,8 @@ def _texts_of(loaded: LoadedRecipe) -> str:
 
 def rows_of(study: optuna.Study) -> list[TrialRow]:
     """The finished trials in the order they were drawn."""
-    found = study.get_trials(deepcopy=False, states=FINISHED)
-    return [_row(number, trial) for number, trial in enumerate(found)]
+    trials = study.get_trials(deepcopy=False, states=FINISHED)
+    return [_row(number, trial) for number, trial in enumerate(trials)]
 
 
 def _row(number: int, trial: FrozenTrial) -> TrialRow:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lora_marketing.common.errors import Problem, RecipeError, nearest
-from lora_marketing.metrics.chrf import chrf
 
 if TYPE_CHECKING:
     from lora_marketing.copy.record import Copy
@@ -59,6 +58,8 @@ def _voice(evidence: Evidence) -> float | None:
 
 
 def _chrf(evidence: Evidence) -> float | None:
+    from lora_marketing.metrics.chrf import chrf
+
     if not evidence.copies:
         return None
     return chrf([copy.text for copy in evidence.copies], evidence.references)
@@ -74,8 +75,8 @@ OBJECTIVES = {
 
 def measure(evidence: Evidence) -> dict[str, float]:
     """Every figure that this evidence allows."""
-    found = ((name, objective.measure(evidence)) for name, objective in OBJECTIVES.items())
-    return {name: value for name, value in found if value is not None}
+    figures = ((name, objective.measure(evidence)) for name, objective in OBJECTIVES.items())
+    return {name: value for name, value in figures if value is not None}
 
 
 def require_objective(name: str, *, briefs: int, against: int) -> Objective:

@@ -34,7 +34,7 @@ def draw_study(path: Path, rows: Sequence[TrialRow], objective: str, title: str)
         axes = figure.add_subplot(grid[1, column], sharey=first)
         first = first or axes
         axes.tick_params(labelleft=axes is first)
-        axes.set_ylabel(_told(objective) if axes is first else "")
+        axes.set_ylabel(_axis_label(objective) if axes is first else "")
         _draw_key(axes, rows, objective, key)
     picture = BytesIO()
     figure.savefig(picture, dpi=120)
@@ -67,7 +67,7 @@ def _draw_history(axes: Axes, rows: Sequence[TrialRow], objective: str, title: s
         ha="center",
         color=BEST,
     )
-    axes.set(title=title, xlabel="trial", ylabel=_told(objective))
+    axes.set(title=title, xlabel="trial", ylabel=_axis_label(objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     _tidy(axes, objective)
@@ -118,6 +118,6 @@ def _tidy(axes: Axes, objective: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _told(objective: str) -> str:
+def _axis_label(objective: str) -> str:
     names = {"held_out_loss": "held-out loss", "stop_rate": "stop rate", "voice": "sounds like the brand"}
     return names.get(objective, objective)

@@ -44,8 +44,8 @@ def shown_figure(name: str, value: float) -> str:
 
 def measured(rows: Sequence[TrialRow], objective: str) -> list[str]:
     """Names of the figures that any trial has, the objective first."""
-    found = [name for name in OBJECTIVES if any(name in row.figures for row in rows)]
-    return sorted(found, key=lambda name: name != objective)
+    names = [name for name in OBJECTIVES if any(name in row.figures for row in rows)]
+    return sorted(names, key=lambda name: name != objective)
 
 
 def ended(row: TrialRow) -> str:
@@ -65,10 +65,10 @@ def table_of(rows: Sequence[TrialRow], objective: str) -> Table:
     for row in rows:
         figures = [shown_figure(name, row.figures[name]) if name in row.figures else "" for name in names]
         marks = [mark for mark, holds in (("recipe", row.number == 0), ("best", row == best)) if holds]
-        told = ", ".join([*marks, *([] if ended(row) == "done" else [ended(row)])])
+        notes = ", ".join([*marks, *([] if ended(row) == "done" else [ended(row)])])
         values = [f"{value:g}" if isinstance(value, float) else str(value) for value in row.settings.values()]
         style = "bold" if row == best else "" if row.state == "done" else "dim"
-        table.add_row(str(row.number), *values, *figures, f"{row.seconds / 60:.1f}", told, style=style)
+        table.add_row(str(row.number), *values, *figures, f"{row.seconds / 60:.1f}", notes, style=style)
     return table
 
 
@@ -91,9 +91,9 @@ def write_best(folder: Path, loaded: LoadedRecipe, rows: Sequence[TrialRow], obj
     """Write the best recipe as an overlay of the tuned one: only what the trial and `--set` changed."""
     best, recipe = best_of(rows, objective), rows[0]
     figure, own = (shown_figure(objective, row.figures[objective]) for row in (best, recipe))
-    told = "the recipe as it stands" if best is recipe else f"trial {best.number}; the recipe had {own}"
+    origin = "the recipe as it stands" if best is recipe else f"trial {best.number}; the recipe had {own}"
     lines = [
-        f"# Best of {len(rows)} trials of the study {shown(folder)}: {objective} {figure} ({told}).",
+        f"# Best of {len(rows)} trials of the study {shown(folder)}: {objective} {figure} ({origin}).",
         f"extends: {json.dumps(Path(os.path.relpath(loaded.path, folder)).as_posix(), ensure_ascii=False)}",
         *_nested({**_overridden(loaded), **_changed(best, loaded)}),
     ]

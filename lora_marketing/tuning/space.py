@@ -64,14 +64,14 @@ class Space(Frozen):
         """The space in Optuna's words."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-        found: dict[str, BaseDistribution] = {}
+        distributions: dict[str, BaseDistribution] = {}
         for name in self.keys:
             values = getattr(self, name)
             if isinstance(values, Range):
-                found[name] = FloatDistribution(values.low, values.high, log=name == "learning_rate")
+                distributions[name] = FloatDistribution(values.low, values.high, log=name == "learning_rate")
             else:
-                found[name] = CategoricalDistribution(values)
-        return found
+                distributions[name] = CategoricalDistribution(values)
+        return distributions
 
 
 _KEYS = ("rank", "alpha_per_rank", "variant", "learning_rate", "epochs")

@@ -64,7 +64,7 @@ class Bench:
 class PruningCallback(TrainerCallback):
     """Tells Optuna the held-out loss of every evaluation and stops a trial that is behind the median.
 
-    The pruner follows the study's direction, so the loss is told with `sign`.
+    The pruner follows the study's direction, so the loss is reported with `sign`.
     """
 
     trial: Trial
@@ -77,13 +77,13 @@ class PruningCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        **found: Any,
+        **event: Any,
     ) -> None:
         """Report, and raise TrialPruned if the trial is to stop."""
         if state.global_step == 0:  # the base alone, before training
             return
         self._evaluations += 1
-        self.loss = float(found["metrics"]["eval_loss"])
+        self.loss = float(event["metrics"]["eval_loss"])
         self.trial.report(self.sign * self.loss, self._evaluations)
         if self.trial.should_prune():
             raise TrialPruned
@@ -143,13 +143,13 @@ def _run_trial(
 ) -> None:
     """Train and measure one trial, and write its end into the journal."""
     settings, number = trial.user_attrs["settings"], len(rows)
-    told = ", ".join(f"{key.partition('.')[2]} {value}" for key, value in settings.items())
+    values = ", ".join(f"{key.partition('.')[2]} {value}" for key, value in settings.items())
     who = "trial 0 (the recipe)" if number == 0 else f"trial {number}"
-    note(f"{who}, {plan.trials - number - 1} more to come: {told}")
-    same = next((row for row in rows if row.settings == settings and row.state == "done"), None)
-    if same:
-        note(f"  as trial {same.number}")
-        _finish(study, trial, plan, dict(same.figures), 0.0, repeats=same.number)
+    note(f"{who}, {plan.trials - number - 1} more to come: {values}")
+    earlier = next((row for row in rows if row.settings == settings and row.state == "done"), None)
+    if earlier:
+        note(f"  as trial {earlier.number}")
+        _finish(study, trial, plan, dict(earlier.figures), 0.0, repeats=earlier.number)
         return
     watch = PruningCallback(trial, OBJECTIVES[plan.objective].sign)
     started = time.monotonic()
@@ -176,7 +176,7 @@ def _finish(
     state: TrialState | None = None,
     **attributes: Any,
 ) -> None:
-    """Record a trial's end. Failed trials are told as pruned: the sampler then keeps away from them."""
+    """Record a trial's end. Failed trials are reported as pruned: the sampler then keeps away from them."""
     for name, value in {"figures": figures, "seconds": round(seconds, 1), **attributes}.items():
         trial.set_user_attr(name, value)
     study.tell(trial, None if state else figures[plan.objective], state)

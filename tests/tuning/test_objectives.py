@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -12,6 +14,19 @@ from lora_marketing.copy.record import Copy
 from lora_marketing.metrics.chrf import chrf
 from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 from lora_marketing.tuning.objectives import OBJECTIVES, Evidence, measure, require_objective
+from tests.making import ROOT
+
+
+def test_the_list_of_objectives_is_there_at_once() -> None:
+    """The command's help names them: no metric, no schema and no model is loaded for that."""
+    script = "import sys, lora_marketing.tuning.objectives as o; print(*o.OBJECTIVES); print(*sys.modules)"
+    names, loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.splitlines()
+    assert names.split() == list(OBJECTIVES)
+    own = {name for name in loaded.split() if name.startswith("lora_marketing.")}
+    assert {name.split(".")[1] for name in own} == {"common", "tuning"}
+    assert not {"pydantic", "numpy", "torch", "optuna"} & set(loaded.split())
 
 
 def written(text: str, **changes: Any) -> Copy:

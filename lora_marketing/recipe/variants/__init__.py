@@ -187,8 +187,8 @@ def unread_keys(recipe: Recipe, before: Collection[str]) -> Iterator[tuple[str, 
 
 @cache
 def _names(package: str) -> tuple[str, ...]:
-    found = names(package, ".py")
-    return (PLAIN, *(name for name in found if name != PLAIN))
+    files = names(package, ".py")
+    return (PLAIN, *(name for name in files if name != PLAIN))
 
 
 @cache
@@ -196,11 +196,11 @@ def _load(package: str, name: str) -> LoraVariant:
     if name not in _names(package):
         raise RecipeError(Problem(f'unknown LoRA variant "{name}"', allowed=nearest(name, _names(package))))
     file = module(package, name)
-    found = getattr(file, "VARIANT", None)
-    if not isinstance(found, LoraVariant):
+    variant = getattr(file, "VARIANT", None)
+    if not isinstance(variant, LoraVariant):
         fix = "set VARIANT to a LoraVariant in it"
         raise RecipeError(Problem("the file holds no LoRA variant", file.__file__, fix=fix))
-    return found
+    return variant
 
 
 def _defect(name: str, variant: LoraVariant, where: str | None) -> Problem | None:
