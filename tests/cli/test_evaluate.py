@@ -27,6 +27,8 @@ RECIPES = [
     for part in ("--recipe", str(BRANDS / f"{name}.yaml"))
 ]
 
+pytestmark = pytest.mark.usefixtures("voices_once")
+
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
