@@ -2,8 +2,8 @@
 
 The rule: end when taking the best variant is expected to cost less than `max_expected_loss` of its
 rate, and every variant had `min_trials` impressions. What that guarantees: if true rates are spread as
-the prior says, the rate given away by ending now is below it on average, however often one looks. What it does
-not: that the winner is the best one. Between equal variants the rule always names a winner in the
+the prior says, the rate given away by ending now is below it on average, however often one looks. What
+it does not: that the winner is the best one. Between equal variants the rule always names a winner in the
 end, which costs nothing; between nearly equal ones it is often the wrong one, which costs little;
 and looking often makes wrong winners more frequent (tests/abtest/test_peeking.py measures it). The
 p-values of the frequentist check hold for one look, planned beforehand.
@@ -77,7 +77,9 @@ def judge(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule
     compared = compare(rates)
     weights = thompson(compared.best, rule.floor)
     lead = _lead(compared)
-    tested = pairwise([one.successes(metric) for one in results], [one.trials(metric) for one in results])
+    tested = pairwise(
+        [counts.successes(metric) for counts in results], [counts.trials(metric) for counts in results]
+    )
     standings = [
         Standing(
             result,
@@ -109,7 +111,10 @@ def _lead(compared: PosteriorComparison) -> int:
 def _posteriors(
     results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule, times: float
 ) -> list[Beta]:
-    return [rule.prior.after(one.successes(metric) * times, one.trials(metric) * times) for one in results]
+    return [
+        rule.prior.after(result.successes(metric) * times, result.trials(metric) * times)
+        for result in results
+    ]
 
 
 def _more(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule) -> int | None:

@@ -60,7 +60,7 @@ def serve(
     ring = _ring(keys, host, no_keys=no_keys)
     names = [AdapterName.parse(name) for name in only or []]
     registry = Registry(adapters)
-    found = offer(registry, names, base_id)
+    offered = offer(registry, names, base_id)
     from lora_marketing.cli.quiet import quiet_upstream
     from lora_marketing.serving.server import bound, server
 
@@ -71,13 +71,13 @@ def serve(
     from lora_marketing.serving.service import Service
     from lora_marketing.serving.start import engine
 
-    writer = engine(found, max_rows)
+    writer = engine(offered, max_rows)
     gc.freeze()  # what stays until the end is not looked through again, which takes 40 ms a time
     models = Models(registry, writer, names or None)
     limits = Limits(queue=queue, seconds=timeout)
     service = Service(writer, models, ring, limits, metrics_by_adapter=metrics_brands)
     running = server(service, grace=grace, docs=docs)
-    _say(found, host, address.getsockname()[1], with_key=ring is not None)
+    _say(offered, host, address.getsockname()[1], with_key=ring is not None)
     running.run(sockets=[address])
     if service.engine_failed or not running.started:
         raise typer.Exit(1)
