@@ -77,7 +77,9 @@ def judge(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule
     compared = compare(rates)
     weights = thompson(compared.best, rule.floor)
     lead = _lead(compared)
-    tested = pairwise([one.successes(metric) for one in results], [one.trials(metric) for one in results])
+    tested = pairwise(
+        [counts.successes(metric) for counts in results], [counts.trials(metric) for counts in results]
+    )
     standings = [
         Standing(
             result,
@@ -109,7 +111,10 @@ def _lead(compared: PosteriorComparison) -> int:
 def _posteriors(
     results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule, times: float
 ) -> list[Beta]:
-    return [rule.prior.after(one.successes(metric) * times, one.trials(metric) * times) for one in results]
+    return [
+        rule.prior.after(result.successes(metric) * times, result.trials(metric) * times)
+        for result in results
+    ]
 
 
 def _more(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule) -> int | None:

@@ -84,20 +84,20 @@ def _ids(ad: str) -> list[str]:
 def _values(outcome: AbTestOutcome, texts: dict[str, str]) -> dict[str, object]:
     variants = [
         {
-            "id": one.result.id,
-            "text": texts.get(one.result.id),
-            "impressions": one.result.impressions,
-            "clicks": one.result.clicks,
-            "conversions": one.result.conversions,
-            "cost": one.result.cost,
-            "rate": one.rate.mean,
-            "interval_95": one.rate.interval(),
-            "probability_best": one.best,
-            "expected_loss": one.loss,
-            "p_against_leader": one.p,
-            "next_weight": one.weight,
+            "id": standing.result.id,
+            "text": texts.get(standing.result.id),
+            "impressions": standing.result.impressions,
+            "clicks": standing.result.clicks,
+            "conversions": standing.result.conversions,
+            "cost": standing.result.cost,
+            "rate": standing.rate.mean,
+            "interval_95": standing.rate.interval(),
+            "probability_best": standing.best,
+            "expected_loss": standing.loss,
+            "p_against_leader": standing.p,
+            "next_weight": standing.weight,
         }
-        for one in outcome.standings
+        for standing in outcome.standings
     ]
     winner = outcome.winner.result.id if outcome.winner else None
     more = outcome.more
@@ -119,18 +119,18 @@ def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
         "next",
     )
     table = Table(*columns, *(["text"] if texts else []), box=None)
-    for one in sorted(outcome.standings, key=lambda one: -one.best):
-        low, high = one.rate.interval()
+    for standing in sorted(outcome.standings, key=lambda standing: -standing.best):
+        low, high = standing.rate.interval()
         table.add_row(
-            escape(one.result.id[:16]),
-            str(one.result.impressions),
-            f"{one.rate.mean:.3%}",
+            escape(standing.result.id[:16]),
+            str(standing.result.impressions),
+            f"{standing.rate.mean:.3%}",
             f"{low:.3%} to {high:.3%}",
-            f"{one.best:.1%}",
-            f"{one.loss:.4%}",
-            "" if one.p is None else f"{one.p:.3f}",
-            f"{one.weight:.0%}",
-            *([escape(texts[one.result.id])] if texts else []),
+            f"{standing.best:.1%}",
+            f"{standing.loss:.4%}",
+            "" if standing.p is None else f"{standing.p:.3f}",
+            f"{standing.weight:.0%}",
+            *([escape(texts[standing.result.id])] if texts else []),
         )
     rich_stdout().print(table)
     result(_verdict(outcome))
@@ -139,8 +139,8 @@ def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
 def _verdict(outcome: AbTestOutcome) -> str:
     if outcome.winner:
         best, lost = outcome.winner.best, outcome.winner.loss / outcome.winner.rate.mean
-        told = f"the best with {best:.1%}; expected loss {lost:.2%} of its rate"
-        return f"Winner: {outcome.winner.result.id}, {told}"
+        reason = f"the best with {best:.1%}; expected loss {lost:.2%} of its rate"
+        return f"Winner: {outcome.winner.result.id}, {reason}"
     if outcome.more is None:
         return "Not decided: the variants hardly differ; more than a thousand times as many impressions"
     return f"Not decided: about {outcome.more} more impressions"

@@ -157,9 +157,9 @@ def verify(
         versions = [version for name in registry.names() for version in registry.versions(name)]
         problems = [problem for name in registry.names() for problem in registry.damaged(name)]
     for version in versions:
-        found = registry.verify(version)
-        problems.extend(found)
-        result(f"{version.name}:{version.digest[:16]} {'DAMAGED' if found else 'ok'}")
+        damage = registry.verify(version)
+        problems.extend(damage)
+        result(f"{version.name}:{version.digest[:16]} {'DAMAGED' if damage else 'ok'}")
     if problems:
         raise RegistryError(problems)
 
@@ -170,8 +170,8 @@ def _gated(registry: Registry, version: Version, alias: str, brand: Path | None)
     if brand is None:
         published = registry.versions(version.name)
         named = registry.aliases(version.name).get(alias)
-        asked = (version, published[-1], *(one for one in published if one.digest == named))
-        profiles = [one.manifest.recipe.get("brand_profile", {}) for one in asked]
+        asked = (version, published[-1], *(known for known in published if known.digest == named))
+        profiles = [known.manifest.recipe.get("brand_profile", {}) for known in asked]
         return {gated for profile in profiles for gated in profile.get("gated_aliases", [])}
     from lora_marketing.brands.brand import load_brand
 

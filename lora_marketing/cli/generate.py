@@ -182,16 +182,16 @@ def _tell(outcomes: Sequence[BriefOutcome]) -> None:
         who = outcome.voice.adapter or f"base as {outcome.voice.brand.name}"
         cost = outcome.cost
         took = f"{cost.texts} texts, {cost.rounds} rounds, {cost.tokens} tokens"
-        said = f"{len(outcome.good)} passed" if outcome.good else "no variant passed"
-        note(f"{who} · {_title(outcome.brief)}: {said} ({took})")
+        passed = f"{len(outcome.good)} passed" if outcome.good else "no variant passed"
+        note(f"{who} · {_title(outcome.brief)}: {passed} ({took})")
         for good in outcome.good:
             note(f"    variant {good.copy.variant}: {_parts(good)}")
-            for one in good.copy.mended:
-                note(f"    mended {one.rule}: {one.before!r} → {one.after!r}")
+            for mending in good.copy.mended:
+                note(f"    mended {mending.rule}: {mending.before!r} → {mending.after!r}")
         for copy in () if outcome.good else outcome.tried:
             note(f"    variant {copy.variant}, round {copy.round}: {copy.verdict}: {copy.text!r}")
-            for found in copy.findings:
-                note(f"        {found.severity} {found.rule}: {found.message}")
+            for finding in copy.findings:
+                note(f"        {finding.severity} {finding.rule}: {finding.message}")
 
 
 def _keep(out: Path | None, copies: Sequence[Copy], waiting: Sequence[Copy]) -> None:

@@ -52,19 +52,19 @@ def add(
     from lora_marketing.review import Queue
 
     check_writable(queue)
-    found = read_copies(copies)
-    policies = Policies.of(found, recipe or [], profile or [], adapters)
-    whole = [is_complete(copy.text, copy.brief, copy.stopped) for copy in found]
+    written = read_copies(copies)
+    policies = Policies.of(written, recipe or [], profile or [], adapters)
+    whole = [is_complete(copy.text, copy.brief, copy.stopped) for copy in written]
     judged = [
-        (copy, policies.findings(copy, copy.text, stopped=one))
-        for copy, one in zip(found, whole, strict=True)
+        (copy, policies.findings(copy, copy.text, stopped=complete))
+        for copy, complete in zip(written, whole, strict=True)
     ]
     queue.parent.mkdir(parents=True, exist_ok=True)
     with Queue(queue, create=True) as opened:
         new = opened.add(judged, by)
     for item in new:
         result(f"{item.id[:16]} {item.verdict}")
-    note(f"{len(new)} texts put up, {len(found) - len(new)} were there before")
+    note(f"{len(new)} texts put up, {len(written) - len(new)} were there before")
 
 
 @app.command("list")
@@ -267,8 +267,8 @@ def rows(
     from lora_marketing.review import approved_rows
 
     check_writable(out)
-    found = approved_rows(queue, brand, line)
-    _write(out, (row.model_dump(mode="json") for _, row in found))
+    approved = approved_rows(queue, brand, line)
+    _write(out, (row.model_dump(mode="json") for _, row in approved))
 
 
 @app.command()
@@ -316,8 +316,8 @@ def _edited(
 ) -> Decision:
     from lora_marketing.review import Decision
 
-    found = tuple(policies.findings(item.written, words))
-    return Decision("edited", by, why, words, found, override)
+    findings = tuple(policies.findings(item.written, words))
+    return Decision("edited", by, why, words, findings, override)
 
 
 def _decide(queue: Queue, texts: Sequence[str], decision: Decision, again: bool) -> None:

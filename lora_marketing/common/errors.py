@@ -98,7 +98,7 @@ class AdapterRefused(RegistryError):
 
 
 class UnknownName(LoraMarketingError):
-    """A name that is not on its shelf."""
+    """No plugin of this name: channel, guard, metric, task or export."""
 
 
 class UnknownDevice(LoraMarketingError):

@@ -155,5 +155,5 @@ def read_evaluation(path: Path) -> Evaluation:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", shown(path), got=str(error))) from error
     except ValidationError as error:
-        found: Sequence[Problem] = list(validation_problems(Evaluation, {}, error, {(): shown(path)}))
-        raise DataError([Problem("not an evaluation", shown(path)), *found[:5]]) from error
+        problems: Sequence[Problem] = list(validation_problems(Evaluation, {}, error, {(): shown(path)}))
+        raise DataError([Problem("not an evaluation", shown(path)), *problems[:5]]) from error

@@ -62,13 +62,13 @@ class _Reference:
         facts, passages = self.brands[brand].facts, self.passages.get(brand)
         known = {name: sorted(values) for name, values in self.known[brand].items()}
         said, invented = _digest(self.wordings), _digest([self.wordings, known, facts])
-        found = {"slot_coverage": said, "slots_repeated": said, "slot_errors": invented}
-        found["slots_invented"] = invented
+        digests = {"slot_coverage": said, "slots_repeated": said, "slot_errors": invented}
+        digests["slots_invented"] = invented
         if self.voices:
-            found["voice"] = self.taught
+            digests["voice"] = self.taught
         if passages:
-            found["copying_rate"] = _digest([sorted(passages.known.shingles), sorted(passages.known.texts)])
-        return found
+            digests["copying_rate"] = _digest([sorted(passages.known.shingles), sorted(passages.known.texts)])
+        return digests
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def evaluate(
     for (writer, brand), own in sorted(groups.items()):
         scored = _scored(writer, own, setting, metrics)
         texts += scored
-        found = _scores(writer, brand, scored, figures, options)
-        scores.append(found.model_copy(update={"held_against": setting.held_against(brand)}))
+        writer_scores = _scores(writer, brand, scored, figures, options)
+        scores.append(writer_scores.model_copy(update={"held_against": setting.held_against(brand)}))
     return Evaluation(
         made=setting.today,
         seed=options.seed,
@@ -166,10 +166,10 @@ def writers_of(copies: Sequence[Copy]) -> list[str]:
 
 def by_brief(texts: Iterable[ScoredText]) -> dict[str, list[ScoredText]]:
     """Texts of equal briefs together, in the order of their first texts."""
-    found: dict[str, list[ScoredText]] = defaultdict(list)
+    groups: dict[str, list[ScoredText]] = defaultdict(list)
     for text in texts:
-        found[text.key].append(text)
-    return dict(found)
+        groups[text.key].append(text)
+    return dict(groups)
 
 
 def added(name: str, texts: Sequence[ScoredText]) -> list[float] | None:
@@ -185,18 +185,18 @@ def _scored(
     brand = setting.brands[copies[0].brand]
     passages = setting.passages.get(brand.name)
     known, others = passages.known if passages else None, setting.others(brand)
-    found = [
+    findings_of = [
         findings(copy.text, Case(copy.brief, brand, _is_whole(copy), setting.today, known, others))
         for copy in copies
     ]
-    read = [plain(copy.text, copy.brief) for copy in copies]
+    plain_texts = [plain(copy.text, copy.brief) for copy in copies]
     named: list[str | None] = [None] * len(copies)
     if setting.voices:
-        named = [guess.brand for guess in setting.voices.predict(read)]
-    copied = [passages.longest(text) if passages else None for text in read]
+        named = [guess.brand for guess in setting.voices.predict(plain_texts)]
+    copied = [passages.longest(text) if passages else None for text in plain_texts]
     written = [
         _written(copy, brand, setting, own, voice, length)
-        for copy, own, voice, length in zip(copies, found, named, copied, strict=True)
+        for copy, own, voice, length in zip(copies, findings_of, named, copied, strict=True)
     ]
     counts: list[dict[str, list[float]]] = [{} for _ in copies]
     for name in metrics:
@@ -219,7 +219,7 @@ def _scored(
             counts=kept,
             language=brand.language,
         )
-        for copy, row, own, kept in zip(copies, written, found, counts, strict=True)
+        for copy, row, own, kept in zip(copies, written, findings_of, counts, strict=True)
     ]
 
 
@@ -265,7 +265,7 @@ def _scores(
     options: ScoringOptions,
 ) -> WriterScores:
     groups = by_brief(texts)
-    found = {
+    estimates = {
         name: _estimate(name, figure, list(groups.values()), options) for name, figure in figures.items()
     }
     rules = Counter(rule for text in texts for rule in sorted({finding.rule for finding in text.findings}))
@@ -274,7 +274,7 @@ def _scores(
         brand=brand,
         texts=len(texts),
         briefs=len(groups),
-        figures={name: value for name, value in found.items() if value is not None},
+        figures={name: value for name, value in estimates.items() if value is not None},
         verdicts=dict(Counter(text.verdict for text in texts)),
         rules=dict(rules.most_common()),
     )
@@ -312,21 +312,21 @@ def _digest(value: Any) -> str:
 def _held_out(voices: VoiceClassifier | None) -> HeldOutVoice | None:
     if voices is None:
         return None
-    found = voices.heldout_accuracy
+    accuracy = voices.heldout_accuracy
     return HeldOutVoice(
-        accuracy=found.accuracy,
-        interval=found.interval,
-        macro=found.macro,
-        by_brand=dict(found.by_brand),
-        texts=found.n,
+        accuracy=accuracy.accuracy,
+        interval=accuracy.interval,
+        macro=accuracy.macro,
+        by_brand=dict(accuracy.by_brand),
+        texts=accuracy.n,
     )
 
 
 def _by_brief(references: Sequence[Example]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    texts: dict[str, list[str]] = defaultdict(list)
     for example in references:
-        found[example.key].append(plain(example.text, example))
-    return found
+        texts[example.key].append(plain(example.text, example))
+    return texts
 
 
 def _known_values(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe]) -> dict[str, Values]:

@@ -48,13 +48,13 @@ class AdvertRules:
 
     def reasons(self, question: str, answer: str) -> list[str]:
         """Names of the rules that `answer` falls under; what the question says itself does not count."""
-        found = [name for name, rule in _COMPILED.items() if rule.search(answer)]
+        rules = [name for name, rule in _COMPILED.items() if rule.search(answer)]
         asked = question.casefold()
         if any(names(name, answer) and name.casefold() not in asked for name in self.known):
-            found.append("brand or product")
+            rules.append("brand or product")
         if not self.runs.isdisjoint(_runs(answer)):
-            found.append("words of the brand's texts")
-        return found
+            rules.append("words of the brand's texts")
+        return rules
 
 
 def units(text: str) -> list[str]:

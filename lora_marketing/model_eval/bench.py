@@ -173,23 +173,25 @@ def scored(trial: Trial, taught: Sequence[LoadedRecipe] = ()) -> Evaluation:
     rows, copies = trial.rows, [copy for sheet in trial.sheets for copy in sheet.copies]
     known = Passages((plain(row.text, row) for row in rows.known), rows.taught)
     recipes, brand = [trial.loaded, *taught], trial.loaded.brand.name
-    found = evaluate(copies, rows.rows, recipes, ScoringOptions(known_texts={brand: known}, seed=trial.seed))
+    evaluation = evaluate(
+        copies, rows.rows, recipes, ScoringOptions(known_texts={brand: known}, seed=trial.seed)
+    )
     extra = {sheet.name: sheet.figures() for sheet in trial.sheets}
     extra[trial.sheets[0].name] |= _gaps(trial)
-    writers = [one.model_copy(update={"extra": extra[one.writer]}) for one in found.writers]
-    return found.model_copy(update={"writers": writers, "notes": [*found.notes, *rows.remarks]})
+    writers = [scores.model_copy(update={"extra": extra[scores.writer]}) for scores in evaluation.writers]
+    return evaluation.model_copy(update={"writers": writers, "notes": [*evaluation.notes, *rows.remarks]})
 
 
 def _gaps(trial: Trial) -> dict[str, float]:
     """What the judged adapter has more or less than each writer beside it."""
     judged, *others = trial.sheets
-    found = {"proven_held_out": float(trial.rows.proven)}
+    gaps = {"proven_held_out": float(trial.rows.proven)}
     for other in others:
         if gap := judged.losses.over(other.losses):
-            found |= gap.named(f"loss_over:{other.name}")
+            gaps |= gap.named(f"loss_over:{other.name}")
         if other.voice.digest is None:
             right = zip(judged.ability.all_right, other.ability.all_right, strict=True)
             adverts = zip(judged.ability.adverts, other.ability.adverts, strict=True)
-            found |= share_difference(list(right)).named("ability_over_base")
-            found |= share_difference(list(adverts)).named("advert_over_base")
-    return found
+            gaps |= share_difference(list(right)).named("ability_over_base")
+            gaps |= share_difference(list(adverts)).named("advert_over_base")
+    return gaps

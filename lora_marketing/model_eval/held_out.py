@@ -49,7 +49,7 @@ def held_out(loaded: LoadedRecipe, judged: Version, others: Sequence[Version]) -
     if judged.manifest.data.get("validation_sha256") != data.hashes()["validation_sha256"]:
         remarks.append(f"these rows are not those that were held out from {judged}")
     rows = list(data.validation)
-    for version, taught in ((judged, own), *((one, _taught(loaded, data, one)) for one in others)):
+    for version, taught in ((judged, own), *((other, _taught(loaded, data, other)) for other in others)):
         if not taught.proven:
             remarks.append(f"whether {version} or its start was trained on these rows cannot be told")
         left = taught.unseen(rows)

@@ -60,8 +60,8 @@ def base_section_here(section: BaseSection, base_id: str | None) -> BaseSection:
 def brand_names(registry: Registry) -> frozenset[tuple[str, str]]:
     """(name, display name) of every brand that has a version. Damaged versions are passed over."""
     newest = (_usual_version(registry, name) for name in registry.names())
-    found = (version for version in newest if version)
-    profiles = ((one.name.brand, one.manifest.recipe.get("brand_profile")) for one in found)
+    versions = (version for version in newest if version)
+    profiles = ((version.name.brand, version.manifest.recipe.get("brand_profile")) for version in versions)
     return frozenset(
         (brand, profile["display_name"]) for brand, profile in profiles if isinstance(profile, dict)
     )
