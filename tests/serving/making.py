@@ -13,7 +13,6 @@ from threading import Event, Thread
 from typing import Any
 
 import httpx
-import uvicorn
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteDecoder
 from tokenizers.models import BPE
@@ -26,11 +25,10 @@ from lora_marketing.engine.stats import EngineStats
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.serving.api import application
 from lora_marketing.serving.keys import KeyRing
 from lora_marketing.serving.limits import Limits
 from lora_marketing.serving.models import Models
-from lora_marketing.serving.server import Server, addresses_of
+from lora_marketing.serving.server import Server, addresses_of, bound_socket, make_server
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.worker import WritingEngine
 from lora_marketing.text.known_texts import KnownTexts
@@ -255,9 +253,9 @@ def serving(
 ) -> Iterator[Running]:
     engine = engine or FakeEngine()
     service = service_of(root, engine, keys, limits, **more)
-    config = uvicorn.Config(application(service), port=0, log_config=None, lifespan="on", access_log=False)
-    server = Server(config, service, grace)
-    thread = Thread(target=server.run, daemon=True)
+    server = make_server(service, grace=grace, configure_logging=False)
+    sockets = [bound_socket("127.0.0.1", 0)]
+    thread = Thread(target=server.run, args=(sockets,), daemon=True)
     thread.start()
     until(lambda: server.started)
     (host, port), *_ = addresses_of(server)
