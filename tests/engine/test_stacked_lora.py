@@ -15,6 +15,7 @@ from lora_marketing.engine.adapters import LayerLora, read_adapter, stack_dtype
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BatchGroups, Groups, StackedLora, install
+from tests.closeness import close
 from tests.engine.making import base_folder, peft_model, prompts, save_adapters, section, state
 
 
@@ -52,7 +53,7 @@ def test_a_mixed_batch_has_the_logits_of_peft(tmp_path: Path, model_type: str) -
     model, seating = stacked(base, folders)
     seat(seating, slots.tolist())
     mixed = logits(model, ids)
-    torch.testing.assert_close(mixed, expected, rtol=1e-4, atol=1e-5)
+    close(mixed, expected)
     for row in (0, 2, 3):  # these adapters say something
         assert (expected[row] - bare[row]).abs().max() > 0.5
     # not one bit of a base row moves because others have adapters, DoRA on a layer with a bias included
@@ -66,7 +67,7 @@ def test_a_mixed_batch_has_the_logits_of_peft(tmp_path: Path, model_type: str) -
                 if slot == 0
                 else logits(peft_model(base, [*folders.values()][slot - 1]), ids[row, None])[0]
             )
-            torch.testing.assert_close(some[row], one, rtol=1e-4, atol=1e-5)
+            close(some[row], one)
     seating.groups = None
     assert torch.equal(logits(model, ids), bare)
     assert [id(module) for module in base.model.modules()] == modules
@@ -157,6 +158,6 @@ def test_every_row_is_the_formula_whatever_was_put_into_the_slots(
                 got, bare = stack(x), stack.linear(x)
             for row, at in enumerate(rows):
                 expected = dense(stack.linear, held.get(at, {}).get(name), x[row])
-                torch.testing.assert_close(got[row].double(), expected, rtol=1e-4, atol=1e-4)
+                close(got[row].double(), expected)
                 if at == 0:
                     assert torch.equal(got[row], bare[row])

@@ -20,6 +20,7 @@ from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.writer import Writer
 from lora_marketing.registry.names import AdapterRef
+from tests.closeness import close
 from tests.engine.making import KINDS, base_folder, peft_model, prompts, section
 
 GREEDY = Sampling(0, 0.0, 1.0, 8)
@@ -92,7 +93,7 @@ def test_a_neighbour_whose_name_contains_anothers_keeps_its_weights(tmp_path: Pa
         for name in order:
             engine.load("brand", folders[name])
             found = _first_logits(engine, Request(ids, "brand", Sampling(0, 0.0, 1.0, 1)))
-            torch.testing.assert_close(found, wanted[name], rtol=1e-4, atol=1e-5)
+            close(found, wanted[name], name)
 
 
 def _on_layers(base: LoadedBase, layers: Sequence[int], folder: Path) -> Path:

@@ -110,10 +110,6 @@ def lora_gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return found
 
 
-def relative_difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-12))
-
-
 def padded(
     rows: Sequence[dict[str, Sequence[int]]], pad: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -30,6 +30,7 @@ from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.rendering import render_dataset
 from lora_marketing.training.train import train
 from lora_marketing.training.trainer import BrandTrainer
+from tests.closeness import rounding
 from tests.training.making import (
     build_trainer,
     dataset,
@@ -259,7 +260,7 @@ def test_the_evaluation_loss_is_the_mean_over_tokens(
             logits = trainer.model.eval()(input_ids=ids, attention_mask=mask).logits[0, :-1]
         each = functional.cross_entropy(logits, labels[0, 1:], reduction="none", ignore_index=-100)
         losses += each[labels[0, 1:] != -100].tolist()
-    assert trainer.evaluate()["eval_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-6)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(sum(losses) / len(losses), rel=rounding())
 
 
 @pytest.mark.parametrize(
