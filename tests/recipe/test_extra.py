@@ -41,7 +41,7 @@ def test_the_names_are_all_known_to_the_installed_trl() -> None:
 
 
 def test_everything_training_sets_is_refused_in_extra() -> None:
-    source = ROOT / "lora_marketing" / "training" / "train.py"
+    source = ROOT / "lora_marketing" / "training" / "build.py"
     calls = [
         node
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
