@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -15,6 +19,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What the kit needs of its libraries is looked at first.
+
+    A library that moved one of these parts fails dozens of other tests in ways that name no cause.
+    """
+    items.sort(key=lambda item: not item.path.stem.endswith("_api"))
 
 
 @pytest.fixture
@@ -27,3 +39,28 @@ def one_thread(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def learned_voices() -> dict[Hashable, VoiceClassifier]:
+    """What `voices_once` keeps."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def voices_once(learned_voices: dict[Hashable, VoiceClassifier]) -> Iterator[None]:
+    """Learn the voices of the same texts once, for tests of what is done with them: 2 s each time."""
+    from lora_marketing.metrics.voice import VoiceClassifier
+
+    learn = VoiceClassifier.fit
+
+    def once(texts: Sequence[VoiceText], names: Iterable[str] = (), seed: int = 13) -> VoiceClassifier:
+        names = frozenset(names)
+        key = (tuple(texts), names, seed)
+        if key not in learned_voices:
+            learned_voices[key] = learn(texts, names, seed)
+        return learned_voices[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VoiceClassifier, "fit", once)
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -100,3 +101,17 @@ def tree(root: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): b"" if path.is_dir() else path.read_bytes() for path in root.rglob("*")
     }
+
+
+def moved(part: str, api: Path) -> str:
+    """What a test of an `*_api.py` file says when the library it stands for has changed."""
+    library = api.stem.removesuffix("_api")
+    return f"{library} moved or renamed {part}; put the new name into {api.relative_to(ROOT)}"
+
+
+def loaded_without(api: Path, module: object, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What importing an `*_api.py` file says when a library's `module` has no `name` any more."""
+    monkeypatch.delattr(module, name)
+    with pytest.raises(ImportError) as raised:
+        runpy.run_path(str(api))
+    return str(raised.value)

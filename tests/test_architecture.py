@@ -59,9 +59,6 @@ MOST_PARAMETERS = 7
 MANY_PARAMETERS = (
     "training.attention.tree_attention",  # the signature that transformers calls it by
     "training.fused._forest_attention",
-    "evaluation.scoring.evaluate",
-    "model_eval.bench.judge",
-    "model_eval.bench.write_trial",
 )
 """Functions that may have more; in `cli` a parameter is an option of a command."""
 
@@ -359,7 +356,9 @@ def test_one_word_one_thing() -> None:
 def test_errors_are_one_family_in_one_file() -> None:
     """Every error for users is defined, and drawn in the docstring, in common/errors.py."""
     home = SOURCES[f"{NAME}.common.errors"]
-    family = [node for node in ast.walk(home.tree) if isinstance(node, ast.ClassDef) and node.name != "Problem"]
+    family = [
+        node for node in ast.walk(home.tree) if isinstance(node, ast.ClassDef) and node.name != "Problem"
+    ]
     names = {node.name for node in family}
     strays = [
         source.says(node.lineno)
@@ -371,3 +370,95 @@ def test_errors_are_one_family_in_one_file() -> None:
     assert strays == []
     drawn = ast.get_docstring(home.tree) or ""
     assert [name for name in sorted(names) if f" {name} " not in f" {drawn} ".replace("\n", " ")] == []
+
+
+API_FILES = {
+    library: SOURCES[f"{NAME}.engine.{library}_api"]
+    for library in ("transformers", "peft", "trl", "accelerate", "bitsandbytes")
+}
+NOT_PRIVATE = {"_replace"}  # the documented method of named tuples
+
+
+def listed(source: Source, name: str) -> frozenset[str]:
+    """The words of a constant such as `DOCUMENTED: ... = frozenset({...})`, read without an import."""
+    for node in source.tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == name:
+            assert isinstance(node, ast.Assign | ast.AnnAssign)
+            assert isinstance(node.value, ast.Call)
+            return frozenset(*(ast.literal_eval(given) for given in node.value.args))
+    raise AssertionError(f"{source.module} has no {name}")
+
+
+def defined_in(tree: ast.Module) -> set[str]:
+    """Names that a file gives itself: functions, classes, constants, fields, and attributes of `self`."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names |= {node.attr} if ast.unparse(node.value) == "self" else set()
+    return names
+
+
+def private_uses(source: Source, sources: Mapping[str, Source]) -> list[str]:
+    """Where a file takes a part of the five libraries that their documentation does not give."""
+    documented = {library: listed(api, "DOCUMENTED") for library, api in API_FILES.items()}
+    undocumented = frozenset[str]().union(*(listed(api, "PRIVATE_NAMES") for api in API_FILES.values()))
+    ours = {item.module for item in source.imports} & sources.keys()
+    own = defined_in(source.tree).union(*(defined_in(sources[module].tree) for module in ours))
+    found = []
+    for node in ast.walk(source.tree):
+        taken: list[str] = []
+        if isinstance(node, ast.Import):
+            taken = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            taken = [f"{node.module}.{alias.name}" for alias in node.names]
+        for module in taken:
+            library, name = module.split(".")[0], module.rpartition(".")[2]
+            places = {module} if isinstance(node, ast.Import) else {module, str(node.module)}
+            if library in documented and (name.startswith("_") or not places & documented[library]):
+                found.append(f"{source.says(node.lineno)} imports {module}")
+        if isinstance(node, ast.Attribute):
+            hidden = node.attr.startswith("_") and not node.attr.endswith("__")
+            if node.attr in undocumented or (hidden and node.attr not in own | NOT_PRIVATE):
+                found.append(f"{source.says(node.lineno)} uses {ast.unparse(node)}")
+        if isinstance(node, ast.Constant) and node.value in undocumented:
+            found.append(f"{source.says(node.lineno)} names {node.value}")
+    return found
+
+
+def test_private_parts_of_libraries_are_used_in_one_file_per_library() -> None:
+    api_files = {source.module for source in API_FILES.values()}
+    others = [source for source in SOURCES.values() if source.module not in api_files]
+    assert [use for source in others for use in private_uses(source, SOURCES)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("from transformers.cache_utils import DynamicLayer", 1),
+        ("import peft.tuners.lora", 1),
+        ("def f():\n    from trl.trainer import sft_trainer", 1),
+        ("if TYPE_CHECKING:\n    from accelerate.state import PartialState", 1),
+        ("from transformers import _LazyModule", 1),
+        ("trainer._save_optimizer_and_scheduler(folder)", 1),
+        ("x = layer.quant_state", 1),
+        ("x = getattr(layer, 'lora_A')", 1),
+        ("import transformers\nfrom transformers.utils import logging", 0),
+        ("trainer._mine = 1\nprint(trainer._mine)", 2),
+        ("from transformers import Trainer\nfrom peft.optimizers import create_loraplus_optimizer", 0),
+        (
+            "class A:\n    def __init__(self):\n        self._mine = 1\n    def f(self):\n        self._mine",
+            0,
+        ),
+        ("class A(Trainer):\n    def _save_checkpoint(self):\n        super()._save_checkpoint()", 0),
+    ],
+)
+def test_a_private_use_would_be_seen(text: str, count: int) -> None:
+    tree = ast.parse(text)
+    imports = tuple(imports_of(tree, frozenset(SOURCES), f"{NAME}.training", True))
+    found = private_uses(Source(PACKAGE, f"{NAME}.training.new", tree, imports), SOURCES)
+    assert len(found) == count, found

@@ -1,9 +1,9 @@
 """Whether a test may end, who won, how many more impressions it wants, and how to share them out.
 
-The rule: end when taking the best variant is expected to cost less than `care` of its rate, and every
-variant had `least` impressions. What that guarantees: if true rates are spread as the prior says,
-the rate given away by ending now is below `care` on average, however often one looks. What it does
-not: that the winner is the best one. Between equal variants the rule always names a winner in the
+The rule: end when taking the best variant is expected to cost less than `max_expected_loss` of its
+rate, and every variant had `min_trials` impressions. What that guarantees: if true rates are spread as
+the prior says, the rate given away by ending now is below it on average, however often one looks. What
+it does not: that the winner is the best one. Between equal variants the rule always names a winner in the
 end, which costs nothing; between nearly equal ones it is often the wrong one, which costs little;
 and looking often makes wrong winners more frequent (tests/abtest/test_peeking.py measures it). The
 p-values of the frequentist check hold for one look, planned beforehand.
@@ -28,14 +28,14 @@ class StoppingRule:
     """When a test ends.
 
     Args:
-        care: expected loss, as a share of the best variant's rate, below which nobody cares.
-        least: impressions that every variant must have had.
+        max_expected_loss: the leader's expected loss, as a share of its rate, below which a test ends.
+        min_trials: impressions that every variant must have had.
         prior: what is known of rates beforehand.
         floor: least share of a variant in the next round.
     """
 
-    care: float = 0.01
-    least: int = 1000
+    max_expected_loss: float = 0.01
+    min_trials: int = 1000
     prior: Beta = FLAT
     floor: float = 0.05
 
@@ -77,7 +77,9 @@ def judge(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule
     compared = compare(rates)
     weights = thompson(compared.best, rule.floor)
     lead = _lead(compared)
-    tested = pairwise([one.successes(metric) for one in results], [one.trials(metric) for one in results])
+    tested = pairwise(
+        [counts.successes(metric) for counts in results], [counts.trials(metric) for counts in results]
+    )
     standings = [
         Standing(
             result,
@@ -94,12 +96,12 @@ def judge(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule
 
 def is_over(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule, times: float = 1) -> bool:
     """Whether the rule ends the test, were all counts `times` what they are."""
-    if min(result.impressions for result in results) * times < rule.least:
+    if min(result.impressions for result in results) * times < rule.min_trials:
         return False
     rates = _posteriors(results, metric, rule, times)
     compared = compare(rates)
     lead = _lead(compared)
-    return compared.loss[lead] < rule.care * rates[lead].mean
+    return compared.loss[lead] < rule.max_expected_loss * rates[lead].mean
 
 
 def _lead(compared: PosteriorComparison) -> int:
@@ -109,7 +111,10 @@ def _lead(compared: PosteriorComparison) -> int:
 def _posteriors(
     results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule, times: float
 ) -> list[Beta]:
-    return [rule.prior.after(one.successes(metric) * times, one.trials(metric) * times) for one in results]
+    return [
+        rule.prior.after(result.successes(metric) * times, result.trials(metric) * times)
+        for result in results
+    ]
 
 
 def _more(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule) -> int | None:

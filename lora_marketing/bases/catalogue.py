@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import as_file, files
-from pathlib import Path
 
 from pydantic import JsonValue
 
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 
 
 class Embedded(Frozen):
@@ -54,7 +52,6 @@ class Catalogue(Frozen):
 @cache
 def load_catalogue() -> Catalogue:
     """Read the catalogue that ships with the kit."""
-    with as_file(files("lora_marketing.bases") / "catalogue.yaml") as path:
-        document = read_document(Path(path))
+    document = packaged_document("lora_marketing.bases", "catalogue.yaml")
     places = {("entries", *key): place for key, place in document.places.items()}
     return validated(Catalogue, {"entries": document.value}, places)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lora_marketing.common.errors import BaseModelError, Problem
-from lora_marketing.common.files import cache_folder, file_sha256
+from lora_marketing.common.files import cache_folder, file_sha256, write_atomic
 
 
 def fingerprint(parts: Mapping[str, str]) -> str:
@@ -45,7 +45,5 @@ def _remembered_sha256(path: Path) -> str:
         return memo.read_text()
     digest = file_sha256(real)
     memo.parent.mkdir(parents=True, exist_ok=True)
-    staging = memo.with_suffix(".new")
-    staging.write_text(digest)
-    staging.rename(memo)
+    write_atomic(memo, digest)
     return digest

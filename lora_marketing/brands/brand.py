@@ -121,6 +121,14 @@ class Brief(Frozen):
     attributes: dict[str, str] = {}
     notes: str = ""
 
+    @property
+    def key(self) -> str:
+        """The brief as one text: equal if and only if all fields are, attributes in their order included.
+
+        A training row or pair has the key of its brief; its own id and texts do not count.
+        """
+        return self.model_dump_json(include=set(Brief.model_fields))
+
 
 class Example(Brief):
     """A brief with the text that a person wrote for it: one training row.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.common.errors import Problem, UnknownName, nearest
 from lora_marketing.common.plugins import names, require
 
@@ -63,8 +61,7 @@ def load_channel(name: str) -> Channel:
         UnknownName: no such channel; the nearest one is named.
     """
     require(__name__, ".yaml", name)
-    with as_file(files(__name__) / f"{name}.yaml") as path:
-        document = read_document(Path(path))
+    document = packaged_document(__name__, f"{name}.yaml")
     return validated(Channel, document.value, document.places)
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lora_marketing.brands.brand import Brief, Example
@@ -131,8 +132,10 @@ def read_ad(text: str, channel: str) -> dict[str, tuple[str, ...]]:
             or wrongly numbered fields; all at once but for the first.
         UnknownName: the channel has no whole ads.
     """
-    fields, pairs = ad_fields(channel), _pairs(text)
-    ad = {field: tuple(texts) for field, texts in pairs}
+    fields, pairs = ad_fields(channel), _parsed(text)
+    if isinstance(pairs, Problem):
+        raise DataError(pairs)
+    ad = dict(pairs)
     names = [field for field, _ in pairs]
     problems = [Problem(f'field "{field}" stands twice') for field in ad if names.count(field) > 1]
     for field in ad.keys() - fields.keys():
@@ -154,11 +157,7 @@ def pieces(text: str, brief: Brief) -> list[Piece]:
     """
     if brief.field != AD:
         return [Piece(brief.field, 0, text, 0, text)]
-    try:
-        _pairs(text)
-    except DataError:
-        return []
-    return list(_strings(text))
+    return list(_pieces_of_ad(text))
 
 
 def plain(answer: str, brief: Brief) -> str:
@@ -166,15 +165,23 @@ def plain(answer: str, brief: Brief) -> str:
     return "\n".join(piece.text for piece in pieces(answer, brief))
 
 
-def _pairs(text: str) -> list[tuple[str, list[str]]]:
+# A copy's JSON is asked for by every guard, by mending, ranking and metrics: it is parsed once.
+@lru_cache(maxsize=256)
+def _pieces_of_ad(text: str) -> tuple[Piece, ...]:
+    return () if isinstance(_parsed(text), Problem) else tuple(_strings(text))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> tuple[tuple[str, tuple[str, ...]], ...] | Problem:
+    """The fields of an ad as they stand in it, or why it is none."""
     try:
         value = json.loads(text, object_pairs_hook=_Pairs)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(Problem("not JSON", got=str(error))) from None
+        return Problem("not JSON", got=str(error))
     lists = isinstance(value, _Pairs) and all(isinstance(texts, list) for _, texts in value)
     if not lists or not all(_is_text(one) for _, texts in value for one in texts):
-        raise DataError(Problem("an ad is an object that lists the texts of each field", got=_kind(value)))
-    return list(value)
+        return Problem("an ad is an object that lists the texts of each field", got=_kind(value))
+    return tuple((field, tuple(texts)) for field, texts in value)
 
 
 def _is_text(value: Any) -> bool:

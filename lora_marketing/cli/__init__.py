@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
-from lora_marketing.common.errors import LoraMarketingError
+from lora_marketing.common.errors import LoraMarketingError, Problem
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""What a disk says in the midst of work; nothing that a program could have known before."""
 
 
 def main() -> None:
@@ -17,3 +21,9 @@ def main() -> None:
         for problem in error.problems:
             sys.stderr.write(f"error: {problem}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        problem = Problem("the disk refuses", error.filename, error.strerror, fix="make room, then repeat")
+        sys.stderr.write(f"error: {problem}\n")
+        sys.exit(1)

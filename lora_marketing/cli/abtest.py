@@ -25,23 +25,30 @@ def abtest(
     prior: Annotated[
         str, typer.Option(metavar="A,B", help="Beta prior of a rate: 2,98 expects about 2 %.")
     ] = "1,1",
-    care: Annotated[
-        float, typer.Option(min=1e-6, max=1, help="Loss that nobody cares about, of the best rate.")
+    max_expected_loss: Annotated[
+        float,
+        typer.Option(
+            "--max-expected-loss", "--care", min=1e-6, max=1, help="End below this share of the best rate."
+        ),
     ] = 0.01,
-    least: Annotated[int, typer.Option(min=0, help="Impressions that every variant needs.")] = 1000,
+    min_trials: Annotated[
+        int, typer.Option("--min-trials", "--least", min=0, help="Impressions that every variant needs.")
+    ] = 1000,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Least share in the next round.")] = 0.05,
     queue: Annotated[Path | None, typer.Option(help="Review queue whose ids the variants have.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Say which variant is best and whether that is decided, and share out the next round.
 
-    The test ends when the leader's expected loss is below --care of its rate. That bounds what a wrong
-    winner costs on average; it does not bound how often the winner is wrong. See docs/review.md.
+    The test ends when the leader's expected loss is below --max-expected-loss of its rate. That bounds
+    what a wrong winner costs on average; it does not bound how often the winner is wrong. See
+    docs/review.md.
     """
     from lora_marketing.abtest.results import read_results
     from lora_marketing.abtest.verdict import StoppingRule, judge
 
-    outcome = judge(read_results(results), metric, StoppingRule(care, least, _prior(prior), floor))
+    rule = StoppingRule(max_expected_loss, min_trials, _prior(prior), floor)
+    outcome = judge(read_results(results), metric, rule)
     texts = _texts(queue, [standing.result.id for standing in outcome.standings]) if queue else {}
     if as_json:
         result(json.dumps(_values(outcome, texts), indent=2, ensure_ascii=False))
@@ -77,20 +84,20 @@ def _ids(ad: str) -> list[str]:
 def _values(outcome: AbTestOutcome, texts: dict[str, str]) -> dict[str, object]:
     variants = [
         {
-            "id": one.result.id,
-            "text": texts.get(one.result.id),
-            "impressions": one.result.impressions,
-            "clicks": one.result.clicks,
-            "conversions": one.result.conversions,
-            "cost": one.result.cost,
-            "rate": one.rate.mean,
-            "interval_95": one.rate.interval(),
-            "probability_best": one.best,
-            "expected_loss": one.loss,
-            "p_against_leader": one.p,
-            "next_weight": one.weight,
+            "id": standing.result.id,
+            "text": texts.get(standing.result.id),
+            "impressions": standing.result.impressions,
+            "clicks": standing.result.clicks,
+            "conversions": standing.result.conversions,
+            "cost": standing.result.cost,
+            "rate": standing.rate.mean,
+            "interval_95": standing.rate.interval(),
+            "probability_best": standing.best,
+            "expected_loss": standing.loss,
+            "p_against_leader": standing.p,
+            "next_weight": standing.weight,
         }
-        for one in outcome.standings
+        for standing in outcome.standings
     ]
     winner = outcome.winner.result.id if outcome.winner else None
     more = outcome.more
@@ -112,18 +119,18 @@ def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
         "next",
     )
     table = Table(*columns, *(["text"] if texts else []), box=None)
-    for one in sorted(outcome.standings, key=lambda one: -one.best):
-        low, high = one.rate.interval()
+    for standing in sorted(outcome.standings, key=lambda standing: -standing.best):
+        low, high = standing.rate.interval()
         table.add_row(
-            escape(one.result.id[:16]),
-            str(one.result.impressions),
-            f"{one.rate.mean:.3%}",
+            escape(standing.result.id[:16]),
+            str(standing.result.impressions),
+            f"{standing.rate.mean:.3%}",
             f"{low:.3%} to {high:.3%}",
-            f"{one.best:.1%}",
-            f"{one.loss:.4%}",
-            "" if one.p is None else f"{one.p:.3f}",
-            f"{one.weight:.0%}",
-            *([escape(texts[one.result.id])] if texts else []),
+            f"{standing.best:.1%}",
+            f"{standing.loss:.4%}",
+            "" if standing.p is None else f"{standing.p:.3f}",
+            f"{standing.weight:.0%}",
+            *([escape(texts[standing.result.id])] if texts else []),
         )
     rich_stdout().print(table)
     result(_verdict(outcome))
@@ -132,8 +139,8 @@ def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
 def _verdict(outcome: AbTestOutcome) -> str:
     if outcome.winner:
         best, lost = outcome.winner.best, outcome.winner.loss / outcome.winner.rate.mean
-        told = f"the best with {best:.1%}; expected loss {lost:.2%} of its rate"
-        return f"Winner: {outcome.winner.result.id}, {told}"
+        reason = f"the best with {best:.1%}; expected loss {lost:.2%} of its rate"
+        return f"Winner: {outcome.winner.result.id}, {reason}"
     if outcome.more is None:
         return "Not decided: the variants hardly differ; more than a thousand times as many impressions"
     return f"Not decided: about {outcome.more} more impressions"

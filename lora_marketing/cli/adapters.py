@@ -86,17 +86,20 @@ def promote(
     adapters: RegistryFolder = Path("adapters"),
 ) -> None:
     """Point an alias at a version. Where the brand gates the alias, the version has to pass the gate."""
+    from lora_marketing.common.files import check_writable
     from lora_marketing.registry.names import AdapterRef
     from lora_marketing.registry.store import Registry
 
+    check_writable(evaluation if recipe else None)
     registry = Registry(adapters)
     version = registry.resolve(AdapterRef.parse(adapter))
     if to not in _gated(registry, version, to, brand):
         registry.promote(AdapterRef(version.name, digest=version.digest), to, reason or force)
     elif registry.aliases(version.name).get(to) != version.digest:
-        from lora_marketing.cli.gate import pass_gate
+        from lora_marketing.cli.gate import GateOptions, pass_gate
 
-        record = pass_gate(registry, version, to, recipe or [], evaluation, force, seed, base_id)
+        options = GateOptions(recipe or [], evaluation, force, seed, base_id)
+        record = pass_gate(registry, version, to, options)
         registry.promote(AdapterRef(version.name, digest=version.digest), to, force or reason, record)
     result(f"{version.name}@{to} is now {version.digest[:16]}")
 
@@ -154,9 +157,9 @@ def verify(
         versions = [version for name in registry.names() for version in registry.versions(name)]
         problems = [problem for name in registry.names() for problem in registry.damaged(name)]
     for version in versions:
-        found = registry.verify(version)
-        problems.extend(found)
-        result(f"{version.name}:{version.digest[:16]} {'DAMAGED' if found else 'ok'}")
+        damage = registry.verify(version)
+        problems.extend(damage)
+        result(f"{version.name}:{version.digest[:16]} {'DAMAGED' if damage else 'ok'}")
     if problems:
         raise RegistryError(problems)
 
@@ -167,8 +170,8 @@ def _gated(registry: Registry, version: Version, alias: str, brand: Path | None)
     if brand is None:
         published = registry.versions(version.name)
         named = registry.aliases(version.name).get(alias)
-        asked = (version, published[-1], *(one for one in published if one.digest == named))
-        profiles = [one.manifest.recipe.get("brand_profile", {}) for one in asked]
+        asked = (version, published[-1], *(known for known in published if known.digest == named))
+        profiles = [known.manifest.recipe.get("brand_profile", {}) for known in asked]
         return {gated for profile in profiles for gated in profile.get("gated_aliases", [])}
     from lora_marketing.brands.brand import load_brand
 

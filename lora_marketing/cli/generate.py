@@ -65,6 +65,7 @@ def generate(
     brief no variant passed. The same seed gives the same text alone or in any batch, in bfloat16 up to
     rounding.
     """
+    _require_writable(out)
     briefs = _briefs(text, brief, channel, field, audience, attribute or [])
     _require_writers(adapters, adapter or [], recipe)
     quiet_upstream()
@@ -90,6 +91,12 @@ def generate(
     _keep(out, copies, [copy for outcome in outcomes for copy in outcome.waiting])
     if not all(outcome.good for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _require_writable(out: Path | None) -> None:
+    from lora_marketing.common.files import check_writable
+
+    check_writable(out)
 
 
 def _require_writers(adapters: Path, refs: Sequence[str], recipe: Path | None) -> None:
@@ -154,7 +161,7 @@ def _show(copies: Sequence[Copy], as_json: bool) -> None:
     seen: dict[tuple[str, int], list[Copy]] = {}
     nth: Counter[tuple[str, str]] = Counter()
     for copy in copies:
-        brief = copy.brief.model_dump_json()
+        brief = copy.brief.key
         seen.setdefault((brief, nth[brief, _voice(copy)]), []).append(copy)
         nth[brief, _voice(copy)] += 1
     for group in seen.values():
@@ -175,16 +182,16 @@ def _tell(outcomes: Sequence[BriefOutcome]) -> None:
         who = outcome.voice.adapter or f"base as {outcome.voice.brand.name}"
         cost = outcome.cost
         took = f"{cost.texts} texts, {cost.rounds} rounds, {cost.tokens} tokens"
-        said = f"{len(outcome.good)} passed" if outcome.good else "no variant passed"
-        note(f"{who} · {_title(outcome.brief)}: {said} ({took})")
+        passed = f"{len(outcome.good)} passed" if outcome.good else "no variant passed"
+        note(f"{who} · {_title(outcome.brief)}: {passed} ({took})")
         for good in outcome.good:
             note(f"    variant {good.copy.variant}: {_parts(good)}")
-            for one in good.copy.mended:
-                note(f"    mended {one.rule}: {one.before!r} → {one.after!r}")
+            for mending in good.copy.mended:
+                note(f"    mended {mending.rule}: {mending.before!r} → {mending.after!r}")
         for copy in () if outcome.good else outcome.tried:
             note(f"    variant {copy.variant}, round {copy.round}: {copy.verdict}: {copy.text!r}")
-            for found in copy.findings:
-                note(f"        {found.severity} {found.rule}: {found.message}")
+            for finding in copy.findings:
+                note(f"        {finding.severity} {finding.rule}: {finding.message}")
 
 
 def _keep(out: Path | None, copies: Sequence[Copy], waiting: Sequence[Copy]) -> None:

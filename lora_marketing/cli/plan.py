@@ -63,8 +63,8 @@ def plan(
     planned = make_plan(loaded, data, device)
     measured = _calibrated(loaded, data) if calibrate else None
     if as_json:
-        told = dict(planned.as_dict()) | ({"calibration": asdict(measured)} if measured else {})
-        result(json.dumps(told, indent=2, ensure_ascii=False))
+        values = dict(planned.as_dict()) | ({"calibration": asdict(measured)} if measured else {})
+        result(json.dumps(values, indent=2, ensure_ascii=False))
     else:
         _print(planned, measured)
 

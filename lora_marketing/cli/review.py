@@ -46,22 +46,25 @@ def add(
 ) -> None:
     """Put copy up for approval, with what the guards have against it. The same text is put up once."""
     from lora_marketing.cli.review_policy import Policies
+    from lora_marketing.common.files import check_writable
     from lora_marketing.copy.mending import is_complete
     from lora_marketing.copy.record import read_copies
     from lora_marketing.review import Queue
 
-    found = read_copies(copies)
-    policies = Policies.of(found, recipe or [], profile or [], adapters)
-    whole = [is_complete(copy.text, copy.brief, copy.stopped) for copy in found]
+    check_writable(queue)
+    written = read_copies(copies)
+    policies = Policies.of(written, recipe or [], profile or [], adapters)
+    whole = [is_complete(copy.text, copy.brief, copy.stopped) for copy in written]
     judged = [
-        (copy, policies.findings(copy, copy.text, stopped=one))
-        for copy, one in zip(found, whole, strict=True)
+        (copy, policies.findings(copy, copy.text, stopped=complete))
+        for copy, complete in zip(written, whole, strict=True)
     ]
+    queue.parent.mkdir(parents=True, exist_ok=True)
     with Queue(queue, create=True) as opened:
         new = opened.add(judged, by)
     for item in new:
         result(f"{item.id[:16]} {item.verdict}")
-    note(f"{len(new)} texts put up, {len(found) - len(new)} were there before")
+    note(f"{len(new)} texts put up, {len(written) - len(new)} were there before")
 
 
 @app.command("list")
@@ -240,13 +243,15 @@ def export(
     queue: QueueFile = QUEUE,
 ) -> None:
     """Write texts for another program. Without --ship drafts are in it too, and marked."""
+    from lora_marketing.common.files import check_writable, write_output
     from lora_marketing.review import Queue
     from lora_marketing.review.exports import Shipment, exported
 
+    check_writable(out)
     with Queue(queue) as opened:
         items = [opened.find(text) for text in texts or []] or opened.items(_states(state), brand, line)
     raw = exported(to, items, Shipment(ship, campaign, group, url, literal))
-    out.write_bytes(raw)
+    write_output(out, raw)
     note(f"wrote {out}")
 
 
@@ -258,10 +263,12 @@ def rows(
     queue: QueueFile = QUEUE,
 ) -> None:
     """Write approved and edited texts as training rows."""
+    from lora_marketing.common.files import check_writable
     from lora_marketing.review import approved_rows
 
-    found = approved_rows(queue, brand, line)
-    _write(out, (row.model_dump(mode="json") for _, row in found))
+    check_writable(out)
+    approved = approved_rows(queue, brand, line)
+    _write(out, (row.model_dump(mode="json") for _, row in approved))
 
 
 @app.command()
@@ -272,14 +279,18 @@ def pairs(
     queue: QueueFile = QUEUE,
 ) -> None:
     """Write pairs of a text that was taken and one that was not, for preference training."""
+    from lora_marketing.common.files import check_writable
     from lora_marketing.review import pairs as pairs_of
 
+    check_writable(out)
     _write(out, (pair.row() for pair in pairs_of(queue, brand, line)))
 
 
 def _write(out: Path, found: Iterable[dict[str, object]]) -> None:
+    from lora_marketing.common.files import write_output
+
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in found]
-    out.write_text("".join(lines), encoding="utf-8")
+    write_output(out, "".join(lines))
     note(f"wrote {len(lines)} rows to {out}")
 
 
@@ -305,8 +316,8 @@ def _edited(
 ) -> Decision:
     from lora_marketing.review import Decision
 
-    found = tuple(policies.findings(item.written, words))
-    return Decision("edited", by, why, words, found, override)
+    findings = tuple(policies.findings(item.written, words))
+    return Decision("edited", by, why, words, findings, override)
 
 
 def _decide(queue: Queue, texts: Sequence[str], decision: Decision, again: bool) -> None:

@@ -49,15 +49,17 @@ class Policies:
         from lora_marketing.registry.provenance import brand_names
 
         loaded = [load_recipe(path) for path in recipes]
-        given = {brand.name: brand for brand in (*map(load_policy, profiles), *(one.brand for one in loaded))}
+        given = {
+            brand.name: brand for brand in (*map(load_policy, profiles), *(recipe.brand for recipe in loaded))
+        }
         rows: dict[str, list[Example]] = {}
-        for one in loaded:
-            rows.setdefault(one.brand.name, []).extend(row for _, row in read_texts(one))
+        for recipe in loaded:
+            rows.setdefault(recipe.brand.name, []).extend(row for _, row in read_texts(recipe))
         written = list(copies)
         brands = _brands(written, given, adapters)
         taught = {name: KnownTexts.of(taught_texts(found)) for name, found in rows.items()}
         known = _known(written, taught, adapters)
-        shown = frozenset((one.name, one.display_name) for one in (*brands.values(), *given.values()))
+        shown = frozenset((brand.name, brand.display_name) for brand in (*brands.values(), *given.values()))
         return cls(brands, known, shown | brand_names(Registry(adapters)))
 
     def findings(self, copy: Copy, text: str, *, stopped: bool = True) -> list[Finding]:

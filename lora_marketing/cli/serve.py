@@ -16,7 +16,7 @@ from lora_marketing.common.errors import LoraMarketingError, Problem
 
 if TYPE_CHECKING:
     from lora_marketing.serving.keys import KeyRing
-    from lora_marketing.serving.start import Offer
+    from lora_marketing.serving.start import ServedAdapters
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 KEYS = Path("keys.json")
@@ -55,29 +55,30 @@ def serve(
     _require_packages()
     from lora_marketing.registry.names import AdapterName
     from lora_marketing.registry.store import Registry
-    from lora_marketing.serving.start import offer
+    from lora_marketing.serving.start import find_adapters
 
     ring = _ring(keys, host, no_keys=no_keys)
     names = [AdapterName.parse(name) for name in only or []]
     registry = Registry(adapters)
-    found = offer(registry, names, base_id)
+    served = find_adapters(registry, names, base_id)
     from lora_marketing.cli.quiet import quiet_upstream
-    from lora_marketing.serving.server import bound, server
 
-    address = bound(host, port)
     quiet_upstream()
+    from lora_marketing.serving.server import bound_socket, make_server
+
+    address = bound_socket(host, port)
     from lora_marketing.serving.limits import Limits
     from lora_marketing.serving.models import Models
     from lora_marketing.serving.service import Service
-    from lora_marketing.serving.start import engine
+    from lora_marketing.serving.start import load_engine
 
-    writer = engine(found, max_rows)
+    engine = load_engine(served, max_rows)
     gc.freeze()  # what stays until the end is not looked through again, which takes 40 ms a time
-    models = Models(registry, writer, names or None)
+    models = Models(registry, engine, names or None)
     limits = Limits(queue=queue, seconds=timeout)
-    service = Service(writer, models, ring, limits, metrics_by_adapter=metrics_brands)
-    running = server(service, grace=grace, docs=docs)
-    _say(found, host, address.getsockname()[1], with_key=ring is not None)
+    service = Service(engine, models, ring, limits, metrics_by_adapter=metrics_brands)
+    running = make_server(service, grace=grace, docs=docs)
+    _say(served, host, address.getsockname()[1], with_key=ring is not None)
     running.run(sockets=[address])
     if service.engine_failed or not running.started:
         raise typer.Exit(1)
@@ -141,14 +142,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _say(found: Offer, host: str, port: int, *, with_key: bool) -> None:
-    for version in found.served:
+def _say(served: ServedAdapters, host: str, port: int, *, with_key: bool) -> None:
+    for version in served.versions:
         note(f"serving {version.name}, now {version.digest[:16]}")
-    for reason in found.left_out:
+    for reason in served.left_out:
         note(f"not served: {reason}")
     key = " -H 'Authorization: Bearer KEY'" if with_key else ""
     turn = {"role": "user", "content": "..."}
-    body = json.dumps({"model": str(found.served[0].name), "messages": [turn]})
+    body = json.dumps({"model": str(served.versions[0].name), "messages": [turn]})
     place = f"[{host}]" if ":" in host else host
     note(
         f"curl http://{place}:{port}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'"

@@ -39,9 +39,12 @@ def train(
     for recipes that share it. A recipe whose very run is already published is left alone, and one
     that fails does not stop the others.
     """
+    from lora_marketing.common.files import check_writable
     from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import load_recipe
 
+    if not smoke:
+        check_writable(adapters, runs, folder=True)
     _refuse_twice(recipes)
     jobs = [(loaded, prepare(loaded)) for loaded in (load_recipe(path, overrides or []) for path in recipes)]
     if smoke:

@@ -12,7 +12,6 @@ from lora_marketing.cli.quiet import quiet_upstream
 from lora_marketing.cli.recipes import Overrides
 from lora_marketing.common.console import note, result, rich_stdout
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.tuning.objectives import OBJECTIVES, require_objective
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +19,14 @@ if TYPE_CHECKING:
     from lora_marketing.recipe import LoadedRecipe
     from lora_marketing.tuning.journal import TrialRow
 
+OBJECTIVE_NAMES = ("held_out_loss", "stop_rate", "voice", "chrf")
+"""For `--help`, which imports nothing that measures; a test holds them against `tuning.objectives`."""
+
 
 def tune(
     recipe: Annotated[Path, typer.Argument(help="Recipe file.")],
     trials: Annotated[int, typer.Option(min=1, help="Finished trials, the recipe itself included.")] = 20,
-    objective: Annotated[str, typer.Option(help=f"One of {', '.join(OBJECTIVES)}.")] = "held_out_loss",
+    objective: Annotated[str, typer.Option(help=f"One of {', '.join(OBJECTIVE_NAMES)}.")] = "held_out_loss",
     space: Annotated[
         Path | None, typer.Option(help="YAML file of the values to try; else ranges around the recipe.")
     ] = None,
@@ -44,26 +46,29 @@ def tune(
     A space file holds `schema: 1` and any of `rank: [8, 16]`, `alpha_per_rank: [1, 2]`, `variant:
     [plain, dora]`, `learning_rate: {low: 1e-4, high: 2e-3}`, `epochs: {low: 1, high: 4}`.
     """
+    from lora_marketing.common.files import check_writable
     from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import load_recipe
+    from lora_marketing.tuning.objectives import require_objective
     from lora_marketing.tuning.space import default_space, read_space
 
+    check_writable(out, folder=True)
     loaded = load_recipe(recipe, overrides or [])
     data = prepare(loaded)
     others = [load_recipe(path) for path in against or []]
     require_objective(objective, briefs=loaded.recipe.eval.briefs, against=len(others))
     searched = read_space(space, loaded.recipe) if space else default_space(loaded.recipe)
+    folder = out or Path("studies") / loaded.name.replace("/", "-")
+    check_writable(folder, folder=True)
     _require_packages()
-    quiet_upstream()
-    import optuna
+    import optuna  # noqa: F401  # sets its own levels, once
 
+    quiet_upstream()
     from lora_marketing.runs.run import BaseCache
     from lora_marketing.tuning.journal import StudyPlan
     from lora_marketing.tuning.results import write_table
     from lora_marketing.tuning.study import run_study
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder = out or Path("studies") / loaded.name.replace("/", "-")
     plan = StudyPlan(objective, searched, trials, seed, others)
     rows = run_study(
         loaded,
@@ -80,6 +85,7 @@ def tune(
 def _report(
     loaded: LoadedRecipe, rows: Sequence[TrialRow], objective: str, folder: Path, copies: int
 ) -> None:
+    from lora_marketing.tuning.objectives import OBJECTIVES
     from lora_marketing.tuning.plot import PLOT, draw_study
     from lora_marketing.tuning.results import best_of, table_of, write_best, write_table
 

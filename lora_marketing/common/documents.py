@@ -7,10 +7,10 @@ refuses duplicate keys, merge keys, tags and directives.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -21,6 +21,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
 from lora_marketing.common.errors import DocumentError, Problem, RecipeError, nearest
+from lora_marketing.common.files import shown as shown
 
 KeyPath = tuple[str | int, ...]
 FilePlace = str
@@ -50,12 +51,6 @@ class Document:
     path: Path
     value: dict[str, Any]
     places: Mapping[KeyPath, FilePlace] = field(repr=False)
-
-
-def shown(path: Path) -> str:
-    """The shorter of the absolute path and the path relative to the working directory."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(str(path)) else str(path)
 
 
 def dotted(path: KeyPath) -> str:
@@ -88,6 +83,16 @@ def read_document(path: Path) -> Document:
         got = "an empty file" if value is None else f"a {type(value).__name__}"
         raise DocumentError(Problem("must be a mapping of keys to values", f"{shown(path)}:1", got=got))
     return Document(path, value, places)
+
+
+def packaged_document(package: str, *parts: str) -> Document:
+    """Read a YAML file that comes with the kit, such as ("lora_marketing.bases", "catalogue.yaml").
+
+    Raises:
+        DocumentError: as `read_document` says.
+    """
+    with as_file(files(package).joinpath(*parts)) as path:
+        return read_document(path)
 
 
 def parse_scalar(text: str) -> Any:

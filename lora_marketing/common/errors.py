@@ -4,6 +4,7 @@ LoraMarketingError         any error raised on purpose; exit code 2
 ├─ DocumentError           a YAML file cannot be read
 ├─ RecipeError             a recipe, profile or brief breaks its schema
 ├─ DataError               rows cannot be used
+├─ OutputError             a file or folder cannot be written
 ├─ UnknownName             no such channel, guard, metric, task or export
 ├─ UnknownDevice           no such GPU, or no such amount of memory
 ├─ BaseModelError          a base cannot be found, verified or loaded
@@ -72,6 +73,10 @@ class DataError(LoraMarketingError):
     """Training or evaluation rows cannot be used as they are."""
 
 
+class OutputError(LoraMarketingError):
+    """A file or folder that a command was to write cannot be written."""
+
+
 class BaseModelError(LoraMarketingError):
     """A base cannot be found, verified or loaded."""
 
@@ -93,7 +98,7 @@ class AdapterRefused(RegistryError):
 
 
 class UnknownName(LoraMarketingError):
-    """A name that is not on its shelf."""
+    """No plugin of this name: channel, guard, metric, task or export."""
 
 
 class UnknownDevice(LoraMarketingError):

@@ -1,22 +1,141 @@
-"""Folders that appear whole or not at all, and the user's cache."""
+"""Files and folders that appear whole or not at all, files that come with the kit, and the user's cache."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
+from importlib.resources import files
 from pathlib import Path
 from tempfile import mkdtemp
 
-from platformdirs import user_cache_path
+from lora_marketing.common.errors import OutputError, Problem
 
 
 def cache_folder() -> Path:
     """Where converted bases and hashes are kept; LORA_MARKETING_CACHE moves it."""
     chosen = os.environ.get("LORA_MARKETING_CACHE")
-    return Path(chosen) if chosen else user_cache_path("lora-marketing")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("lora-marketing")
+
+
+def shown(path: Path) -> str:
+    """The shorter of the absolute path and the path relative to the working directory."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
+
+
+def read_resource(package: str, *parts: str) -> str:
+    """The text of a file that comes with the kit, such as ("lora_marketing.bases", "catalogue.yaml")."""
+    return files(package).joinpath(*parts).read_text(encoding="utf-8")
+
+
+def write_atomic(
+    path: Path, data: str | bytes, *, mode: int | None = None, staging: Path | None = None
+) -> None:
+    """Write a file that is the old one or the new one after a crash, and never half of it.
+
+    The new file is forced to the disk before it takes the name, and the folder after it.
+
+    Args:
+        path: the file; what was there is replaced.
+        data: bytes, or text that becomes UTF-8.
+        mode: the file's permissions; None keeps those of the file that was there.
+        staging: a folder of the same file system for the unfinished file; the file's own if None.
+
+    Raises:
+        OSError: it cannot be written. What was there stays, and nothing is left beside it.
+    """
+    if mode is None and path.exists():
+        mode = stat.S_IMODE(path.stat().st_mode)
+    unfinished = (staging or path.parent) / f".{os.urandom(8).hex()}.new"
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            if mode is not None:
+                os.fchmod(handle, mode)
+            os.fsync(handle)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def check_writable(*paths: Path | None, folder: bool = False) -> None:
+    """Refuse outputs that cannot be written, before any work is done for them.
+
+    Args:
+        paths: files to write, or folders to write into; they and their parents need not exist yet.
+            None is an output that was not asked for.
+        folder: whether `paths` are folders.
+
+    Raises:
+        OutputError: all of them at once, each with the reason.
+    """
+    problems = [_output_problem(path, folder) for path in paths if path is not None]
+    if found := [problem for problem in problems if problem]:
+        raise OutputError(found)
+
+
+def write_output(path: Path, data: str | bytes) -> None:
+    """Write a file that a user asked for, whole or not at all; a pipe or a device gets the bytes as they are.
+
+    Parents are made.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    check_writable(path)
+    raw = data.encode() if isinstance(data, str) else data
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(raw)
+        else:
+            _behind_links(path).parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(_behind_links(path), raw)
+    except OSError as error:
+        raise OutputError(_not_written(path, error)) from error
+
+
+def _output_problem(path: Path, folder: bool) -> Problem | None:
+    """Why `path` cannot be written; found out by making a file in the nearest folder that exists."""
+    try:
+        if path.exists() and path.is_dir() != folder:
+            kinds = ("a file", "a folder")
+            fix = f"name another {'folder' if folder else 'file'}"
+            return Problem("cannot be written", shown(path), kinds[path.is_dir()], kinds[folder], fix)
+        if path.exists() and not os.access(path, os.W_OK):
+            return _not_written(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        if folder or path.is_file() or not path.exists():  # a pipe or a device needs no file beside it
+            _probe(path if folder else _behind_links(path).parent)
+    except OSError as error:
+        return _not_written(path, error)
+    return None
+
+
+def _behind_links(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _probe(folder: Path) -> None:
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    probe = existing / f".{os.urandom(8).hex()}.new"
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    probe.unlink()
+
+
+def _not_written(path: Path, error: OSError) -> Problem:
+    fix = "name a place that can be written, or make room there"
+    return Problem("cannot be written", shown(path), error.strerror or str(error), fix=fix)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Shelves: a folder whose file names are the registry. One new file is one new thing."""
+"""Plugins: a package whose files are its entries. One new file is one new channel, guard, metric or task."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from lora_marketing.common.errors import Problem, UnknownName, nearest
 
 
 def names(package: str, suffix: str) -> tuple[str, ...]:
-    """Names on the shelf `package`: the stems of its files that end in `suffix`, sorted."""
-    found = (entry.name for entry in files(package).iterdir())
+    """Names of the plugins in `package`: the stems of its files that end in `suffix`, sorted.
+
+    Files that begin with an underscore are no plugins.
+    """
+    entries = (entry.name for entry in files(package).iterdir())
     return tuple(
         sorted(
-            name.removesuffix(suffix) for name in found if name.endswith(suffix) and not name.startswith("_")
+            name.removesuffix(suffix)
+            for name in entries
+            if name.endswith(suffix) and not name.startswith("_")
         )
     )
 
 
 def require(package: str, suffix: str, name: str, where: str | None = None) -> str:
-    """Return `name` if it is on the shelf.
+    """Return `name` if `package` has a plugin of this name. `where` is a `file:line` for the message.
 
     Raises:
-        UnknownName: with the nearest name that is.
+        UnknownName: there is none; the nearest name is told.
     """
     known = names(package, suffix)
     if name not in known:
@@ -33,5 +38,9 @@ def require(package: str, suffix: str, name: str, where: str | None = None) -> s
 
 
 def module(package: str, name: str) -> ModuleType:
-    """Import the module `name` of a shelf of Python files."""
+    """Import the plugin `name` of a package of Python files.
+
+    Raises:
+        UnknownName: there is none; the nearest name is told.
+    """
     return import_module(f"{package}.{require(package, '.py', name)}")

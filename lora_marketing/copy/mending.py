@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from lora_marketing.brands.brand import TRADITIONAL, Brand, Brief
 from lora_marketing.channels.structure import AD
 from lora_marketing.common.documents import Frozen
+from lora_marketing.text.scripts import HAN, has_han
 
 Edit = tuple[int, int, str]
 """Replace these characters by that text."""
 MendingRule = Callable[[str, Brand], Iterator[Edit]]
-_HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WIDE = "，。！？；：、“”‘’（）《》「」『』【】…—"
 _END = re.compile(r"""[.!?…。！？]+["'”’)\]」』）]*(?=\s|\Z|(?<=[。！？…”’」』）]))""")
 _FULL_WIDTH = str.maketrans(",;:!?()", "，；：！？（）")
@@ -77,15 +77,17 @@ def is_complete(text: str, brief: Brief, stopped: bool) -> bool:
 
 
 def _applied(rule: str, edits: Sequence[Edit], text: str) -> tuple[str, list[Mending]]:
-    done, moved = [], 0
+    """The text with `edits`, which are in order and apart, and a note of each that changes something."""
+    done: list[Mending] = []
+    parts, place, moved = [], 0, 0
     for start, end, after in edits:
-        span = (start + moved, end + moved)
-        before = text[slice(*span)]
+        before = text[start:end]
+        parts += [text[place:start], after]
+        place = end
         if before != after:
-            done.append(Mending(rule=rule, span=span, before=before, after=after))
-            text = text[: span[0]] + after + text[span[1] :]
+            done.append(Mending(rule=rule, span=(start + moved, end + moved), before=before, after=after))
             moved += len(after) - len(before)
-    return text, done
+    return "".join([*parts, text[place:]]), done
 
 
 def _all(pattern: re.Pattern[str], text: str, after: str = "") -> Iterator[Edit]:
@@ -143,13 +145,13 @@ def _apart(edits: Sequence[Edit]) -> Iterator[Edit]:
             end = edit[1]
 
 
-_HALF_WIDTH = re.compile(rf"(?<=[{_HAN}{_WIDE}])([,;:!?])(?=[\s{_HAN}{_WIDE}]|\Z)")
-_STOP = re.compile(rf"(?<=[{_HAN}])(\.)(?=[\s{_HAN}{_WIDE}]|\Z)")
-_DOTS = re.compile(rf"(?<=[{_HAN}])(\.{{3,}}|。{{3,}})")
-_BRACKETS = re.compile(rf"(?<=[{_HAN}])(\()[^()\n]*[{_HAN}][^()\n]*(\))")
-_CHINESE_SPACE = re.compile(rf"(?<=[{_HAN}{_WIDE}])([ \u3000]+)(?=[{_HAN}{_WIDE}])")
+_HALF_WIDTH = re.compile(rf"(?<=[{HAN}{_WIDE}])([,;:!?])(?=[\s{HAN}{_WIDE}]|\Z)")
+_STOP = re.compile(rf"(?<=[{HAN}])(\.)(?=[\s{HAN}{_WIDE}]|\Z)")
+_DOTS = re.compile(rf"(?<=[{HAN}])(\.{{3,}}|。{{3,}})")
+_BRACKETS = re.compile(rf"(?<=[{HAN}])(\()[^()\n]*[{HAN}][^()\n]*(\))")
+_CHINESE_SPACE = re.compile(rf"(?<=[{HAN}{_WIDE}])([ \u3000]+)(?=[{HAN}{_WIDE}])")
 _BESIDE_WIDE = re.compile(r"(?<=[，。！？；：、])( +)(?=\S)|(?<=\S)( +)(?=[，。！？；：、])")
-_LATIN_SPACE = re.compile(rf"(?<=[{_HAN}])( ?)(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])( ?)(?=[{_HAN}])")
+_LATIN_SPACE = re.compile(rf"(?<=[{HAN}])( ?)(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])( ?)(?=[{HAN}])")
 
 
 def _chinese(text: str, brand: Brand) -> Iterator[Edit]:
@@ -193,7 +195,7 @@ def _quotes(text: str, brand: Brand) -> Iterator[Edit]:
     elif brand.language == "zh":
         pair = "「」" if brand.locale in TRADITIONAL else "“”"
         for found in _DOUBLE.finditer(text):
-            if re.search(f"[{_HAN}]", found[2]):
+            if has_han(found[2]):
                 yield (*found.span(1), pair[0])
                 yield (*found.span(3), pair[1])
     elif brand.language == "en":

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from rapidfuzz.fuzz import partial_ratio, ratio
+from rapidfuzz.fuzz import ratio
 
 from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import load_limit
 from lora_marketing.channels.counting import count
 from lora_marketing.channels.structure import pieces, plain
 from lora_marketing.common.documents import Frozen
-
-SAID = 85
-"""A value of an attribute is said where so many percent of its letters stand together."""
+from lora_marketing.text.values import attribute_spans
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,9 @@ def rank(
 
 
 def faithfulness(text: str, brief: Brief) -> float:
-    """Share of the brief's attributes whose value stands in `text`; 1 if there are none.
-
-    Numbers have to be the same; words may be inflected.
-    """
-    values = [_folded(value) for value in brief.attributes.values()]
-    text = _folded(text)
-    return sum(_says(text, value) for value in values) / len(values) if values else 1.0
+    """Share of the brief's attributes that `text` says, as `text.values` has it; 1 if there are none."""
+    own = brief.attributes
+    return sum(bool(attribute_spans(name, own[name], text)) for name in own) / len(own) if own else 1.0
 
 
 def likeness(one: str, other: str) -> float:
@@ -100,13 +93,6 @@ def _fit(text: str, channel: str, field: str) -> float:
     limit = load_limit(channel, field)
     best, length = limit.recommended or limit.max, count(text, limit.unit)
     return min(length / best, best / max(1, length)) if best else 1.0
-
-
-def _says(text: str, value: str) -> bool:
-    numbers = set(re.findall(r"\d+(?:[.,]\d+)*", value))
-    if not numbers <= set(re.findall(r"\d+(?:[.,]\d+)*", text)):
-        return False
-    return value in text or (len(value) <= len(text) and partial_ratio(value, text) >= SAID)
 
 
 def _folded(text: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError, model_validator
 from lora_marketing.brands.brand import Brief
 from lora_marketing.common.documents import Frozen, shown
 from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.common.files import write_output
 from lora_marketing.copy.mending import Mending
 from lora_marketing.guards import Finding, Verdict
 
@@ -73,8 +74,12 @@ def prompt_sha256(prompt: Sequence[int]) -> str:
 
 
 def write_copies(path: Path, copies: Iterable[Copy]) -> None:
-    """Write one JSON object a line."""
-    path.write_text("".join(copy.model_dump_json() + "\n" for copy in copies), encoding="utf-8")
+    """Write one JSON object a line.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_output(path, "".join(copy.model_dump_json() + "\n" for copy in copies))
 
 
 def read_copies(path: Path) -> list[Copy]:

@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 
 import torch
-from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 from torch import Tensor, nn
 
 from lora_marketing.common.errors import AdapterRefused, Problem
 from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.bitsandbytes_api import dequantized
 from lora_marketing.registry.adapter_check import (
     PART_A,
     PART_B,
@@ -114,7 +114,6 @@ def dense_weight(module: nn.Module) -> Tensor:
     """(out, in) float32 weight of a linear layer, dequantized if it is NF4."""
     linear = getattr(module, "linear", module)
     if isinstance(linear, Linear4bit):
-        dense: Tensor = dequantize_4bit(linear.weight.data, linear.weight.quant_state)
-        return dense.float()
+        return dequantized(linear)
     assert isinstance(linear, nn.Linear)
     return linear.weight.detach().float()

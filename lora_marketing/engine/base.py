@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bitsandbytes.nn import Linear4bit
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
@@ -26,6 +25,7 @@ from lora_marketing.bases.convert import converted
 from lora_marketing.bases.fingerprint import fingerprint, weights_hash
 from lora_marketing.bases.locate import BaseFiles, locate
 from lora_marketing.common.errors import BaseModelError, Problem
+from lora_marketing.engine.bitsandbytes_api import keep_weights_unpacked, quantization_states
 from lora_marketing.engine.kernels import keep_few_kernels
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.manifest import BasePin
@@ -78,10 +78,7 @@ class LoadedBase:
         PEFT's layers, TRL's forward, hooks and settings land on the copy; the original is as it was.
         """
         shared: dict[int, Any] = {id(t): t for t in (*self.model.parameters(), *self.model.buffers())}
-        for module in self.model.modules():
-            if isinstance(module, Linear4bit):
-                shared[id(module.quant_state)] = module.quant_state
-        return replace(self, model=deepcopy(self.model, shared))
+        return replace(self, model=deepcopy(self.model, shared | quantization_states(self.model)))
 
 
 def load_base(section: BaseSection) -> LoadedBase:
@@ -96,7 +93,7 @@ def load_base(section: BaseSection) -> LoadedBase:
     tokenizer = _load_tokenizer(files, folder)
     model = _load_model(section, folder)
     model.eval()
-    _keep_weights_unpacked(model)
+    keep_weights_unpacked(model)
     return LoadedBase(
         model=model,
         tokenizer=tokenizer,
@@ -146,18 +143,6 @@ def _load_model(section: BaseSection, folder: Path) -> PreTrainedModel:
         raise BaseModelError(Problem("the base lacks weights", str(folder), got=got, fix="fetch it again"))
     assert isinstance(model, PreTrainedModel)
     return model
-
-
-def _keep_weights_unpacked(model: PreTrainedModel) -> None:
-    """Stop bitsandbytes from repacking NF4 weights at the first forward in eval mode.
-
-    On CPUs with AVX512-BF16 that packing is for inference only: it has no backward, so one
-    evaluation in the middle of training would silently cut every later gradient; it rounds the
-    block scales to bfloat16, and computes in bfloat16 whatever the compute dtype is.
-    """
-    for module in model.modules():
-        if isinstance(module, Linear4bit):
-            module.support_avx512bf16_for_cpu = False
 
 
 def _pin(section: BaseSection, files: BaseFiles, folder: Path, tokenizer: PreTrainedTokenizerBase) -> BasePin:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedConfig
-from transformers.cache_utils import CacheLayerMixin
 
 from lora_marketing.engine.prefix_cache import KeysValues
+from lora_marketing.engine.transformers_api import CacheLayerMixin
 
 ROWS, COLUMNS = 8, 128
 """Buffers have multiples of these."""

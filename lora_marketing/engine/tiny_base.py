@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
 
 from lora_marketing.common.errors import BaseModelError, Problem, nearest
+from lora_marketing.engine.trl_api import shipped_template
 
 VOCABULARY = 1024
 SPECIAL = re.compile(r"<\|[\w]+\|>|<(?:start|end)_of_turn>|</?(?:s|bos|eos|think)>|\[/?INST\]")
@@ -99,9 +99,8 @@ def chat_template(name: str) -> str:
     own = files("lora_marketing.bases") / "templates" / f"{name}.jinja"
     if own.is_file():
         return own.read_text(encoding="utf-8")
-    spec = find_spec("trl")
-    shipped = Path(str(spec.origin)).parent / "chat_templates" / f"{name}.jinja" if spec else None
-    if shipped is None or not shipped.is_file():
+    shipped = shipped_template(name)
+    if shipped is None:
         raise BaseModelError(Problem(f'no chat template "{name}"', fix="update trl"))
     return shipped.read_text(encoding="utf-8")
 

@@ -30,17 +30,17 @@ def compare_writers(evaluation: Evaluation, against: str, writer: str | None = N
         raise DataError(
             Problem(f'no texts of "{name}"', allowed=nearest(name, known)) for name in dict.fromkeys(missing)
         )
-    found = [
-        one
+    comparisons = [
+        comparison
         for scores in evaluation.writers
         if scores.writer != against and writer in (None, scores.writer)
-        for one in _compared(evaluation, evaluation, scores, against)
+        for comparison in _compared(evaluation, evaluation, scores, against)
     ]
-    if not found:
+    if not comparisons:
         raise DataError(
             Problem(f'nobody else wrote for the briefs of "{against}"', fix="compare equal briefs")
         )
-    return found
+    return comparisons
 
 
 def compare_evaluations(new: Evaluation, old: Evaluation) -> list[Comparison]:
@@ -49,15 +49,15 @@ def compare_evaluations(new: Evaluation, old: Evaluation) -> list[Comparison]:
     Raises:
         DataError: they share no writer with a brief.
     """
-    found = [
-        one
+    comparisons = [
+        comparison
         for scores in new.writers
-        for one in _compared(new, old, scores, scores.writer, _incomparable(new, old, scores))
+        for comparison in _compared(new, old, scores, scores.writer, _incomparable(new, old, scores))
     ]
-    if not found:
+    if not comparisons:
         got = ", ".join(sorted({scores.writer for scores in old.writers}))
         raise DataError(Problem("the two evaluations share no writer with equal briefs and figures", got=got))
-    return found
+    return comparisons
 
 
 def incomparable(new: Evaluation, old: Evaluation) -> list[str]:
@@ -96,11 +96,11 @@ def compare(
     return difference(figure, [one for one, _ in both], [two for _, two in both], seed, resamples)
 
 
-def better(figure: Figure, found: Difference) -> bool | None:
+def better(figure: Figure, gap: Difference) -> bool | None:
     """Whether the difference is for the better; None where it may be chance, or where it depends."""
-    if figure.better is None or found.p is None or found.p >= 0.05 or found.briefs < FEWEST:
+    if figure.better is None or gap.p is None or gap.p >= 0.05 or gap.briefs < FEWEST:
         return None
-    return (found.value > 0) == (figure.better == "more")
+    return (gap.value > 0) == (figure.better == "more")
 
 
 def _equally_many(pair: _TextPair) -> _TextPair:
@@ -117,14 +117,16 @@ def _among(name: str, texts: Sequence[ScoredText]) -> list[ScoredText]:
     written = [MeasuredText(text.text, text.brief, text.brand, text.language or "") for text in texts]
     counts = load_metric(name).count(written)
     return [
-        text.model_copy(update={"counts": {key: list(sums) for key, sums in found.items()}})
-        for text, found in zip(texts, counts, strict=True)
+        text.model_copy(update={"counts": {key: list(sums) for key, sums in counted.items()}})
+        for text, counted in zip(texts, counts, strict=True)
         if text.language
     ]
 
 
 def _scores(evaluation: Evaluation, writer: str, brand: str) -> WriterScores | None:
-    return next((one for one in evaluation.writers if (one.writer, one.brand) == (writer, brand)), None)
+    return next(
+        (scores for scores in evaluation.writers if (scores.writer, scores.brand) == (writer, brand)), None
+    )
 
 
 def _incomparable(new: Evaluation, old: Evaluation, ours: WriterScores) -> Set[str]:
@@ -150,8 +152,8 @@ def _compared(
     for name in all_figures():
         if name not in ours.figures or name not in theirs.figures or name in without:
             continue
-        found = compare(name, own, other, new.seed, new.resamples)
-        if found is not None:
+        gap = compare(name, own, other, new.seed, new.resamples)
+        if gap is not None:
             yield Comparison(
-                brand=ours.brand, writer=ours.writer, against=against, figure=name, difference=found
+                brand=ours.brand, writer=ours.writer, against=against, figure=name, difference=gap
             )

@@ -13,6 +13,7 @@ from lora_marketing.brands.brand import Brief
 from lora_marketing.channels.structure import plain
 from lora_marketing.common.documents import Frozen, shown, validation_problems
 from lora_marketing.common.errors import DataError, Problem
+from lora_marketing.common.files import write_output
 from lora_marketing.evaluation.statistics import Difference, Estimate
 from lora_marketing.guards import Finding, Verdict
 
@@ -43,7 +44,7 @@ class ScoredText(Frozen):
     @property
     def key(self) -> str:
         """The same for texts of equal briefs."""
-        return self.brief.model_dump_json()
+        return self.brief.key
 
     @property
     def plain(self) -> str:
@@ -129,9 +130,18 @@ class Evaluation(Frozen):
         return [text for text in self.texts if (text.writer, text.brand) == (writer, brand)]
 
 
+def as_json(evaluation: Evaluation) -> str:
+    """An evaluation as it is kept, and as its hash is taken."""
+    return evaluation.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
-    """Write it as JSON."""
-    path.write_text(evaluation.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8")
+    """Write it as JSON.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_output(path, as_json(evaluation))
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -145,5 +155,5 @@ def read_evaluation(path: Path) -> Evaluation:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", shown(path), got=str(error))) from error
     except ValidationError as error:
-        found: Sequence[Problem] = list(validation_problems(Evaluation, {}, error, {(): shown(path)}))
-        raise DataError([Problem("not an evaluation", shown(path)), *found[:5]]) from error
+        problems: Sequence[Problem] = list(validation_problems(Evaluation, {}, error, {(): shown(path)}))
+        raise DataError([Problem("not an evaluation", shown(path)), *problems[:5]]) from error

@@ -54,17 +54,17 @@ def prefer(
             are none, or there are no pairs.
     """
     client = _client(endpoint)
-    found = []
+    preferences = []
     for scores in evaluation.writers:
         pairs = _pairs(evaluation, scores.writer, against, scores.brand)
         if scores.writer != against and writer in (None, scores.writer) and pairs:
             answers = [_both_orders(client, endpoint.model, one, other) for one, other in pairs]
-            found.append(_counted(scores.brand, scores.writer, against, endpoint.model, answers))
-    if not found:
+            preferences.append(_counted(scores.brand, scores.writer, against, endpoint.model, answers))
+    if not preferences:
         raise DataError(
             Problem(f'nothing to judge against "{against}"', fix="name a writer with equal briefs")
         )
-    return found
+    return preferences
 
 
 def _client(endpoint: Endpoint) -> OpenAI:
@@ -106,23 +106,23 @@ def _asked(client: OpenAI, model: str, first: ScoredText, second: ScoredText) ->
     return answer.choices[0].message.content or "" if answer.choices else ""
 
 
-def _choice(said: str) -> JudgeAnswer | None:
+def _choice(answer: str) -> JudgeAnswer | None:
     """The last line of what the judge said after thinking, if it is an answer and nothing else."""
-    lines = normalize("NFKC", _THOUGHT.sub("", said)).strip().splitlines()
-    found = _ANSWER.fullmatch(lines[-1]) if lines else None
+    lines = normalize("NFKC", _THOUGHT.sub("", answer)).strip().splitlines()
+    match = _ANSWER.fullmatch(lines[-1]) if lines else None
     chosen: dict[str, JudgeAnswer] = {"A": "A", "B": "B", "TIE": "TIE"}
-    return chosen[found[1].upper()] if found else None
+    return chosen[match[1].upper()] if match else None
 
 
 def _counted(
-    brand: str, writer: str, against: str, judge: str, said: Sequence[tuple[str, str]]
+    brand: str, writer: str, against: str, judge: str, replies: Sequence[tuple[str, str]]
 ) -> Preference:
     swapped: dict[JudgeAnswer | None, JudgeAnswer | None] = {"A": "B", "B": "A", "TIE": "TIE", None: None}
-    read = [(_choice(first), swapped[_choice(second)]) for first, second in said]
+    read = [(_choice(first), swapped[_choice(second)]) for first, second in replies]
     answers = [pair for pair in read if None not in pair]
     unreadable = len(read) - len(answers)
     if 2 * unreadable > len(read):
-        got = next(one for pair in said for one in pair if _choice(one) is None)[-80:]
+        got = next(one for pair in replies for one in pair if _choice(one) is None)[-80:]
         what = f"no answer in {unreadable} of {len(read)} pairs that the judge was asked about"
         fix = "take a model that ends with one word"
         raise DataError(Problem(what, got=repr(got), allowed="A, B or TIE", fix=fix))

@@ -44,17 +44,17 @@ def interval_plot(figure: Figure, rows: Sequence[tuple[str, bool, Estimate]]) ->
     """
     top = 1.0 if figure.unit == "share" else 0.0
     top = _round_above(
-        max([top, *(end for _, _, found in rows for end in (found.interval or (found.value,)))])
+        max([top, *(end for _, _, estimate in rows for end in (estimate.interval or (estimate.value,)))])
     )
 
     def across(value: float) -> float:
         return round(LABEL + (WIDTH - LABEL - 70) * max(0.0, value) / top, 1)
 
     marks = []
-    for place, (label, adapter, found) in enumerate(rows):
-        low, high = found.interval or (found.value, found.value)
-        y, told = MARGIN + ROW * place + ROW // 2, figure.told(found.value)
-        marks.append(Mark(label, told, y, across(found.value), across(low), across(high), adapter))
+    for place, (label, adapter, estimate) in enumerate(rows):
+        low, high = estimate.interval or (estimate.value, estimate.value)
+        y, told = MARGIN + ROW * place + ROW // 2, figure.told(estimate.value)
+        marks.append(Mark(label, told, y, across(estimate.value), across(low), across(high), adapter))
     ticks = [(across(top * part / 4), _tick(figure, top * part / 4)) for part in range(5)]
     return IntervalPlot(figure.title, figure.better, 2 * MARGIN + ROW * len(rows) + 12, ticks, marks)
 

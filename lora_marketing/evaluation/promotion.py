@@ -22,6 +22,7 @@ from lora_marketing.evaluation import Evaluation
 from lora_marketing.evaluation.document import ScoredText
 from lora_marketing.evaluation.voices import BASE
 from lora_marketing.guards import Verdict
+from lora_marketing.text.scripts import UNSPACED
 from lora_marketing.text.words import words
 
 SHOWN = 5
@@ -132,7 +133,7 @@ class PromotionFigures:
     def of(cls, evaluation: Evaluation, writer: str, others: Sequence[str] = ()) -> PromotionFigures:
         """The figures of one writer of an evaluation; `others` are the names of other brands."""
         texts = [text for text in evaluation.texts if text.writer == writer]
-        extra = next((found.extra for found in evaluation.writers if found.writer == writer), {})
+        extra = next((scores.extra for scores in evaluation.writers if scores.writer == writer), {})
         return cls(writer, [_row(text, others) for text in texts], extra)
 
     def share(self, wanted: Callable[[JudgedText], bool]) -> float:
@@ -141,10 +142,10 @@ class PromotionFigures:
 
     def by_brief(self, value: Callable[[JudgedText], float]) -> dict[str, float]:
         """The mean of `value` over the variants of each brief."""
-        found: dict[str, list[float]] = {}
+        values_of: dict[str, list[float]] = {}
         for row in self.rows:
-            found.setdefault(row.brief, []).append(value(row))
-        return {brief: fmean(values) for brief, values in found.items()}
+            values_of.setdefault(row.brief, []).append(value(row))
+        return {brief: fmean(values) for brief, values in values_of.items()}
 
     def gap(self, name: str) -> Gap | None:
         """A difference that was taken with the model."""
@@ -165,7 +166,7 @@ def _row(text: ScoredText, others: Sequence[str]) -> JudgedText:
         stopped=text.stopped,
         voice=None if text.sounds_like is None else float(text.sounds_like == text.brand),
         leaks=leaks,
-        told=[f"{found.rule}: {found.message}" for found in text.findings],
+        told=[f"{finding.rule}: {finding.message}" for finding in text.findings],
     )
 
 
@@ -174,13 +175,13 @@ def _repeats(text: ScoredText) -> bool:
 
     The guard knows what may be repeated: short phrases, and what the brief and the profile say.
     """
-    guarded = any(one.rule.split(".")[0] == "regurgitation" for one in text.findings)
+    guarded = any(finding.rule.split(".")[0] == "regurgitation" for finding in text.findings)
     return guarded and (text.copied or 0) >= WHOLE * len(words(text.plain))
 
 
 def names(name: str, text: str) -> bool:
     """Whether `text` says `name`, as it is written: `Ember` is a brand where `ember` is a coal."""
-    edge = r"(?<![^\W\u3400-\u9fff]){}(?![^\W\u3400-\u9fff])"
+    edge = rf"(?<![^\W{UNSPACED}]){{}}(?![^\W{UNSPACED}])"
     return re.search(edge.format(re.escape(name)), text) is not None
 
 
@@ -206,20 +207,20 @@ def objections(evaluation: Evaluation, judged: str, present: str | None, today: 
 
     `today` is this machine's date, as is that of an evaluation. One from further east may be of tomorrow.
     """
-    writers = {found.writer for found in evaluation.writers}
+    writers = {scores.writer for scores in evaluation.writers}
     wanted = [judged, BASE, *([present] if present else [])]
     missing = [name for name in wanted if name not in writers]
-    found = [
+    checks = [
         _objection(f"the evaluation has no texts of {name}", ", ".join(sorted(writers)), name)
         for name in missing
     ]
     if present and not missing and _asked(evaluation, judged) != _asked(evaluation, present):
         what = "the evaluation has other briefs or variants of one than of the other"
-        found.append(_objection(what, "others", "the same briefs and variants"))
+        checks.append(_objection(what, "others", "the same briefs and variants"))
     if not -1 <= (today - evaluation.made).days <= MOST_DAYS:
         what = "the evaluation is too old, or of a day to come"
-        found.append(_objection(what, str(evaluation.made), f"at most {MOST_DAYS} days old"))
-    return found
+        checks.append(_objection(what, str(evaluation.made), f"at most {MOST_DAYS} days old"))
+    return checks
 
 
 def _objection(name: str, value: str, limit: str) -> Check:

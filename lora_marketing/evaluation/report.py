@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from lora_marketing.brands.brand import Brief
+from lora_marketing.common.files import read_resource, write_output
 from lora_marketing.evaluation.comparing import better
 from lora_marketing.evaluation.document import Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.plots import IntervalPlot, interval_plot
@@ -64,8 +64,12 @@ class Block:
 
 
 def write_report(path: Path, evaluation: Evaluation) -> None:
-    """Write the report of an evaluation."""
-    path.write_text(rendered(evaluation), encoding="utf-8")
+    """Write the report of an evaluation.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_output(path, rendered(evaluation))
 
 
 def rendered(evaluation: Evaluation) -> str:
@@ -75,7 +79,7 @@ def rendered(evaluation: Evaluation) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    source = (files(__package__) / "report.html.jinja").read_text(encoding="utf-8")
+    source = read_resource(__package__, "report.html.jinja")
     return environment.from_string(source).render(
         evaluation=evaluation,
         figures=all_figures(),
@@ -105,27 +109,27 @@ def stretches(text: str, found: Sequence[Finding]) -> list[Stretch]:
 
 def _rows(evaluation: Evaluation) -> list[tuple[str, str | None, list[Cell | None]]]:
     """Title, which way is better, and a cell for each writer, of every figure that somebody has."""
-    found: list[tuple[str, str | None, list[Cell | None]]] = []
+    rows: list[tuple[str, str | None, list[Cell | None]]] = []
     for name, figure in all_figures().items():
         estimates = [scores.figures.get(name) for scores in evaluation.writers]
         if any(estimates):
             cells = [
                 None
-                if one is None
+                if estimate is None
                 else Cell(
-                    figure.told(one.value),
-                    f"{figure.told(one.interval[0])} – {figure.told(one.interval[1])}"
-                    if one.interval
+                    figure.told(estimate.value),
+                    f"{figure.told(estimate.interval[0])} – {figure.told(estimate.interval[1])}"
+                    if estimate.interval
                     else "",
                 )
-                for one in estimates
+                for estimate in estimates
             ]
-            found.append((figure.title, figure.better, cells))
+            rows.append((figure.title, figure.better, cells))
     for name in sorted({name for scores in evaluation.writers for name in scores.extra}):
         values = [scores.extra.get(name) for scores in evaluation.writers]
-        told = [None if value is None else Cell(f"{value:.4g}", "") for value in values]
-        found.append((name.replace("_", " "), None, told))
-    return found
+        extra_cells = [None if value is None else Cell(f"{value:.4g}", "") for value in values]
+        rows.append((name.replace("_", " "), None, extra_cells))
+    return rows
 
 
 def _plots(evaluation: Evaluation) -> list[IntervalPlot]:
@@ -173,22 +177,22 @@ def _comparisons(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _blocks(evaluation: Evaluation) -> list[Block]:
     """Each brief of each brand; the bare base first, then adapters, variants in order."""
-    found = []
+    blocks = []
     for brand in sorted({text.brand for text in evaluation.texts}):
         own = [text for text in evaluation.texts if text.brand == brand]
         for texts in by_brief(own).values():
             ordered = sorted(texts, key=lambda text: (text.writer != BASE, text.writer, text.variant))
             sides = [_side(text) for text in ordered]
             verdicts = " ".join(sorted({text.verdict for text in texts}))
-            found.append(Block(brand, texts[0].brief, sides, texts[0].references, verdicts))
-    return found
+            blocks.append(Block(brand, texts[0].brief, sides, texts[0].references, verdicts))
+    return blocks
 
 
 def _side(scored: ScoredText) -> Side:
     figures = all_figures()
-    told = [
+    per_text = [
         (figures[name].title, figures[name].told(figures[name].value(scored.counts[name])))
         for name in PER_TEXT
         if name in scored.counts
     ]
-    return Side(scored, stretches(scored.text, scored.findings), told)
+    return Side(scored, stretches(scored.text, scored.findings), per_text)

@@ -17,7 +17,7 @@ from lora_marketing.channels.structure import plain
 from lora_marketing.common.errors import DataError
 from lora_marketing.copy.mending import is_complete
 from lora_marketing.copy.record import Copy
-from lora_marketing.data.dataset import asked, prepare, read_texts
+from lora_marketing.data.dataset import prepare, read_texts
 from lora_marketing.evaluation.document import Evaluation, HeldOutVoice, ScoredText, WriterScores
 from lora_marketing.evaluation.statistics import RESAMPLES, Estimate, estimate, whole_estimate
 from lora_marketing.evaluation.voices import BASE, fit_voices, require_taught, taught
@@ -62,26 +62,41 @@ class _Reference:
         facts, passages = self.brands[brand].facts, self.passages.get(brand)
         known = {name: sorted(values) for name, values in self.known[brand].items()}
         said, invented = _digest(self.wordings), _digest([self.wordings, known, facts])
-        found = {"slot_coverage": said, "slots_repeated": said, "slot_errors": invented}
-        found["slots_invented"] = invented
+        digests = {"slot_coverage": said, "slots_repeated": said, "slot_errors": invented}
+        digests["slots_invented"] = invented
         if self.voices:
-            found["voice"] = self.taught
+            digests["voice"] = self.taught
         if passages:
-            found["copying_rate"] = _digest([sorted(passages.known.shingles), sorted(passages.known.texts)])
-        return found
+            digests["copying_rate"] = _digest([sorted(passages.known.shingles), sorted(passages.known.texts)])
+        return digests
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How copy is scored, beyond the copy and the recipes.
+
+    Args:
+        known_texts: by brand, texts that copy must not repeat; the recipes' training rows by default.
+        wordings: other ways to say a value of an attribute, besides the value itself.
+        metrics: names of metrics; all of them if None.
+        today: the day on which claims are judged; the present one if None.
+        seed: of intervals and of the voice classifier's folds.
+        resamples: how many sets of briefs are drawn for an interval.
+    """
+
+    known_texts: Mapping[str, Passages] | None = None
+    wordings: Wordings | None = None
+    metrics: Sequence[str] | None = None
+    today: date | None = None
+    seed: int = 13
+    resamples: int = RESAMPLES
 
 
 def evaluate(
     copies: Sequence[Copy],
     references: Sequence[Example],
     recipes: Sequence[LoadedRecipe],
-    *,
-    known_texts: Mapping[str, Passages] | None = None,
-    wordings: Wordings | None = None,
-    metrics: Sequence[str] | None = None,
-    today: date | None = None,
-    seed: int = 13,
-    resamples: int = RESAMPLES,
+    options: ScoringOptions = ScoringOptions(),
 ) -> Evaluation:
     """Score copy of any writers for any brands.
 
@@ -89,30 +104,27 @@ def evaluate(
         copies: the texts.
         references: texts that people wrote for the same briefs; those of other briefs do not matter.
         recipes: of the copies' brands, whose policy holds and whose real texts teach the voices.
-        known_texts: by brand, texts that copy must not repeat; the recipes' training rows by default.
-        wordings: other ways to say a value of an attribute, besides the value itself.
-        metrics: names on the shelf of metrics; all of them if None.
-        today: claims expire.
-        seed: of intervals and of the voice classifier's folds.
-        resamples: how many sets of briefs are drawn for an interval.
+        options: metrics, intervals and what else the texts are held against.
 
     Raises:
         DataError: copies of a brand without a recipe, or unusable training rows.
         UnknownName: an unknown metric, channel or field.
     """
     require_taught(copies, recipes)
-    asked = [load_metric(name) for name in metrics or metric_names()]
-    figures = {name: figure for metric in asked for name, figure in metric.FIGURES.items()}
-    voices, notes = _voices(recipes, seed) if "voice" in figures else (None, [])
+    metrics = list(options.metrics or metric_names())
+    figures = {
+        name: figure for metric in map(load_metric, metrics) for name, figure in metric.FIGURES.items()
+    }
+    voices, notes = _voices(recipes, options.seed) if "voice" in figures else (None, [])
     setting = _Reference(
         {loaded.brand.name: loaded.brand for loaded in reversed(recipes)},
         _by_brief(references),
         _known_values(copies, recipes),
-        wordings or {},
-        _training_passages(recipes) if known_texts is None else known_texts,
+        options.wordings or {},
+        _training_passages(recipes) if options.known_texts is None else options.known_texts,
         voices,
         _taught(recipes) if voices else "",
-        today or date.today(),
+        options.today or date.today(),
     )
     groups: dict[tuple[str, str], list[Copy]] = defaultdict(list)
     for copy, writer in zip(copies, writers_of(copies), strict=True):
@@ -120,14 +132,14 @@ def evaluate(
     texts: list[ScoredText] = []
     scores = []
     for (writer, brand), own in sorted(groups.items()):
-        scored = _scored(writer, own, setting, list(metrics or metric_names()))
+        scored = _scored(writer, own, setting, metrics)
         texts += scored
-        found = _scores(writer, brand, scored, figures, seed, resamples)
-        scores.append(found.model_copy(update={"held_against": setting.held_against(brand)}))
+        writer_scores = _scores(writer, brand, scored, figures, options)
+        scores.append(writer_scores.model_copy(update={"held_against": setting.held_against(brand)}))
     return Evaluation(
         made=setting.today,
-        seed=seed,
-        resamples=resamples,
+        seed=options.seed,
+        resamples=options.resamples,
         packages=dict(_versions()),
         held_out=_held_out(voices),
         writers=scores,
@@ -154,10 +166,10 @@ def writers_of(copies: Sequence[Copy]) -> list[str]:
 
 def by_brief(texts: Iterable[ScoredText]) -> dict[str, list[ScoredText]]:
     """Texts of equal briefs together, in the order of their first texts."""
-    found: dict[str, list[ScoredText]] = defaultdict(list)
+    groups: dict[str, list[ScoredText]] = defaultdict(list)
     for text in texts:
-        found[text.key].append(text)
-    return dict(found)
+        groups[text.key].append(text)
+    return dict(groups)
 
 
 def added(name: str, texts: Sequence[ScoredText]) -> list[float] | None:
@@ -173,18 +185,18 @@ def _scored(
     brand = setting.brands[copies[0].brand]
     passages = setting.passages.get(brand.name)
     known, others = passages.known if passages else None, setting.others(brand)
-    found = [
+    findings_of = [
         findings(copy.text, Case(copy.brief, brand, _is_whole(copy), setting.today, known, others))
         for copy in copies
     ]
-    read = [plain(copy.text, copy.brief) for copy in copies]
+    plain_texts = [plain(copy.text, copy.brief) for copy in copies]
     named: list[str | None] = [None] * len(copies)
     if setting.voices:
-        named = [guess.brand for guess in setting.voices.predict(read)]
-    copied = [passages.longest(text) if passages else None for text in read]
+        named = [guess.brand for guess in setting.voices.predict(plain_texts)]
+    copied = [passages.longest(text) if passages else None for text in plain_texts]
     written = [
         _written(copy, brand, setting, own, voice, length)
-        for copy, own, voice, length in zip(copies, found, named, copied, strict=True)
+        for copy, own, voice, length in zip(copies, findings_of, named, copied, strict=True)
     ]
     counts: list[dict[str, list[float]]] = [{} for _ in copies]
     for name in metrics:
@@ -207,7 +219,7 @@ def _scored(
             counts=kept,
             language=brand.language,
         )
-        for copy, row, own, kept in zip(copies, written, found, counts, strict=True)
+        for copy, row, own, kept in zip(copies, written, findings_of, counts, strict=True)
     ]
 
 
@@ -235,7 +247,7 @@ def _written(
         copy.brand,
         brand.language,
         copy.stopped,
-        setting.references.get(copy.brief.model_dump_json(), ()),
+        setting.references.get(copy.brief.key, ()),
         verdict(found),
         voice,
         copied,
@@ -250,13 +262,11 @@ def _scores(
     brand: str,
     texts: Sequence[ScoredText],
     figures: Mapping[str, Figure],
-    seed: int,
-    resamples: int,
+    options: ScoringOptions,
 ) -> WriterScores:
     groups = by_brief(texts)
-    found = {
-        name: _estimate(name, figure, list(groups.values()), seed, resamples)
-        for name, figure in figures.items()
+    estimates = {
+        name: _estimate(name, figure, list(groups.values()), options) for name, figure in figures.items()
     }
     rules = Counter(rule for text in texts for rule in sorted({finding.rule for finding in text.findings}))
     return WriterScores(
@@ -264,14 +274,14 @@ def _scores(
         brand=brand,
         texts=len(texts),
         briefs=len(groups),
-        figures={name: value for name, value in found.items() if value is not None},
+        figures={name: value for name, value in estimates.items() if value is not None},
         verdicts=dict(Counter(text.verdict for text in texts)),
         rules=dict(rules.most_common()),
     )
 
 
 def _estimate(
-    name: str, figure: Figure, groups: Sequence[Sequence[ScoredText]], seed: int, resamples: int
+    name: str, figure: Figure, groups: Sequence[Sequence[ScoredText]], options: ScoringOptions
 ) -> Estimate | None:
     """A figure over groups of texts with one brief each; None where it bears on nothing."""
     if figure.whole:
@@ -279,7 +289,7 @@ def _estimate(
     sums = [counts for counts in (added(name, group) for group in groups) if counts is not None]
     if not sums or isnan(figure.value([sum(column) for column in zip(*sums, strict=True)])):
         return None
-    return estimate(figure, sums, seed, resamples)
+    return estimate(figure, sums, options.seed, options.resamples)
 
 
 def _voices(recipes: Sequence[LoadedRecipe], seed: int) -> tuple[VoiceClassifier | None, list[str]]:
@@ -302,21 +312,21 @@ def _digest(value: Any) -> str:
 def _held_out(voices: VoiceClassifier | None) -> HeldOutVoice | None:
     if voices is None:
         return None
-    found = voices.heldout_accuracy
+    accuracy = voices.heldout_accuracy
     return HeldOutVoice(
-        accuracy=found.accuracy,
-        interval=found.interval,
-        macro=found.macro,
-        by_brand=dict(found.by_brand),
-        texts=found.n,
+        accuracy=accuracy.accuracy,
+        interval=accuracy.interval,
+        macro=accuracy.macro,
+        by_brand=dict(accuracy.by_brand),
+        texts=accuracy.n,
     )
 
 
 def _by_brief(references: Sequence[Example]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    texts: dict[str, list[str]] = defaultdict(list)
     for example in references:
-        found[asked(example)].append(plain(example.text, example))
-    return found
+        texts[example.key].append(plain(example.text, example))
+    return texts
 
 
 def _known_values(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe]) -> dict[str, Values]:
@@ -327,12 +337,12 @@ def _known_values(copies: Sequence[Copy], recipes: Sequence[LoadedRecipe]) -> di
         (loaded.brand.name, row) for loaded in sources for _, row in read_texts(loaded)
     ]
     briefs += [(copy.brand, copy.brief) for copy in copies]
-    asked = Counter(brand for brand, _ in briefs)
+    briefs_of = Counter(brand for brand, _ in briefs)
     having = Counter((brand, name) for brand, brief in briefs for name in brief.attributes)
-    found: dict[str, dict[str, dict[str, None]]] = {brand: {} for brand in asked}
+    found: dict[str, dict[str, dict[str, None]]] = {brand: {} for brand in briefs_of}
     for brand, brief in briefs:
         for name, value in brief.attributes.items():
-            if having[brand, name] >= USUAL * asked[brand]:
+            if having[brand, name] >= USUAL * briefs_of[brand]:
                 found[brand].setdefault(name, {})[value] = None
     return {brand: {name: list(values) for name, values in usual.items()} for brand, usual in found.items()}
 

@@ -77,15 +77,15 @@ def difference(
     """
     a, b = _drawn([ours, theirs], seed, resamples)
     value = figure.value(_sums(ours)) - figure.value(_sums(theirs))
-    found = [
+    gaps = [
         figure.value(one) - figure.value(other) for one, other in zip(a.tolist(), b.tolist(), strict=True)
     ]
-    found = [number for number in found if not isnan(number)]
+    gaps = [number for number in gaps if not isnan(number)]
     if len(ours) < 2:
         return Difference(value=value, interval=None, p=None, briefs=len(ours))
-    below, above = sum(number <= 0 for number in found), sum(number >= 0 for number in found)
-    p = max(_smallest_p(len(ours)), min(1.0, 2 * (min(below, above) + 1) / (len(found) + 1)))
-    return Difference(value=value, interval=_middle_95(found), p=p, briefs=len(ours))
+    below, above = sum(number <= 0 for number in gaps), sum(number >= 0 for number in gaps)
+    p = max(_smallest_p(len(ours)), min(1.0, 2 * (min(below, above) + 1) / (len(gaps) + 1)))
+    return Difference(value=value, interval=_middle_95(gaps), p=p, briefs=len(ours))
 
 
 def whole_estimate(

@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
-from pathlib import Path
+from importlib.resources import files
 from typing import Annotated
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 from pydantic import Field
 
 from lora_marketing.brands.claims import Market
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Severity
 from lora_marketing.text.normalise import whole_word
 
@@ -97,8 +96,7 @@ class CompiledPack:
 @cache
 def load_pack(name: str) -> CompiledPack:
     """Read and compile one pack."""
-    with as_file(files("lora_marketing.guards") / "packs" / f"{name}.yaml") as path:
-        document = read_document(Path(path))
+    document = packaged_document("lora_marketing.guards", "packs", f"{name}.yaml")
     pack = validated(Pack, document.value, document.places)
     terms = [(rule, term) for rule in pack.rules for term in rule.terms]
     return CompiledPack(

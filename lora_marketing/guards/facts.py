@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -116,12 +117,12 @@ class _Known:
 
         A price is no count, and a bare number is a price only as an attribute of the brief.
         """
-        bare = self.attributes if asked.price else [known for known, _ in self.quantities]
-        return any(
-            (known.kind == asked.kind and known.value == asked.value)
-            or (not asked.kind and not known.price and known.amount == asked.amount)
-            for known, _ in self.quantities
-        ) or any(not known.kind and known.amount == asked.amount for known in bare)
+        named = self.attributes if asked.price else ()
+        return any(asked.says(given) for given in named) or any(
+            (asked.says(given) and bool(given.kind or not asked.price))
+            or (not asked.kind and not given.price and given.amount == asked.amount)
+            for given, _ in self.quantities
+        )
 
     def nearest(self, asked: Quantity) -> str | None:
         """How the nearest known value of the same kind is written."""
@@ -134,10 +135,11 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     known = _known(tuple(known_texts_of(case)), attributes_of(case.brief))
     seen = view(text)
     idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
+    ends = [end for _, end in idioms]
     for one in quantities(seen):
-        word = not (one.digits or one.price)
-        idiom = word and any(start < one.end and one.start < end for start, end in idioms)
-        if idiom or known.holds(one) or not _states(one, seen):
+        at = bisect_right(ends, one.start)
+        in_idiom = at < len(idioms) and idioms[at][0] < one.end and not (one.digits or one.price)
+        if in_idiom or known.holds(one) or not _states(one, seen):
             continue
         yield _unknown(one, seen, text, known)
     yield from _names(text, known)

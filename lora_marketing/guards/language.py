@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import TRADITIONAL
 from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.text.scripts import count_han, count_kana
+from lora_marketing.text.words import words
 
 if TYPE_CHECKING:
     from lingua import LanguageDetector
@@ -19,10 +21,10 @@ KNOWN = ("de", "en", "es", "fr", "it", "ja", "ko", "nl", "pt", "ru", "zh")
 FEW_LETTERS, MANY_LETTERS = 16, 40
 """Shorter texts are not judged; from many letters on the detector is right."""
 SURE = 0.9
-_HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
-_KANA = re.compile(r"[\u3041-\u30fa]")
-_ELSEWHERE = re.compile(r"\S*(?:@|://|www\.)\S*|[#@]\w+|\b\S*\d\S*|\b[A-Z]{2,}s?\b")
-"""What is written alike in all languages: addresses, tags, numbers, abbreviations."""
+_UNSPLIT = re.compile(r"\S+")
+_ADDRESS = re.compile(r"@|://|www\.")
+_DIGIT = re.compile(r"\d")
+_TAG = re.compile(r"[#@]\w+|\b[A-Z]{2,}s?\b")
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -35,7 +37,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     if language not in KNOWN:
         return
     plain = _plain(text, case)
-    han, kana = len(_HAN.findall(plain)), len(_KANA.findall(plain))
+    han, kana = count_han(plain), count_kana(plain)
     latin = len(re.findall(r"[A-Za-z\u00c0-\u024f]", plain))
     if language == "zh":
         yield from _chinese(plain, han, kana, latin)
@@ -56,7 +58,16 @@ def _plain(text: str, case: Case) -> str:
     names = (brand.display_name, brief.product, *brief.attributes.values(), *brand.required_terms)
     for name in sorted(filter(None, names), key=len, reverse=True):
         text = text.replace(name, " ")
-    return _ELSEWHERE.sub(" ", text)
+    return _UNSPLIT.sub(lambda word: _of_a_language(word[0]), text)
+
+
+def _of_a_language(word: str) -> str:
+    """What is left of it without what all languages write alike: addresses, tags, numbers, abbreviations."""
+    if _ADDRESS.search(word):
+        return " "
+    if _DIGIT.search(word):
+        word = word[: next(at for at, letter in enumerate(word) if letter.isalnum() or letter == "_")] + " "
+    return _TAG.sub(" ", word)
 
 
 def _chinese(plain: str, han: int, kana: int, latin: int) -> Iterator[Finding]:
@@ -72,7 +83,7 @@ def _chinese(plain: str, han: int, kana: int, latin: int) -> Iterator[Finding]:
 
 def _detected(plain: str, language: str) -> Iterator[Finding]:
     letters = sum(map(str.isalpha, plain))
-    if letters < FEW_LETTERS or len(plain.split()) < 3:
+    if letters < FEW_LETTERS or len(words(plain)) < 3:
         return
     found = _detector().compute_language_confidence_values(plain)
     told = {one.language.iso_code_639_1.name.lower(): one.value for one in found}

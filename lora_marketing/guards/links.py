@@ -6,21 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Case, Finding
+from lora_marketing.text.scripts import HAN
 from lora_marketing.text.spelling import plain
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
 _URL = re.compile(r"(?i:\bhttps?://|\bftp://|(?<![\w:])//|\bwww\.)[^\s<>\"'“”‘’（）()\[\]，。；！？、]+")
-_LETTER = r"[^\W_\u3400-\u9fff]"
+_LETTER = rf"[^\W_{HAN}]"
 _BARE = re.compile(
     rf"(?<![A-Za-z0-9_@./-])(?:{_LETTER}(?:(?:{_LETTER}|-)*{_LETTER})?\.)+(?!\d){_LETTER}{{2,}}"
     r"(?:/[^\s<>\"'（）()，。；！？]*)?"
@@ -196,8 +195,7 @@ def _mixed(host: str) -> bool:
 
 @cache
 def _web() -> Web:
-    with as_file(files("lora_marketing.guards") / "packs" / "links.yaml") as path:
-        document = read_document(Path(path))
+    document = packaged_document("lora_marketing.guards", "packs", "links.yaml")
     return validated(Web, document.value, document.places)
 
 

@@ -15,6 +15,7 @@ from itertools import chain
 
 from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.text.normalise import View, view
+from lora_marketing.text.scripts import HAN
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _is_machine(text: str) -> bool:
 
 _AT = r"(?:@|\s?[\[(]\s?at\s?[\])]\s?)"
 _DOT = r"(?:\.|\s?[\[(]\s?dot\s?[\])]\s?)"
-_HAN = r"[\u4e00-\u9fff]"
+_HAN = f"[{HAN}]"
 _PROVINCE = (
     "(?:[京津沪渝冀豫辽湘皖鲁苏浙赣鄂桂甘晋蒙陕吉闽粤川宁琼]"
     rf"|(?:(?<!{_HAN})|(?<=[牌号是车为的辆]))[新黑青云藏贵])"

@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.text.spelling import Finder, Spelled, folded, folded_term, places, widest
 
@@ -108,6 +106,5 @@ def _matching() -> _Matching:
 
 
 def _load(language: str) -> ProfanityList:
-    with as_file(files("lora_marketing.guards") / "packs" / f"profanity_{language}.yaml") as path:
-        document = read_document(Path(path))
+    document = packaged_document("lora_marketing.guards", "packs", f"profanity_{language}.yaml")
     return validated(ProfanityList, document.value, document.places)

@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lora_marketing.guards import Case, Finding
-from lora_marketing.text.spelling import unbroken
+from lora_marketing.text.scripts import unbroken
+from lora_marketing.text.words import ngrams, word_spans, words
 
-_WORD = re.compile(
-    r"[\u3400-\u9fff\U00020000-\U0003ffff]|(?:(?![\u3400-\u9fff\U00020000-\U0003ffff])[\w'’])+"
-)
 _SENTENCE = re.compile(r"[^.!?。！？；;\n]+")
 _DOUBLED = re.compile(r"\b(the|a|an|and|of|to|in|is|for|with|your|our|on|at|be|are)\s+\1\b", re.IGNORECASE)
 LOOPS = ((1, 4, 5), (2, 3, 4), (3, 3, 4), (4, 3, 3), (5, 3, 3), *((size, 2, 2) for size in range(6, 31)))
@@ -27,20 +25,18 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
     Names of the brand and the product may return as often as they have to.
     """
-    words = [(found[0].casefold(), found.start(), found.end()) for found in _WORD.finditer(text)]
-    said = [word for word, _, _ in words]
+    spans = list(word_spans(text))
+    said = [word for word, _, _ in spans]
     loop = _loop(said)
     if loop:
-        span = words[loop[0]][1], words[loop[1] - 1][2]
+        span = spans[loop[0]][1], spans[loop[1] - 1][2]
         yield _finding("loop", "the same words in a row", span)
         return
     yield from _sentences(text)
     for found in _DOUBLED.finditer(text):
         yield _finding("doubled", f'"{found[1]}" twice', found.span(), found[1])
-    names = {
-        found[0].casefold() for found in _WORD.finditer(f"{case.brand.display_name} {case.brief.product}")
-    }
-    yield from _phrases(words, names)
+    names = set(words(f"{case.brand.display_name} {case.brief.product}"))
+    yield from _phrases(spans, names)
     yield from _words(said, names)
 
 
@@ -70,22 +66,22 @@ def _loop(said: Sequence[str]) -> tuple[int, int] | None:
 def _sentences(text: str) -> Iterator[Finding]:
     seen: set[str] = set()
     for found in _SENTENCE.finditer(text):
-        words = _WORD.findall(found[0].casefold())
-        sentence = " ".join(words)
+        said = words(found[0])
+        sentence = " ".join(said)
         if sentence in seen:
             yield _finding("sentence", "the same sentence again", found.span())
-        if len(words) >= (6 if unbroken(words[0][0]) else 3) if words else False:
+        if said and len(said) >= (6 if unbroken(said[0][0]) else 3):
             seen.add(sentence)
 
 
-def _phrases(words: Sequence[tuple[str, int, int]], names: set[str]) -> Iterator[Finding]:
-    han = sum(unbroken(word[0]) for word, _, _ in words) * 2 > len(words)
+def _phrases(spans: Sequence[tuple[str, int, int]], names: set[str]) -> Iterator[Finding]:
+    han = sum(unbroken(word[0]) for word, _, _ in spans) * 2 > len(spans)
     size = PHRASE * 2 if han else PHRASE
-    grams = [tuple(word for word, _, _ in words[at : at + size]) for at in range(len(words) - size + 1)]
+    grams = ngrams([word for word, _, _ in spans], size)
     for gram, times in Counter(grams).most_common(1):
         if times >= 3 and not names & set(gram):
             last = len(grams) - 1 - grams[::-1].index(gram)
-            span = words[last][1], words[last + size - 1][2]
+            span = spans[last][1], spans[last + size - 1][2]
             yield _finding("phrase", f"the same phrase {times} times", span)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import log, log1p, sqrt
 from typing import TYPE_CHECKING, Any
 
-from lora_marketing.metrics._topic import PLACEHOLDER, UNSPACED, Terms, masked, shape, terms, topic_words
+from lora_marketing.metrics._topic import PLACEHOLDER, Terms, masked, shape, terms, topic_words
+from lora_marketing.text.scripts import UNSPACED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LONGEST_SHAPE = 3
 """Tokens in the longest n-gram of shapes."""
 
+# Not `text.words`: how marks and digits are set is style, too.
 _TOKEN = re.compile(rf"[^\W\d_{UNSPACED}]+(?:'[^\W\d_{UNSPACED}]+)*|[{UNSPACED}]|\d|[^\w\s]")
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)|[。！？]+|\n+")
 _WORD_TOKEN = re.compile(rf"[\w{PLACEHOLDER}]")
@@ -40,15 +42,18 @@ class Features:
         self.topic: frozenset[str] = frozenset()
         self.kept: frozenset[str] = frozenset()
 
-    def fit(self, texts: Mapping[str, Sequence[str]], names: Iterable[str]) -> Features:
-        """Learn topic words, vocabulary and what length predicts of rhythm from the texts of each brand."""
+    def fit_transform(self, texts: Sequence[str], brands: Sequence[str], names: Iterable[str]) -> Any:
+        """Learn topic words, vocabulary and what length predicts of rhythm from texts and the brand of each.
+
+        Returns:
+            what `transform` gives for the same texts, which are read once for both.
+        """
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        rows = [text for own in texts.values() for text in own]
         if self.masked:
-            self.topic = topic_words(texts, names)
-            self.kept = frozenset().union(*(terms(text) for text in rows)) - self.topic
-        shown = [self.mask(text) for text in rows]
+            self.topic = topic_words(_by_brand(texts, brands), names)
+            self.kept = frozenset().union(*(terms(text) for text in texts)) - self.topic
+        shown = [self.mask(text) for text in texts]
         shared = {"min_df": 2, "sublinear_tf": True, "lowercase": False}
         self.characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), **shared)
         self.words = TfidfVectorizer(
@@ -57,12 +62,10 @@ class Features:
         self.shapes = TfidfVectorizer(
             tokenizer=self.shape, token_pattern=None, ngram_range=(1, LONGEST_SHAPE), **shared
         )
-        self.characters.fit(shown)
-        self.words.fit(shown)
+        blocks = [self.characters.fit_transform(shown), self.words.fit_transform(shown)]
         if self.style:
-            self.shapes.fit(rows)
-            self._fit_rhythm(shown)
-        return self
+            blocks += [self.shapes.fit_transform(texts), self._fit_rhythm(shown)]
+        return _side_by_side(blocks)
 
     def mask(self, text: str) -> str:
         """Mask topic words and words never seen in training."""
@@ -74,31 +77,42 @@ class Features:
 
     def transform(self, texts: Iterable[str]) -> Any:
         """Rows of features, as a SciPy sparse matrix."""
-        from scipy.sparse import csr_matrix, hstack
-
         rows = list(texts)
         shown = [self.mask(text) for text in rows]
         blocks = [self.characters.transform(shown), self.words.transform(shown)]
         if self.style:
-            blocks += [self.shapes.transform(rows), csr_matrix(self._rhythm(shown))]
-        return hstack(blocks, format="csr")
+            blocks += [self.shapes.transform(rows), self._rhythm(*_rhythm_rows(shown))]
+        return _side_by_side(blocks)
 
     def _hidden(self, text: str) -> Terms:
         return Terms(terms(text) - self.kept if self.masked else ())
 
-    def _fit_rhythm(self, shown: Sequence[str]) -> None:
+    def _fit_rhythm(self, shown: Sequence[str]) -> Floats:
         import numpy as np
 
         figures, lengths = _rhythm_rows(shown)
         self.by_length = np.linalg.lstsq(lengths, figures, rcond=None)[0]
         self.scale = (figures - lengths @ self.by_length).std(axis=0)
         self.scale[self.scale < 1e-9] = 1.0
+        return self._rhythm(figures, lengths)
 
-    def _rhythm(self, shown: Sequence[str]) -> Floats:
-        figures, lengths = _rhythm_rows(shown)
+    def _rhythm(self, figures: Floats, lengths: Floats) -> Floats:
         standard = (figures - lengths @ self.by_length) / self.scale
         rows: Floats = standard.clip(-3, 3) / sqrt(standard.shape[1])
         return rows
+
+
+def _by_brand(texts: Iterable[str], brands: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text, brand in zip(texts, brands, strict=True):
+        found.setdefault(brand, []).append(text)
+    return found
+
+
+def _side_by_side(blocks: Sequence[Any]) -> Any:
+    from scipy.sparse import hstack
+
+    return hstack(blocks, format="csr")
 
 
 def _rhythm_rows(shown: Sequence[str]) -> tuple[Floats, Floats]:

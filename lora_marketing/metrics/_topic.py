@@ -23,6 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from lora_marketing.text.scripts import UNSPACED, unspaced
+
 PLACEHOLDER = "□"
 """Stands for any masked word, whatever its length."""
 
@@ -93,10 +95,6 @@ FUNCTION_WORDS_ZH = frozenset(
 )
 """Chinese function characters. Those that are as often part of a content word (上 里 地 会) are left out."""
 
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-"""Characters of scripts without word breaks, for a character class."""
-
-_HAN = re.compile(f"[{UNSPACED}]")
 _PIECE = re.compile(
     rf"(?P<number>\d+(?:[.,:]\d+)*)|(?P<han>[{UNSPACED}]+)"
     rf"|(?P<word>(?:(?![{UNSPACED}])[^\W\d_])+(?:['’](?:(?![{UNSPACED}])[^\W\d_])+)*)"
@@ -138,7 +136,7 @@ def topic_words(texts: Mapping[str, Iterable[str]], names: Iterable[str] = ()) -
     found = {
         term
         for term in set().union(*(brand.counts for brand in brands))
-        if _is_topic([brand for brand in brands if brand.unspaced == bool(_HAN.match(term))], term)
+        if _is_topic([brand for brand in brands if brand.unspaced == unspaced(term)], term)
     }
     for name in names:
         found |= terms(name)
@@ -158,7 +156,7 @@ class _WordUsage:
     def of(cls, texts: Iterable[str]) -> _WordUsage:
         rows = list(texts)
         counts = Counter(term for text in rows for term in terms(text))
-        return cls(counts, len(rows), 2 * sum(bool(_HAN.search(text)) for text in rows) > len(rows))
+        return cls(counts, len(rows), 2 * sum(unspaced(text) for text in rows) > len(rows))
 
 
 def _is_topic(brands: Sequence[_WordUsage], term: str) -> bool:
@@ -214,7 +212,7 @@ class Terms:
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = frozenset(words)
-        self.lengths = {len(word) for word in self.words if _HAN.match(word)}
+        self.lengths = {len(word) for word in self.words if unspaced(word)}
 
     def split(self, word: str) -> tuple[str, str] | None:
         """The part of a word that is masked and the clitic that stays; None if nothing is masked."""

@@ -131,8 +131,7 @@ class VoiceClassifier:
         truth = _codes(texts, brands)
         folds = _folds(texts, truth, seed)
         logits = _held_out_logits(texts, truth, folds, words, (masked, style))
-        features = Features(masked, style).fit(_by_brand(texts), words)
-        model = _learned(features, texts, truth)
+        features, model = _learned(texts, truth, words, (masked, style))
         accuracy = _accuracy(texts, truth, logits.argmax(axis=1), brands, seed, len(folds))
         return cls(brands, accuracy, _temperature(logits, truth), features, model)
 
@@ -204,13 +203,6 @@ def _require_enough(texts: Sequence[VoiceText]) -> None:
         raise DataError(problems)
 
 
-def _by_brand(texts: Iterable[VoiceText]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for row in texts:
-        found.setdefault(row.brand, []).append(row.text)
-    return found
-
-
 def _codes(texts: Sequence[VoiceText], brands: Sequence[str]) -> Integers:
     import numpy as np
 
@@ -248,16 +240,20 @@ def _folds(texts: Sequence[VoiceText], truth: Integers, seed: int) -> list[tuple
     return [(np.flatnonzero(side != fold), np.flatnonzero(side == fold)) for fold in range(len(shares))]
 
 
-def _learned(features: Features, texts: Sequence[VoiceText], truth: Integers) -> Any:
-    """A logistic regression, fitted on one thread: same result on every machine, and small as it
-    is, faster than on many.
+def _learned(
+    texts: Sequence[VoiceText], truth: Integers, names: Iterable[str], flags: tuple[bool, bool]
+) -> tuple[Features, Any]:
+    """Features and a logistic regression on them, fitted on one thread: same result on every machine, and
+    small as it is, faster than on many.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+    features = Features(*flags)
+    rows = features.fit_transform([row.text for row in texts], [row.brand for row in texts], names)
     model = LogisticRegression(C=3.0, class_weight="balanced", max_iter=1000)
     with threadpool_limits(limits=1):
-        return model.fit(features.transform(row.text for row in texts), truth)
+        return features, model.fit(rows, truth)
 
 
 def _held_out_logits(
@@ -272,9 +268,7 @@ def _held_out_logits(
 
     logits = np.zeros((len(texts), int(truth.max()) + 1))
     for train, test in folds:
-        rows = [texts[i] for i in train]
-        features = Features(*flags).fit(_by_brand(rows), names)
-        model = _learned(features, rows, truth[train])
+        features, model = _learned([texts[i] for i in train], truth[train], names, flags)
         logits[test] = model.predict_log_proba(features.transform(texts[i].text for i in test))
     return logits
 

@@ -3,6 +3,6 @@ it can still answer everyday questions. `judge` is the door."""
 
 from __future__ import annotations
 
-from lora_marketing.model_eval.bench import judge
+from lora_marketing.model_eval.bench import TrialOptions, judge
 
-__all__ = ["judge"]
+__all__ = ["TrialOptions", "judge"]

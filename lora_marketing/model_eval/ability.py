@@ -66,15 +66,15 @@ def examine(
 
 
 def _checked(scorer: Scorer, writer: Writer, adapter: str | None) -> dict[Language, list[bool]]:
-    found: dict[Language, list[bool]] = {}
+    right_of: dict[Language, list[bool]] = {}
     for language, questions in load_everyday().checked.items():
         rows = [render_answer(q.ask, answer, writer.base) for q in questions for answer in q.answers]
         scores = iter(scorer.score(rows, adapter))
-        found[language] = []
+        right_of[language] = []
         for question in questions:
             right, *wrong = [next(scores).log_p for _ in question.answers]
-            found[language].append(right > max(wrong))
-    return found
+            right_of[language].append(right > max(wrong))
+    return right_of
 
 
 def _answers(
@@ -88,13 +88,13 @@ def _answers(
         for question in questions
     ]
     written = iter(writer.write(requests))
-    found: dict[str | None, list[OpenAnswer]] = {}
+    answers: dict[str | None, list[OpenAnswer]] = {}
     for adapter in adapters:
-        found[adapter] = []
+        answers[adapter] = []
         for question in questions:
             text = next(written).text.strip()
-            found[adapter].append(OpenAnswer(question, text, rules.reasons(question, text)))
-    return found
+            answers[adapter].append(OpenAnswer(question, text, rules.reasons(question, text)))
+    return answers
 
 
 def _asked(question: str) -> Message:

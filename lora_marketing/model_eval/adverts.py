@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lora_marketing.brands.brand import Brand, Example
 from lora_marketing.evaluation.promotion import names
+from lora_marketing.text.scripts import HAN, has_han
 
 WORDS, SIGNS = 4, 7
 """So many words, or Chinese characters, in the order of one of the brand's own texts are no chance."""
@@ -29,7 +30,7 @@ RULES = {
     r"|(?:我们|本店|本公司)的?(?:产品|商品|店铺|门店|顾客|客户|品牌|官网)|旗舰店|专卖店|新品上市|热销|爆款|现货",
 }
 _COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in RULES.items()}
-_UNIT = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+_UNIT = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ class AdvertRules:
 
     def reasons(self, question: str, answer: str) -> list[str]:
         """Names of the rules that `answer` falls under; what the question says itself does not count."""
-        found = [name for name, rule in _COMPILED.items() if rule.search(answer)]
+        rules = [name for name, rule in _COMPILED.items() if rule.search(answer)]
         asked = question.casefold()
         if any(names(name, answer) and name.casefold() not in asked for name in self.known):
-            found.append("brand or product")
+            rules.append("brand or product")
         if not self.runs.isdisjoint(_runs(answer)):
-            found.append("words of the brand's texts")
-        return found
+            rules.append("words of the brand's texts")
+        return rules
 
 
 def units(text: str) -> list[str]:
@@ -64,6 +65,6 @@ def units(text: str) -> list[str]:
 def _runs(text: str) -> Iterator[tuple[str, ...]]:
     found = units(text)
     for at, unit in enumerate(found):
-        size = SIGNS if "\u3400" <= unit <= "\u9fff" else WORDS
+        size = SIGNS if has_han(unit) else WORDS
         if at + size <= len(found):
             yield tuple(found[at : at + size])

@@ -11,7 +11,7 @@ from lora_marketing.common.console import note
 from lora_marketing.common.errors import Problem, RecipeError
 from lora_marketing.copy.record import Copy
 from lora_marketing.engine.sampling import Sampling
-from lora_marketing.evaluation import Evaluation, evaluate
+from lora_marketing.evaluation import Evaluation, ScoringOptions, evaluate
 from lora_marketing.evaluation.promotion import share_difference
 from lora_marketing.evaluation.voices import BASE
 from lora_marketing.metrics.copying import Passages
@@ -57,65 +57,62 @@ class Trial:
     seed: int
 
 
-def judge(
-    adapters: Path,
-    ref: str,
-    against: Sequence[str] = (BASE,),
-    *,
-    variants: int = 1,
-    seed: int = 13,
-    base_id: str | None = None,
-    limit: int | None = None,
-    recipe: Path | None = None,
-    voices: Sequence[Path] = (),
-) -> Evaluation:
+@dataclass(frozen=True)
+class TrialOptions:
+    """Beside whom an adapter writes, for which rows, and what is drawn.
+
+    Args:
+        against: `base`, aliases or digests of the same adapter, or other adapters.
+        recipe: whose held-out rows it is judged by: a manifest keeps but their hashes.
+        voices: recipes of other brands, whose texts teach what this one does not sound like.
+        variants: texts per brief.
+        limit: only so many rows; all if None.
+        seed: of everything that is drawn.
+        base_id: where the base lies on this machine, if the manifests' own word does not hold here.
+    """
+
+    against: Sequence[str] = (BASE,)
+    recipe: Path | None = None
+    voices: Sequence[Path] = ()
+    variants: int = 1
+    limit: int | None = None
+    seed: int = 13
+    base_id: str | None = None
+
+
+def judge(adapters: Path, ref: str, options: TrialOptions) -> Evaluation:
     """Judge an adapter beside others on the rows that were held out from it.
 
     Args:
         adapters: the registry.
         ref: the adapter to judge.
-        against: `base`, aliases or digests of the same adapter, or other adapters.
-        variants: texts per brief.
-        seed: of everything that is drawn.
-        base_id: where the base lies on this machine, if the manifests' own word does not hold here.
-        limit: only so many rows.
-        recipe: whose held-out rows it is judged by: a manifest keeps but their hashes.
-        voices: recipes of other brands, whose texts teach what this one does not sound like.
+        options: the recipe that it was trained with, the writers beside it, and what is drawn.
 
     Raises:
         RecipeError: no recipe. DataError: its rows cannot test the adapter. RegistryError,
-        AdapterRefused, BaseModelError: as Desk.open says.
+        AdapterRefused, BaseModelError: as WritingSession.open says.
     """
-    trial = write_trial(adapters, ref, against, variants, seed, base_id, limit, recipe)
-    return scored(trial, [load_recipe(path) for path in voices])
+    trial = write_trial(adapters, ref, options)
+    return scored(trial, [load_recipe(path) for path in options.voices])
 
 
-def write_trial(
-    adapters: Path,
-    ref: str,
-    against: Sequence[str],
-    variants: int,
-    seed: int,
-    base_id: str | None,
-    limit: int | None,
-    recipe: Path | None,
-) -> Trial:
+def write_trial(adapters: Path, ref: str, options: TrialOptions) -> Trial:
     """Let all of them write, and take what only a model can tell. Raises as `judge` says."""
-    if recipe is None:
+    if options.recipe is None:
         fix = "--recipe with the recipe that it was trained with"
         raise RecipeError(Problem("a manifest keeps no texts to judge an adapter by", got=ref, fix=fix))
-    loaded, registry = load_recipe(recipe), Registry(adapters)
-    judged, others = _versions(registry, ref, against)
+    loaded, registry = load_recipe(options.recipe), Registry(adapters)
+    judged, others = _versions(registry, ref, options.against)
     rows = held_out(loaded, judged, others)
-    rows = replace(rows, rows=rows.rows[:limit])
+    rows = replace(rows, rows=rows.rows[: options.limit])
     for remark in rows.remarks:
         note(f"Remark: {remark}")
-    desk = WritingSession.open(adapters, [_exact(version) for version in (judged, *others)], base_id=base_id)
-    seats = [replace(voice, adapter=str(v)) for v, voice in zip((judged, *others), desk.voices, strict=True)]
-    if BASE in against:
+    versions = (judged, *others)
+    session = WritingSession.open(adapters, list(map(_exact, versions)), base_id=options.base_id)
+    seats = [replace(voice, adapter=str(v)) for v, voice in zip(versions, session.voices, strict=True)]
+    if BASE in options.against:
         seats.append(Voice(seats[0].brand, seats[0].line))
-    sheets = _sheets(desk, seats, (judged, *others), loaded, rows, Sampling(seed), variants)
-    return Trial(loaded, rows, sheets, seed)
+    return Trial(loaded, rows, _sheets(session, seats, versions, loaded, rows, options), options.seed)
 
 
 def _versions(registry: Registry, ref: str, against: Sequence[str]) -> tuple[Version, list[Version]]:
@@ -137,35 +134,29 @@ def _exact(version: Version) -> str:
 
 
 def _sheets(
-    desk: WritingSession,
+    session: WritingSession,
     seats: Sequence[Voice],
     versions: Sequence[Version],
     loaded: LoadedRecipe,
     rows: HeldOut,
-    sampling: Sampling,
-    variants: int,
+    options: TrialOptions,
 ) -> list[Sheet]:
     """Every seat's texts from one mixed batch, its losses and its answers to everyday questions."""
-    settings, base = loaded.recipe.eval, desk.writer.base
-    drawn = replace(
-        sampling,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        max_new_tokens=settings.max_new_tokens,
-    )
+    settings, base = loaded.recipe.eval, session.writer.base
+    sampling = Sampling(options.seed, settings.temperature, settings.top_p, settings.max_new_tokens)
     orders = [
         CopyOrder(seat, row.brief(), variant)
         for seat in seats
         for row in rows.rows
-        for variant in range(variants)
+        for variant in range(options.variants)
     ]
-    copies = write_copy(desk.writer, orders, drawn, raw=True)
+    copies = write_copy(session.writer, orders, sampling, raw=True)
     scorer = Scorer(base, len(versions))
     for version in versions:
         scorer.register(version)
     rules = AdvertRules.of(loaded.brand, [*rows.known, *rows.rows])
-    abilities = examine(scorer, desk.writer, [seat.digest for seat in seats], rules)
-    each = len(rows.rows) * variants
+    abilities = examine(scorer, session.writer, [seat.digest for seat in seats], rules)
+    each = len(rows.rows) * options.variants
     return [
         Sheet(
             seat,
@@ -182,23 +173,25 @@ def scored(trial: Trial, taught: Sequence[LoadedRecipe] = ()) -> Evaluation:
     rows, copies = trial.rows, [copy for sheet in trial.sheets for copy in sheet.copies]
     known = Passages((plain(row.text, row) for row in rows.known), rows.taught)
     recipes, brand = [trial.loaded, *taught], trial.loaded.brand.name
-    found = evaluate(copies, rows.rows, recipes, known_texts={brand: known}, seed=trial.seed)
+    evaluation = evaluate(
+        copies, rows.rows, recipes, ScoringOptions(known_texts={brand: known}, seed=trial.seed)
+    )
     extra = {sheet.name: sheet.figures() for sheet in trial.sheets}
     extra[trial.sheets[0].name] |= _gaps(trial)
-    writers = [one.model_copy(update={"extra": extra[one.writer]}) for one in found.writers]
-    return found.model_copy(update={"writers": writers, "notes": [*found.notes, *rows.remarks]})
+    writers = [scores.model_copy(update={"extra": extra[scores.writer]}) for scores in evaluation.writers]
+    return evaluation.model_copy(update={"writers": writers, "notes": [*evaluation.notes, *rows.remarks]})
 
 
 def _gaps(trial: Trial) -> dict[str, float]:
     """What the judged adapter has more or less than each writer beside it."""
     judged, *others = trial.sheets
-    found = {"proven_held_out": float(trial.rows.proven)}
+    gaps = {"proven_held_out": float(trial.rows.proven)}
     for other in others:
         if gap := judged.losses.over(other.losses):
-            found |= gap.named(f"loss_over:{other.name}")
+            gaps |= gap.named(f"loss_over:{other.name}")
         if other.voice.digest is None:
             right = zip(judged.ability.all_right, other.ability.all_right, strict=True)
             adverts = zip(judged.ability.adverts, other.ability.adverts, strict=True)
-            found |= share_difference(list(right)).named("ability_over_base")
-            found |= share_difference(list(adverts)).named("advert_over_base")
-    return found
+            gaps |= share_difference(list(right)).named("ability_over_base")
+            gaps |= share_difference(list(adverts)).named("advert_over_base")
+    return gaps

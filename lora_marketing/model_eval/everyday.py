@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import as_file, files
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lora_marketing.brands.brand import Text
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 
 Language = Literal["en", "zh"]
 
@@ -38,6 +37,5 @@ class Everyday(Frozen):
 @cache
 def load_everyday() -> Everyday:
     """The questions that come with the kit."""
-    with as_file(files(__package__) / "everyday.yaml") as path:
-        document = read_document(path)
+    document = packaged_document(__package__, "everyday.yaml")
     return validated(Everyday, document.value, document.places)

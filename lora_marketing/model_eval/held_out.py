@@ -8,7 +8,7 @@ from typing import Any
 
 from lora_marketing.brands.brand import Example
 from lora_marketing.common.errors import DataError, Problem
-from lora_marketing.data.dataset import Dataset, asked, prepare
+from lora_marketing.data.dataset import Dataset, prepare
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.version import Version, known_texts
 from lora_marketing.text.known_texts import KnownTexts
@@ -49,7 +49,7 @@ def held_out(loaded: LoadedRecipe, judged: Version, others: Sequence[Version]) -
     if judged.manifest.data.get("validation_sha256") != data.hashes()["validation_sha256"]:
         remarks.append(f"these rows are not those that were held out from {judged}")
     rows = list(data.validation)
-    for version, taught in ((judged, own), *((one, _taught(loaded, data, one)) for one in others)):
+    for version, taught in ((judged, own), *((other, _taught(loaded, data, other)) for other in others)):
         if not taught.proven:
             remarks.append(f"whether {version} or its start was trained on these rows cannot be told")
         left = taught.unseen(rows)
@@ -116,5 +116,5 @@ def _split_as(loaded: LoadedRecipe, version: Version) -> Dataset | None:
 
 def _overlap(rows: Sequence[Example], trained: Sequence[Example]) -> list[Example]:
     """Rows whose brief is also among those trained on."""
-    known = set(map(asked, trained))
-    return [row for row in rows if asked(row) in known]
+    known = {row.key for row in trained}
+    return [row for row in rows if row.key in known]

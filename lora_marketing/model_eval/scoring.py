@@ -68,13 +68,13 @@ class Scorer:
         slot = self._slots.hold(adapter)
         assert slot is not None
         try:
-            found: dict[int, Likelihood] = {}
+            likelihoods: dict[int, Likelihood] = {}
             for batch in _batches(rows):
                 seats = [slot] * len(batch)
                 self._seating.groups = Groups.of(seats, self._slots.ranks, self._base.device)
                 scored = self._forward([rows[at] for at in batch])
-                found.update(zip(batch, scored, strict=True))
-            return [found[at] for at in range(len(rows))]
+                likelihoods.update(zip(batch, scored, strict=True))
+            return [likelihoods[at] for at in range(len(rows))]
         finally:
             self._seating.groups = None
             self._slots.let_go(adapter)

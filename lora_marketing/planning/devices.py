@@ -8,10 +8,9 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path
 
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.common.errors import Problem, UnknownDevice, nearest
 from lora_marketing.planning.memory import GIB, DeviceKind
 
@@ -54,8 +53,7 @@ class Device:
 @cache
 def load_gpus() -> dict[str, Gpu]:
     """Read the table that ships with the kit."""
-    with as_file(files("lora_marketing.planning") / "gpus.yaml") as path:
-        document = read_document(Path(path))
+    document = packaged_document("lora_marketing.planning", "gpus.yaml")
     places = {("entries", *key): place for key, place in document.places.items()}
     return validated(Gpus, {"entries": document.value}, places).entries
 

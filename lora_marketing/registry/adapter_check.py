@@ -157,7 +157,7 @@ def _require_finite(raw: Any, tensors: Mapping[str, TensorInfo], path: Path) -> 
     runs = [list(run) for _, run in groupby(tensors.values(), key=lambda tensor: tensor.dtype)]
     if not any(_has_non_finite(raw, run[0].dtype, run[0].start, run[-1].end) for run in runs):
         return
-    bad = [name for name, one in tensors.items() if _has_non_finite(raw, one.dtype, one.start, one.end)]
+    bad = [name for name, info in tensors.items() if _has_non_finite(raw, info.dtype, info.start, info.end)]
     fix = "train again with a lower learning rate"
     raise AdapterRefused(Problem("holds NaN or infinity", str(path), _listed(bad), "finite numbers", fix))
 
@@ -169,7 +169,7 @@ def targeted(modules: Iterable[str], targets: Iterable[str]) -> dict[str, set[st
     {'layers.0.q_proj': {'q_proj'}}
     """
     wanted = set(targets)
-    return {module: found for module in modules if (found := wanted & _suffixes(module))}
+    return {module: selecting for module in modules if (selecting := wanted & _suffixes(module))}
 
 
 @lru_cache(maxsize=1 << 14)
@@ -213,13 +213,13 @@ def _tensor_problems(
     where: str,
 ) -> list[Problem]:
     parts = (PART_A, PART_B, PART_MAGNITUDE) if valid(config, "use_dora") else (PART_A, PART_B)
-    found = {name: key for name in tensors if (key := _key_of(name, parts)) and key[0] in linear_shapes}
-    present = {module for module, _ in found.values()}
+    keys = {name: key for name in tensors if (key := _key_of(name, parts)) and key[0] in linear_shapes}
+    present = {module for module, _ in keys.values()}
     wanted = present if selected is None else selected
     carrying = wanted & present
-    missing = {(module, part) for module in carrying for part in parts} - set(found.values())
-    foreign = [name for name in tensors if name not in found]
-    wrong = _wrong_shapes(valid(config, "r"), tensors, found, linear_shapes)
+    missing = {(module, part) for module in carrying for part in parts} - set(keys.values())
+    foreign = [name for name in tensors if name not in keys]
+    wrong = _wrong_shapes(valid(config, "r"), tensors, keys, linear_shapes)
     other_base = "use the base that this adapter was trained on"
     return [
         *_fault("tensors that are not LoRA of a linear module of this base", foreign, where, fix=other_base),
@@ -240,13 +240,13 @@ def _key_of(name: str, parts: Iterable[str]) -> TensorKey | None:
 def _wrong_shapes(
     rank: int | None,
     tensors: Mapping[str, TensorInfo],
-    found: Mapping[str, TensorKey],
+    keys: Mapping[str, TensorKey],
     linear_shapes: Mapping[str, tuple[int, int]],
 ) -> list[str]:
     if rank is None:
         return []
     wrong = []
-    for name, (module, part) in found.items():
+    for name, (module, part) in keys.items():
         rows, columns = linear_shapes[module]
         expected: dict[str, TensorShape] = {
             PART_A: (rank, columns),

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from lora_marketing.brands.brand import Brand
-from lora_marketing.common.errors import RegistryError
+from lora_marketing.common.errors import BaseModelError, Problem, RegistryError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import BaseSection
@@ -38,11 +38,30 @@ def recipe_of(manifest: Manifest) -> tuple[BaseSection, Brand, str]:
     return base, Brand.model_validate(recipe["brand_profile"]), recipe["brand"]["line"]
 
 
+def base_section_here(section: BaseSection, base_id: str | None) -> BaseSection:
+    """The base section of a published version, as it is to be loaded on this machine.
+
+    Args:
+        section: what the version was trained with.
+        base_id: where the base lies here, by the user's word (`--base-id`); None takes the section's.
+
+    Raises:
+        BaseModelError: the section names a local folder, and nobody says where it lies here.
+    """
+    if base_id:
+        return section.model_copy(update={"id": base_id})
+    if section.id.startswith("."):
+        # a manifest names local folders from where the recipe lay, wherever that was
+        fix = "say where it lies here with --base-id"
+        raise BaseModelError(Problem("the adapter's base is a local folder or file", got=section.id, fix=fix))
+    return section
+
+
 def brand_names(registry: Registry) -> frozenset[tuple[str, str]]:
     """(name, display name) of every brand that has a version. Damaged versions are passed over."""
     newest = (_usual_version(registry, name) for name in registry.names())
-    found = (version for version in newest if version)
-    profiles = ((one.name.brand, one.manifest.recipe.get("brand_profile")) for one in found)
+    versions = (version for version in newest if version)
+    profiles = ((version.name.brand, version.manifest.recipe.get("brand_profile")) for version in versions)
     return frozenset(
         (brand, profile["display_name"]) for brand, profile in profiles if isinstance(profile, dict)
     )

@@ -17,10 +17,11 @@ import re
 from pathlib import Path
 
 from lora_marketing.common.errors import Problem, RegistryError, nearest
-from lora_marketing.common.files import flush_folder
+from lora_marketing.common.files import flush_folder, write_atomic
 from lora_marketing.registry.files import (
     ALLOWED,
     MANIFEST,
+    READ_ONLY,
     REQUIRED,
     copy_durable,
     make_folder,
@@ -56,17 +57,17 @@ class Registry:
 
     def names(self) -> tuple[AdapterName, ...]:
         """Every adapter that has a version, sorted."""
-        found = (
+        adapters = (
             AdapterName(brand, line)
             for brand in _slug_folders(self.root)
             for line in _slug_folders(self.root / brand)
         )
-        return tuple(sorted(name for name in found if self._version_folders(name)))
+        return tuple(sorted(name for name in adapters if self._version_folders(name)))
 
     def versions(self, name: AdapterName) -> tuple[Version, ...]:
         """The versions of `name`, oldest first, without those that `damaged` tells of."""
-        found, _ = self._scan(name)
-        return tuple(sorted(found, key=lambda version: (version.manifest.created, version.digest)))
+        versions, _ = self._scan(name)
+        return tuple(sorted(versions, key=lambda version: (version.manifest.created, version.digest)))
 
     def damaged(self, name: AdapterName) -> list[Problem]:
         """Versions of `name` that cannot be listed, because their manifest is missing or was changed."""
@@ -77,8 +78,10 @@ class Registry:
         folder = self._line(name) / "aliases"
         if not folder.is_dir():
             return {}
-        found = ((alias, self._target(name, alias)) for alias in sorted(os.listdir(folder)) if is_slug(alias))
-        return {alias: digest for alias, digest in found if digest is not None}
+        targets = (
+            (alias, self._target(name, alias)) for alias in sorted(os.listdir(folder)) if is_slug(alias)
+        )
+        return {alias: digest for alias, digest in targets if digest is not None}
 
     def history(self, name: AdapterName) -> tuple[Move, ...]:
         """Every move of the aliases of `name`, oldest first."""
@@ -203,11 +206,11 @@ class Registry:
         return versions, problems
 
     def _by_prefix(self, name: AdapterName, prefix: str, folders: list[Path]) -> Version:
-        found = [folder for folder in folders if folder.name.startswith(prefix[:FOLDER_DIGITS])]
-        if len(found) > 1:
-            listed = ", ".join(folder.name for folder in found)
+        matching = [folder for folder in folders if folder.name.startswith(prefix[:FOLDER_DIGITS])]
+        if len(matching) > 1:
+            listed = ", ".join(folder.name for folder in matching)
             raise RegistryError(Problem(f"{name}:{prefix} is ambiguous", got=listed, fix="write more digits"))
-        version = read_version(name, found[0]) if found else None
+        version = read_version(name, matching[0]) if matching else None
         if version is None or not version.digest.startswith(prefix):
             known = _known(prefix[:FOLDER_DIGITS], [folder.name for folder in folders])
             raise RegistryError(Problem(f"{name} has no version {prefix}", allowed=known, fix=_LIST))
@@ -253,9 +256,8 @@ class Registry:
         with disk_errors_told(self.root, f"{version} is published, but {name}@{alias} was not moved to it"):
             make_folder(line / "aliases")
             with staging_folder(self.root) as staging:
-                write_durable(staging / alias, f"{version.digest}\n".encode())
-                (staging / alias).replace(line / "aliases" / alias)
-            flush_folder(line / "aliases")
+                named = line / "aliases" / alias
+                write_atomic(named, f"{version.digest}\n", mode=READ_ONLY, staging=staging)
         with disk_errors_told(
             self.root, f"{name}@{alias} is now {version}, but its history could not be written"
         ):

@@ -132,13 +132,13 @@ def _listing_problems(version: Version) -> Iterator[Problem]:
 def _content_problems(version: Version) -> Iterator[Problem]:
     for name, expected in sorted(version.manifest.files.items()):
         try:
-            found = sha256_of(version.folder / name)
+            actual = sha256_of(version.folder / name)
         except RegistryError as error:
             yield from error.problems
             continue
-        if found != expected:
+        if actual != expected:
             where = str(version.folder / name)
-            yield Problem("was changed after it was published", where, found, expected, _TAMPERED)
+            yield Problem("was changed after it was published", where, actual, expected, _TAMPERED)
 
 
 def _sources(version: Version) -> dict[str, Any]:

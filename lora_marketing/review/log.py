@@ -116,8 +116,8 @@ def after(entry: LogEntry, before: Item | None) -> Item:
     if before is None:
         if entry.written is None or entry.findings is None or entry.state != "pending":
             raise ValueError("a decision about a text that was not put up")
-        written, found = entry.written, entry.findings
-        return Item(**common, written=written, text=written.text, findings=found, original=found)
+        written, findings = entry.written, entry.findings
+        return Item(**common, written=written, text=written.text, findings=findings, original=findings)
     if entry.written is not None:
         raise ValueError("a text that was put up twice")
     changes = {**common, "text": before.written.text, "findings": before.original}
@@ -158,7 +158,7 @@ def replayed(entries: Iterable[LogEntry]) -> dict[str, Item]:
     Raises:
         ValueError: an entry that cannot come where it stands.
     """
-    found: dict[str, Item] = {}
+    items: dict[str, Item] = {}
     for entry in entries:
-        found[entry.item] = after(entry, found.get(entry.item))
-    return found
+        items[entry.item] = after(entry, items.get(entry.item))
+    return items

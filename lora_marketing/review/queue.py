@@ -164,14 +164,14 @@ class Queue:
             ReviewError: there is none, or more than one.
         """
         query = "SELECT item FROM items WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 9"
-        found = [_read_back(Item, row[0]) for row in self._read(query, len(prefix), prefix)]
-        if not found or not prefix:
+        matching = [_read_back(Item, row[0]) for row in self._read(query, len(prefix), prefix)]
+        if not matching or not prefix:
             fix = f"lora-marketing review list --queue {shown(self.path)}"
             raise ReviewError(Problem("no text has this id", shown(self.path), got=prefix, fix=fix))
-        if len(found) > 1:
-            listed = ", ".join(item.id[:16] for item in found)
+        if len(matching) > 1:
+            listed = ", ".join(item.id[:16] for item in matching)
             raise ReviewError(Problem("more than one text has this id", got=listed, fix="write more digits"))
-        return found[0]
+        return matching[0]
 
     def items(
         self, states: Sequence[ReviewState] = (), brand: str | None = None, line: str | None = None
@@ -331,15 +331,15 @@ def _check(item: Item, decision: Decision) -> None:
         if not decision.why.strip():
             raise ReviewError(Problem(f"no reason to reject {short}", fix='--why "..."'))
         return
-    found = item.original
+    findings = item.original
     if decision.state == "edited":
         if decision.text is None or not decision.text.strip() or decision.findings is None:
             raise ReviewError(Problem(f"no text for {short}", fix='--text "..."'))
         if decision.text == item.written.text:
             raise ReviewError(Problem(f"the text of {short} is the same", fix=f"review approve {short}"))
-        found = decision.findings
-    if verdict(found) == "block" and not (decision.override or "").strip():
-        got = "; ".join(finding.message for finding in found if finding.severity == "block")
+        findings = decision.findings
+    if verdict(findings) == "block" and not (decision.override or "").strip():
+        got = "; ".join(finding.message for finding in findings if finding.severity == "block")
         fix = 'edit the text, or say why it may be published: --override "..."'
         raise NotApproved(Problem(f"guards block {short}", got=got, fix=fix))
 

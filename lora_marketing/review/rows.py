@@ -26,8 +26,8 @@ class ReviewedPair(Frozen):
     def row(self) -> dict[str, object]:
         """One JSON line: the keys of the brief, `chosen`, `rejected` and an id of both."""
         chosen, rejected = self.ids
-        found = {"id": f"{chosen[:16]}-{rejected[:16]}", **self.brief.model_dump(mode="json")}
-        return {**found, "chosen": self.chosen, "rejected": self.rejected}
+        brief = {"id": f"{chosen[:16]}-{rejected[:16]}", **self.brief.model_dump(mode="json")}
+        return {**brief, "chosen": self.chosen, "rejected": self.rejected}
 
 
 def approved_rows(queue: Path, brand: str, line: str | None = None) -> list[tuple[str, Example]]:
@@ -62,14 +62,14 @@ def pairs(queue: Path, brand: str, line: str | None = None) -> list[ReviewedPair
     """
     with Queue(queue) as opened:
         items = opened.items((), brand, line)
-    found: list[ReviewedPair] = []
+    reviewed: list[ReviewedPair] = []
     for _, group in groupby(sorted(items, key=_asked), key=_asked):
-        found += _pairs_of(list(group))
-    return found
+        reviewed += _pairs_of(list(group))
+    return reviewed
 
 
 def _asked(item: Item) -> tuple[str, str]:
-    return item.written.line, item.written.brief.model_dump_json()
+    return item.written.line, item.written.brief.key
 
 
 def _pairs_of(items: list[Item]) -> Iterator[ReviewedPair]:

@@ -17,7 +17,7 @@ from lora_marketing.bases.fingerprint import weights_hash
 from lora_marketing.channels.structure import taught_texts
 from lora_marketing.common.console import note
 from lora_marketing.common.errors import AdapterRefused, Problem
-from lora_marketing.common.files import file_sha256, flush, flush_folder
+from lora_marketing.common.files import file_sha256, flush, write_atomic
 from lora_marketing.copy.record import Copy, share_stopped
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe, Recipe, variant_named
@@ -242,11 +242,9 @@ def _note_end(run: Path, trained: TrainedAdapter) -> None:
     hashes = {name: file_sha256(trained.folder / name) for name in (CONFIG, WEIGHTS)}
     points = [astuple(point) for point in trained.points]
     flush(trained.folder)
-    staging = run / f"{ENDED}.new"
-    staging.write_text(json.dumps({"metrics": trained.metrics, "points": points, "files": hashes}))
     flush(run)
-    staging.rename(run / ENDED)
-    flush_folder(run)
+    ended = {"metrics": trained.metrics, "points": points, "files": hashes}
+    write_atomic(run / ENDED, json.dumps(ended))
 
 
 def _ended(run: Path) -> TrainedAdapter | None:

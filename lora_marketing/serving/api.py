@@ -1,4 +1,4 @@
-"""The application: routes, and how faults become answers."""
+"""The ASGI application: routes, and how errors become responses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from lora_marketing import __version__
-from lora_marketing.serving.disconnect import LEFT, ClientLeft
-from lora_marketing.serving.errors import ApiError, ErrorBody, from_validation, internal, readable
+from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
+from lora_marketing.serving.errors import ApiError, ErrorBody, internal_error, readable, validation_error
 from lora_marketing.serving.middleware import RequestGate
 from lora_marketing.serving.routes import chat, completions, copy, listing, operations
 from lora_marketing.serving.service import Service
@@ -42,15 +42,15 @@ def application(service: Service, *, docs: bool = False) -> RequestGate:
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers={
-            ApiError: _refused,
-            RequestValidationError: _not_valid,
-            HTTPException: _not_found,
-            ClientLeft: _left,
-            Exception: _failed,
+            ApiError: _api_error,
+            RequestValidationError: _validation_error,
+            HTTPException: _http_error,
+            ClientDisconnected: _disconnected,
+            Exception: _internal_error,
         },
     )
     app.state.service = service
-    # the key is checked at the front door; this tells the schema of it
+    # the middleware checks the key; this is for the OpenAPI schema
     keyed = APIRouter(responses=ERRORS, dependencies=[Security(HTTPBearer(auto_error=False))])
     for part in (listing, chat, completions, copy):
         keyed.include_router(part.router)
@@ -59,17 +59,17 @@ def application(service: Service, *, docs: bool = False) -> RequestGate:
     return RequestGate(app, service)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return error.response()
 
 
-async def _not_valid(_: Request, error: Exception) -> Response:
+async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return from_validation(error.errors(), error.body).response()
+    return validation_error(error.errors(), error.body).response()
 
 
-async def _not_found(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     """What the framework itself refuses: paths, methods, bodies that cannot be parsed."""
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
@@ -78,9 +78,9 @@ async def _not_found(_: Request, error: Exception) -> Response:
     return response
 
 
-async def _left(_: Request, error: Exception) -> Response:
-    return Response(status_code=LEFT)
+async def _disconnected(_: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def _failed(_: Request, error: Exception) -> Response:
-    return internal().response()
+async def _internal_error(_: Request, error: Exception) -> Response:
+    return internal_error().response()

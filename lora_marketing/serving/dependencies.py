@@ -1,4 +1,4 @@
-"""What every route takes from a request besides its body."""
+"""FastAPI dependencies: the service, the request's log entry and its caller, as parameters of routes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ def _service(request: Request) -> Service:
     return service
 
 
-def _record(request: Request) -> RequestLog:
-    record: RequestLog = request.state.record
-    return record
+def _request_log(request: Request) -> RequestLog:
+    request_log: RequestLog = request.state.request_log
+    return request_log
 
 
 def _caller(request: Request) -> Caller:
-    """Who was let in at the front door."""
-    caller: Caller | None = request.state.record.caller
-    assert caller is not None, "a route outside /v1 asks for a caller"
+    """Who the middleware let in."""
+    caller: Caller | None = request.state.request_log.caller
+    assert caller is not None, "a route outside /v1 has no caller"
     return caller
 
 
 TheService: TypeAlias = Annotated[Service, Depends(_service)]
-TheRecord: TypeAlias = Annotated[RequestLog, Depends(_record)]
+TheRequestLog: TypeAlias = Annotated[RequestLog, Depends(_request_log)]
 TheCaller: TypeAlias = Annotated[Caller, Depends(_caller)]
 _EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
 EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": _EVENT}}}}

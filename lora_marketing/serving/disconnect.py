@@ -1,4 +1,4 @@
-"""Clients that leave: work for somebody who hung up is given up at once."""
+"""Clients that disconnect: work that nobody waits for any more is cancelled at once."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 ResultT = TypeVar("ResultT")
-LEFT = 499
-"""The status that logs and figures show for a client that did not wait."""
-STALLED = 60.0
-"""Seconds after which a client that reads nothing of its stream is taken to have left."""
+CLIENT_CLOSED_REQUEST = 499
+"""Status 499, which logs and metrics show for a client that did not wait."""
+SEND_TIMEOUT = 60.0
+"""Seconds after which a client that reads nothing of its stream is taken to be gone."""
 
 
-class ClientLeft(Exception):
+class ClientDisconnected(Exception):
     """Nobody waits for this answer any more."""
 
 
-async def unless_left(receive: Receive, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, ResultT]) -> ResultT:
     """What `work` returns, or raises; it is cancelled when the client hangs up.
 
     Raises:
-        ClientLeft: it did.
+        ClientDisconnected: it hung up.
     """
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(receive))
+    disconnecting = asyncio.ensure_future(_disconnected(receive))
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, disconnecting), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise ClientLeft
+        raise ClientDisconnected
     finally:
         working.cancel()
-        leaving.cancel()
-        await asyncio.wait((working, leaving))
+        disconnecting.cancel()
+        await asyncio.wait((working, disconnecting))
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 class EventStream(Response):
-    """Server-sent events. When the client leaves, the generator of the rest is closed at once.
+    """Server-sent events. When the client hangs up, the generator of the rest is closed at once.
 
     Args:
         first: the first event, waited for before the status is sent, so that errors have their own.
@@ -67,9 +67,9 @@ class EventStream(Response):
         async with aclosing(self._rest):
             await send(start)
             try:
-                await unless_left(receive, self._send_all(send))
-            except ClientLeft:
-                scope["state"]["record"].status = LEFT
+                await unless_disconnected(receive, self._send_all(send))
+            except ClientDisconnected:
+                scope["state"]["request_log"].status = CLIENT_CLOSED_REQUEST
 
     async def _send_all(self, send: Send) -> None:
         await _send_part(send, self._first)
@@ -80,7 +80,7 @@ class EventStream(Response):
 
 async def _send_part(send: Send, text: str) -> None:
     try:
-        async with asyncio.timeout(STALLED):
+        async with asyncio.timeout(SEND_TIMEOUT):
             await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
     except TimeoutError as error:
-        raise ClientLeft from error
+        raise ClientDisconnected from error

@@ -1,4 +1,8 @@
-"""Errors as OpenAI's clients read them: `{"error": {message, type, param, code}}`."""
+"""Every HTTP error of the server, one function each.
+
+In OpenAI's form: `{"error": {message, type, param, code}}`.
+A function is named like the `code` that it answers with.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,16 @@ class ErrorBody(Frozen):
 
 
 class ApiError(Exception):
-    """An answer that is not a success, raised wherever it is found."""
+    """An HTTP error: raise it anywhere below a route or in the middleware, and it becomes the response.
+
+    Args:
+        status: the HTTP status.
+        message: for people; cut and made valid UTF-8.
+        code: for programs.
+        param: the part of the request that is wrong, such as `messages[0].role`.
+        kind: OpenAI's `type`.
+        retry_after: seconds after which to try again, sent as Retry-After.
+    """
 
     def __init__(
         self,
@@ -49,7 +62,7 @@ class ApiError(Exception):
         self.body = ErrorBody(error=detail)
 
     def response(self) -> JSONResponse:
-        """The answer itself."""
+        """The response to send."""
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, round(self.retry_after)))}
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
@@ -66,19 +79,19 @@ def invalid(message: str, param: str | None = None, code: str = "invalid_value")
     return ApiError(400, message, code, param=param)
 
 
-def no_such_model() -> ApiError:
-    """404, the same for a model that is not there and for one that the key may not know of."""
+def model_not_found() -> ApiError:
+    """404 for an unknown model, and the same for one that the key may not know of."""
     text = "The model does not exist, or your key does not open it. GET /v1/models lists yours."
     return ApiError(404, text, "model_not_found", param="model")
 
 
-def model_unusable() -> ApiError:
+def model_unavailable() -> ApiError:
     """503: the adapter's files are damaged. The log has the reason; a client cannot mend it."""
     text = "The model's files cannot be used at present. Other models are not affected."
     return ApiError(503, text, "model_unavailable", param="model", kind=INTERNAL, retry_after=60)
 
 
-def timed_out() -> ApiError:
+def timeout() -> ApiError:
     """504: the request's time is over and its rows were given up."""
     text = "The text was not finished in time. Ask for fewer tokens or variants, or try again later."
     return ApiError(504, text, "timeout", kind=INTERNAL)
@@ -89,26 +102,26 @@ def busy(retry_after: float) -> ApiError:
     return ApiError(503, "Too many rows wait. Try again.", "busy", kind=OVERLOADED, retry_after=retry_after)
 
 
-def draining(retry_after: float) -> ApiError:
+def stopping(retry_after: float) -> ApiError:
     """503: the server is stopping."""
     text = "The server is stopping. Try again."
     return ApiError(503, text, "stopping", kind=OVERLOADED, retry_after=retry_after)
 
 
-def internal() -> ApiError:
+def internal_error() -> ApiError:
     """500: a fault of the server. The log has it under the request's id."""
     return ApiError(500, "The server failed to answer this request.", "internal_error", kind=INTERNAL)
 
 
-def told(error: LoraMarketingError) -> str:
+def one_line(error: LoraMarketingError) -> str:
     """All problems of an error in one line."""
     return "; ".join(" ".join(str(problem).split()) for problem in error.problems)
 
 
-def from_validation(errors: Sequence[Any], body: Any) -> ApiError:
-    """400 from what pydantic found: the first problem is told, as clients expect one."""
+def validation_error(errors: Sequence[Any], body: Any) -> ApiError:
+    """400 from what pydantic found in a body: its first problem, as clients expect one."""
     first = errors[0]
-    path = _written(tuple(first["loc"][1:]), body) if first["loc"] else ()
+    path = _as_sent(tuple(first["loc"][1:]), body) if first["loc"] else ()
     param = readable(dotted(path)) or None
     if first["type"] == "json_invalid":
         return invalid("The body is not JSON.", code="invalid_json")
@@ -120,12 +133,12 @@ def from_validation(errors: Sequence[Any], body: Any) -> ApiError:
     if first["type"] == "missing":
         name = readable(dotted(tuple(first["loc"][1:]))) or "body"
         return invalid(f"{name}: a value is needed.", name, "missing_required_parameter")
-    same = [item for item in errors if _written(tuple(item["loc"][1:]), body) == path]
-    said = dict.fromkeys(item["msg"].removeprefix("Value error, ") for item in same)
-    return invalid(f"{param or 'body'}: {', or '.join(said)}.", param)
+    of_path = [item for item in errors if _as_sent(tuple(item["loc"][1:]), body) == path]
+    messages = dict.fromkeys(item["msg"].removeprefix("Value error, ") for item in of_path)
+    return invalid(f"{param or 'body'}: {', or '.join(messages)}.", param)
 
 
-def _written(path: tuple[str | int, ...], body: Any) -> tuple[str | int, ...]:
+def _as_sent(path: tuple[str | int, ...], body: Any) -> tuple[str | int, ...]:
     """`path` without the names of union branches, which nobody wrote."""
     for length, part in enumerate(path):
         inside = isinstance(body, dict) and part in body

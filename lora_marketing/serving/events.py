@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from lora_marketing.serving.batches import Batch
 from lora_marketing.serving.errors import ApiError
 from lora_marketing.serving.request_log import RequestLog
+from lora_marketing.serving.run_batch import row_progress, usage
 from lora_marketing.serving.schema import CompletionSettings
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.writing import heard, usage
 
 if TYPE_CHECKING:
     from lora_marketing.engine.request import Progress
@@ -28,27 +28,30 @@ def event(value: Any) -> str:
 
 async def events(
     service: Service,
-    wanted: Batch,
-    record: RequestLog,
-    asked: CompletionSettings,
+    batch: Batch,
+    request_log: RequestLog,
+    body: CompletionSettings,
     head: Mapping[str, Any],
     choices: Callable[[int, Progress, bool], Iterable[ChoiceBody]],
 ) -> AsyncGenerator[str]:
     """Chunks of all rows as they come, their usage if it is wanted, and the end.
 
     Args:
-        service, wanted, record, asked: what is written, and for whom.
+        service: the server.
+        batch: the rows to write.
+        request_log: the request's log entry.
+        body: the request's settings; says whether the usage is wanted.
         head: what all chunks have in common.
-        choices: the choices that tell of a row's progress; True with the first of a row.
+        choices: makes a chunk's choices from the number of a row, its progress, and whether it is the first.
 
     Raises:
         ApiError: before the first event; later it becomes the last event.
     """
-    with_usage = asked.stream_options is not None and asked.stream_options.include_usage
+    with_usage = body.stream_options is not None and body.stream_options.include_usage
     common = {**head, "usage": None} if with_usage else head
     lengths: dict[int, int] = {}
     try:
-        async with aclosing(heard(service, wanted, record)) as rows:
+        async with aclosing(row_progress(service, batch, request_log)) as rows:
             async for index, progress in rows:
                 is_first = index not in lengths
                 lengths[index] = len(progress.written.tokens) if progress.written else progress.tokens
@@ -60,6 +63,6 @@ async def events(
         yield event(error.body.model_dump())
         return
     if with_usage:
-        used = usage(wanted, list(lengths.values()))
+        used = usage(batch, list(lengths.values()))
         yield event({**head, "choices": [], "usage": used.model_dump()})
     yield DONE

@@ -20,7 +20,7 @@ from lora_marketing.brands.brand import Slug
 from lora_marketing.common import strict_json
 from lora_marketing.common.documents import Frozen, dotted, shown
 from lora_marketing.common.errors import KeysError, Problem, nearest
-from lora_marketing.common.files import flush_folder
+from lora_marketing.common.files import write_atomic
 from lora_marketing.registry.manifest import UtcTime, now
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ MAX_FILE = 10_000_000
 
 
 class ApiKey(Frozen):
-    """One key: whose it is, which brands it opens, how often it may ask. Never the key itself."""
+    """One key: whose it is, which brands it opens, how many requests a minute. Never the key itself."""
 
     name: Slug
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -116,25 +116,24 @@ def revoke_key(path: Path, name: str) -> None:
 @contextmanager
 def _changing(path: Path) -> Iterator[list[ApiKey]]:
     """Yield the keys to change; they replace the file at once, or not at all if the block raises."""
-    staging = path.with_name(f".{path.name}.new")
+    lock = path.with_name(f".{path.name}.new")
     try:
-        handle = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        fix = f"wait for it; if there is none, remove {shown(staging)}"
+        fix = f"wait for it; if there is none, remove {shown(lock)}"
         raise KeysError(Problem("another change of the keys is under way", shown(path), fix=fix)) from error
     except OSError as error:
         raise KeysError(Problem("the keys cannot be written", shown(path), error.strerror)) from error
+    os.close(handle)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            keys = list(read_keys(path)) if os.path.lexists(path) else []
-            yield keys
-            json.dump(KeyFile(keys=keys).model_dump(by_alias=True), file, indent=1)
-            file.flush()
-            os.fsync(handle)
-        staging.replace(path)
-        flush_folder(path.parent)
+        keys = list(read_keys(path)) if os.path.lexists(path) else []
+        yield keys
+        text = json.dumps(KeyFile(keys=keys).model_dump(by_alias=True), indent=1)
+        write_atomic(path, text, mode=0o600)
+    except OSError as error:
+        raise KeysError(Problem("the keys cannot be written", shown(path), error.strerror)) from error
     finally:
-        staging.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def _problems(error: ValidationError, where: str | None = None) -> list[Problem]:
@@ -148,7 +147,7 @@ def _hash(secret: str) -> str:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks. `brands` None sees everything: the server was started without keys."""
+    """Who sends a request. `brands` None sees everything: the server was started without keys."""
 
     id: str
     brands: frozenset[str] | None = None
@@ -179,11 +178,11 @@ class KeyRing:
         """Who holds this key. Takes the same time whichever key it is, if any."""
         self.refresh()
         hashed = _hash(secret)
-        found: ApiKey | None = None
+        match: ApiKey | None = None
         for key in self._keys:
             if hmac.compare_digest(key.sha256, hashed):
-                found = key
-        return Caller(found.id, frozenset(found.brands), found.per_minute) if found else None
+                match = key
+        return Caller(match.id, frozenset(match.brands), match.per_minute) if match else None
 
     def refresh(self) -> None:
         """Read the file again if it is not the one that was read last."""

@@ -1,4 +1,4 @@
-"""How much a caller may ask for: requests a minute, the size of a body, the time of a request."""
+"""How much a caller may send and take: requests a minute, the size of a body, the time of a request."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ class Limits:
     """What one server allows.
 
     `queue` is how many rows may wait besides those running, `seconds` how long a request may take
-    from its acceptance, `body_bytes` and `body_seconds` how large and slow a body may be.
+    from its acceptance, `body_bytes` and `body_seconds` how large and slow a body may be. `connections`
+    is how many may be open, `header_seconds` how slow the headers of a request may be, `idle_seconds`
+    how long a connection may stay open between two requests.
     """
 
     queue: int = 256
     seconds: float = 120.0
     body_bytes: int = 1 << 20
     body_seconds: float = 30.0
+    connections: int = 512
+    header_seconds: float = 10.0
+    idle_seconds: int = 30
 
 
 @dataclass

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 LOGGER = "lora_marketing.serving"
+MINUTE = 60.0
+MOST_EVENTS = 1000
+"""Different warnings that are counted at a time."""
 
 
 class JsonLines(logging.Formatter):
@@ -32,15 +38,58 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class FewRepeats(logging.Filter):
+    """Lets the same warning or error pass a few times a minute; the next that passes says how many did not.
+
+    Lines of requests are all let through: they are one a request, and their number is what they tell.
+
+    Args:
+        most: lines of one logger and event that pass in a minute.
+        clock: seconds, for tests.
+    """
+
+    def __init__(self, most: int = 10, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most = most
+        self._clock = clock
+        self._seen: dict[tuple[str, str], _Repeats] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        now = self._clock()
+        key = record.name, str(record.msg).partition("\n")[0]
+        seen = self._seen.get(key)
+        if seen is None or now - seen.since >= MINUTE:
+            if seen and seen.count > self._most:
+                record.fields = {**getattr(record, "fields", {}), "left_out": seen.count - self._most}
+            if len(self._seen) >= MOST_EVENTS:
+                self._seen.clear()
+            seen = self._seen[key] = _Repeats(now)
+        seen.count += 1
+        return seen.count <= self._most
+
+
+@dataclass
+class _Repeats:
+    since: float
+    count: int = 0
+
+
 def logging_settings() -> dict[str, Any]:
-    """For `logging.config.dictConfig`: the server's own lines, and uvicorn's warnings, as JSON."""
+    """For `logging.config.dictConfig`: the server's lines, uvicorn's and asyncio's warnings, as JSON."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": f"{__name__}.JsonLines"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "filters": {"few_repeats": {"()": f"{__name__}.FewRepeats"}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["few_repeats"]}
+        },
         "loggers": {
             LOGGER: {"handlers": ["stderr"], "level": "INFO", "propagate": False},
             "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+            "asyncio": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         },
     }

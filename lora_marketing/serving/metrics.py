@@ -1,4 +1,4 @@
-"""The metrics page: the engine's own figures, and what requests cost. Labels name no brand and no key."""
+"""Prometheus metrics: the engine's counters and the requests' durations. Labels name no brand or key."""
 
 from __future__ import annotations
 
@@ -34,38 +34,38 @@ COUNTERS = {
 }
 
 
-class EngineFigures(Collector):
-    """Asks the engine when the page is read."""
+class EngineCollector(Collector):
+    """Reads the engine's counters and gauges whenever the page is read."""
 
     def __init__(self, engine: WritingEngine) -> None:
         self._engine = engine
 
     def collect(self) -> Iterator[Metric]:
-        """Every figure, and the two shares that people look at first."""
-        found = self._engine.figures()
+        """Every counter and gauge, and the two shares that people look at first."""
+        stats = self._engine.figures()
         for name, help in GAUGES.items():
-            yield GaugeMetricFamily(f"{PREFIX}_{name}", help, getattr(found, name))
+            yield GaugeMetricFamily(f"{PREFIX}_{name}", help, getattr(stats, name))
         for name, help in COUNTERS.items():
-            yield CounterMetricFamily(f"{PREFIX}_{name}", help, getattr(found, name))
-        fill = found.rows_running / found.max_rows if found.max_rows else 0
+            yield CounterMetricFamily(f"{PREFIX}_{name}", help, getattr(stats, name))
+        fill = stats.rows_running / stats.max_rows if stats.max_rows else 0
         yield GaugeMetricFamily(f"{PREFIX}_batch_fill", "Share of the batch that is in use.", fill)
-        prompt = found.prompt_tokens_computed + found.prompt_tokens_reused
-        share = found.prompt_tokens_reused / prompt if prompt else 0
+        prompt = stats.prompt_tokens_computed + stats.prompt_tokens_reused
+        share = stats.prompt_tokens_reused / prompt if prompt else 0
         yield GaugeMetricFamily(f"{PREFIX}_prefix_hit_rate", "Share of prompt tokens reused.", share)
 
 
 class Metrics:
-    """Figures in a registry of their own.
+    """All metrics of one server, in a registry of their own.
 
     Args:
-        engine: asked for its figures whenever the page is read.
+        engine: read whenever the page is.
         by_adapter: also count requests by brand and line. The page needs no key, so whoever can
             read it then learns the names.
     """
 
     def __init__(self, engine: WritingEngine, *, by_adapter: bool) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(EngineFigures(engine))
+        self._registry.register(EngineCollector(engine))
         self.first_token = Histogram(
             f"{PREFIX}_first_token_seconds",
             "From acceptance to the first text.",
@@ -85,8 +85,8 @@ class Metrics:
             labels = ["brand", "line"]
             self._adapters = Counter(f"{PREFIX}_adapter_requests", help, labels, registry=self._registry)
 
-    def count(self, brand: str, line: str) -> None:
-        """Note a request for an adapter, if that is wanted."""
+    def count_request(self, brand: str, line: str) -> None:
+        """Count a request for an adapter, if adapters are named."""
         if self._adapters:
             self._adapters.labels(brand, line).inc()
 

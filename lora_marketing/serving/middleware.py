@@ -1,4 +1,4 @@
-"""The front door: every request passes here before anything of it is parsed."""
+"""ASGI middleware before anything is parsed: key, rate, size of the body, log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lora_marketing.serving.disconnect import LEFT, ClientLeft
-from lora_marketing.serving.errors import ApiError, draining
+from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
+from lora_marketing.serving.errors import ApiError, stopping
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.service import Service
 
@@ -31,7 +31,12 @@ ENDPOINTS = frozenset(
 
 
 class RequestGate:
-    """Names every request, logs and counts it; lets API requests in by key, rate and size of body."""
+    """Gives every request an id, logs and counts it; refuses by key, rate and size of the body.
+
+    Args:
+        app: what answers the requests that are let in.
+        service: the server.
+    """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
@@ -42,46 +47,46 @@ class RequestGate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = RequestLog(secrets.token_hex(8), _endpoint(scope["path"]))
-        scope.setdefault("state", {})["record"] = record
+        request_log = RequestLog(secrets.token_hex(8), _endpoint(scope["path"]))
+        scope.setdefault("state", {})["request_log"] = request_log
 
-        async def named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                record.status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", record.id.encode())]
+                request_log.status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_log.id.encode())]
             await send(message)
 
         with self._service.active():
             try:
-                await self._answer(scope, receive, named, record)
-            except ClientLeft:
-                record.status = LEFT
+                await self._answer(scope, receive, send_with_id, request_log)
+            except ClientDisconnected:
+                request_log.status = CLIENT_CLOSED_REQUEST
             finally:
-                self._note(record)
+                self._log(request_log)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestLog) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_log: RequestLog) -> None:
         if not scope["path"].startswith(API):
             await self._app(scope, receive, send)
             return
         try:
-            self._admit(scope, record)
+            self._admit(scope, request_log)
             receive = await self._with_body(scope, receive)
-        except ApiError as refused:
-            await refused.response()(scope, receive, send)
+        except ApiError as error:
+            await error.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope, record: RequestLog) -> None:
+    def _admit(self, scope: Scope, request_log: RequestLog) -> None:
         """Check that the server takes requests, who asks, and how often they did."""
         if self._service.draining:
-            raise draining(retry_after=5)
-        record.caller = self._service.caller(_bearer(scope["headers"]))
-        if record.caller is None:
+            raise stopping(retry_after=5)
+        request_log.caller = self._service.caller(_bearer(scope["headers"]))
+        if request_log.caller is None:
             text = "No key, or one that is not known. Send `Authorization: Bearer KEY`."
             raise ApiError(401, text, "invalid_api_key", kind="authentication_error")
-        seconds = self._service.rates.take(record.caller.id, record.caller.per_minute)
+        seconds = self._service.rates.take(request_log.caller.id, request_log.caller.per_minute)
         if seconds:
-            text = f"This key may ask {record.caller.per_minute} times a minute."
+            text = f"This key may ask {request_log.caller.per_minute} times a minute."
             raise ApiError(
                 429, text, "rate_limit_exceeded", kind="rate_limit_error", retry_after=seconds + 0.5
             )
@@ -89,24 +94,26 @@ class RequestGate:
     async def _with_body(self, scope: Scope, receive: Receive) -> Receive:
         """Read the body whole, as far as it may be, and hand it on in one piece."""
         limits = self._service.limits
-        told = dict(scope["headers"]).get(b"content-length", b"0")
-        if told.isdigit() and int(told) > limits.body_bytes:
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limits.body_bytes:
             raise _too_large(limits.body_bytes)
         try:
             async with asyncio.timeout(limits.body_seconds):
                 body = await _read(receive, limits.body_bytes)
         except TimeoutError as error:
             raise ApiError(408, "The body did not arrive in time.", "body_timeout") from error
-        given: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def again() -> Message:
-            return given.pop() if given else await receive()
+        async def receive_body() -> Message:
+            return unread.pop() if unread else await receive()
 
-        return again
+        return receive_body
 
-    def _note(self, record: RequestLog) -> None:
-        self._service.metrics.requests.labels(record.endpoint, str(record.status)).observe(record.seconds)
-        LOG.info("request", extra={"fields": record.fields()})
+    def _log(self, request_log: RequestLog) -> None:
+        self._service.metrics.requests.labels(request_log.endpoint, str(request_log.status)).observe(
+            request_log.seconds
+        )
+        LOG.info("request", extra={"fields": request_log.fields()})
 
 
 async def _read(receive: Receive, most: int) -> bytes:
@@ -114,7 +121,7 @@ async def _read(receive: Receive, most: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise ClientDisconnected
         body += message.get("body", b"")
         if len(body) > most:
             raise _too_large(most)
@@ -135,7 +142,7 @@ def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def _endpoint(path: str) -> str:
-    """The path as figures and logs show it: one of a few, whatever strangers ask for."""
+    """The path as metrics and logs show it: one of a few, whatever strangers send."""
     if path in ENDPOINTS:
         return path
     return "/v1/models/{model}" if path.startswith("/v1/models/") else "other"

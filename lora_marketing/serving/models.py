@@ -1,4 +1,4 @@
-"""Which adapters a caller may write with, looked up anew for every request."""
+"""From a model's name to the adapter version that it means now, for callers who may use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.provenance import recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.serving.errors import model_unusable, no_such_model
+from lora_marketing.serving.errors import model_not_found, model_unavailable
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.other_brands import OtherBrands
 from lora_marketing.serving.schema import ModelCard
@@ -46,7 +46,7 @@ class Models:
 
     Args:
         registry: where versions and aliases lie.
-        engine: who writes; knows the base.
+        engine: what they are written with; versions of other bases are not served.
         only: the adapters to serve; all of them if None.
     """
 
@@ -56,7 +56,7 @@ class Models:
         self._registry = registry
         self._engine = engine
         self._only = None if only is None else frozenset(only)
-        self._house = OtherBrands(registry)
+        self._other_brands = OtherBrands(registry)
 
     def resolve(self, text: str, caller: Caller) -> ServedModel:
         """The version that a model's name means now, known to the engine.
@@ -68,7 +68,7 @@ class Models:
         try:
             key = self._engine.register(version)
         except AdapterRefused as error:
-            raise _logged(version.name, error) from error
+            raise _unavailable(version.name, error) from error
         _, brand, line = recipe_of(version.manifest)
         defaults = EvalSection.model_validate(version.manifest.recipe.get("eval", {}))
         return ServedModel(version, key, brand, line, defaults)
@@ -83,14 +83,14 @@ class Models:
 
         version = model.version
         try:
-            known = self._house.known(version)
+            known = self._other_brands.known(version)
         except AdapterRefused as error:
-            raise _logged(version.name, error) from error
-        others = self._house.others(model.brand, brief)
+            raise _unavailable(version.name, error) from error
+        others = self._other_brands.others(model.brand, brief)
         return Voice(model.brand, model.line, str(version.name), version.digest, known, others)
 
     def card(self, text: str, caller: Caller) -> ModelCard:
-        """What is told of one model.
+        """The public description of one model.
 
         Raises:
             ApiError: as `resolve`.
@@ -110,21 +110,21 @@ class Models:
                 refs = [AdapterRef(name), *(AdapterRef(name, alias) for alias in aliases)]
                 found = [(ref, self._registry.resolve(ref)) for ref in refs]
             except RegistryError as error:
-                _logged(name, error)
+                _unavailable(name, error)
                 continue
             yield from ((ref, version) for ref, version in found if self._fits(version))
 
     def _version(self, ref: AdapterRef, caller: Caller) -> Version:
         if not self._offers(ref.name, caller):
-            raise no_such_model()
+            raise model_not_found()
         try:
             version = self._registry.resolve(ref)
         except RegistryError as error:
             if isinstance(error, AdapterRefused) or self._registry.damaged(ref.name):
-                raise _logged(ref.name, error) from error
-            raise no_such_model() from error
+                raise _unavailable(ref.name, error) from error
+            raise model_not_found() from error
         if not self._fits(version):
-            raise no_such_model()
+            raise model_not_found()
         return version
 
     def _offers(self, name: AdapterName, caller: Caller) -> bool:
@@ -138,12 +138,12 @@ def _parsed(text: str) -> AdapterRef:
     try:
         return AdapterRef.parse(text)
     except RegistryError as error:
-        raise no_such_model() from error
+        raise model_not_found() from error
 
 
-def _logged(name: AdapterName, error: RegistryError) -> Exception:
+def _unavailable(name: AdapterName, error: RegistryError) -> Exception:
     LOG.error("%s cannot be used: %s", name, error.problems[0])
-    return model_unusable()
+    return model_unavailable()
 
 
 def _card(id: str, version: Version) -> ModelCard:

@@ -1,4 +1,7 @@
-"""What served texts are held against besides their own brand's policy. No caller is told of it."""
+"""Names of the registry's other brands and training texts of adapters: what guards of served copy check for.
+
+No caller learns of either.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ MOST_HASHES = 2_000_000
 class OtherBrands:
     """The brands of a registry, whatever is served of them, and what their adapters were trained on.
 
-    Asked from one thread. A brand that is new is known a few seconds later.
+    Used from one thread. A brand that is new is known a few seconds later.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -36,7 +39,7 @@ class OtherBrands:
         """Names of all other brands, without those that the brief says.
 
         Whoever wrote the brief knows these. If they were guarded against, one could find out who the
-        clients of the house are by asking for texts about their names.
+        other clients are by requesting texts about their names.
         """
         begun = time.monotonic()
         if begun >= self._holds_until:

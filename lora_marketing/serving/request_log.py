@@ -1,4 +1,4 @@
-"""What is noted of one request while it is answered, for its log line and the figures."""
+"""What is kept of one request while it is answered, for its log line and the metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lora_marketing.serving.keys import Caller
 
 @dataclass
 class RequestLog:
-    """One request. Holds nothing that the client wrote."""
+    """One request: who sent it, how it was answered and how long it took. Nothing that the client wrote."""
 
     id: str
     endpoint: str
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     caller: Caller | None = None
     status: int = 0
     tokens: int = 0
@@ -23,15 +23,15 @@ class RequestLog:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
-        return time.monotonic() - self.begun
+        """Seconds since it came in."""
+        return time.monotonic() - self.started
 
     def seconds_left(self, most: float) -> float:
-        """What is left of the time a request may take."""
+        """Seconds left of the `most` that a request may take."""
         return max(0.0, most - self.seconds)
 
     def fields(self) -> dict[str, Any]:
-        """The log line."""
+        """The fields of its log line."""
         return {
             "request_id": self.id,
             "endpoint": self.endpoint,

@@ -1,4 +1,4 @@
-"""The bridge from the engine's thread to a request: rows handed in together, heard in one queue."""
+"""The bridge from the engine's thread to one HTTP request: its rows, with their progress in one queue."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class RequestRows:
-    """Rows that one request waits for. Leaving the block gives up those that have not ended.
+    """The rows of one request, submitted on entering `async with`; leaving it cancels those not ended.
 
     Args:
-        worker: who writes.
+        worker: whom they are submitted to.
         requests: one for each row.
         seconds: how long all of them may take together.
     """
@@ -27,24 +27,24 @@ class RequestRows:
         self._worker = worker
         self._requests = requests
         self._deadline = asyncio.get_running_loop().time() + seconds
-        self._heard: asyncio.Queue[tuple[int, Progress]] = asyncio.Queue()
-        self._tickets: dict[int, SubmittedRow] = {}
+        self._progress: asyncio.Queue[tuple[int, Progress]] = asyncio.Queue()
+        self._submitted: dict[int, SubmittedRow] = {}
 
     async def __aenter__(self) -> Self:
-        with ExitStack() as unless_all:
-            unless_all.callback(self._give_up)
+        with ExitStack() as on_failure:
+            on_failure.callback(self._cancel)
             for index, request in enumerate(self._requests):
-                self._tickets[index] = self._worker.submit(request, self._listener(index))
-            unless_all.pop_all()
+                self._submitted[index] = self._worker.submit(request, self._listener(index))
+            on_failure.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._give_up()
+        self._cancel()
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, Progress]]:
-        """(row, what it has to tell), until the last row ended.
+        """(number of a row, its progress), until the last row ended.
 
         Raises:
             TimeoutError: they took too long.
@@ -52,21 +52,21 @@ class RequestRows:
         left = len(self._requests)
         while left:
             async with asyncio.timeout_at(self._deadline):
-                index, progress = await self._heard.get()
+                index, progress = await self._progress.get()
             if progress.written:
                 left -= 1
-                self._tickets.pop(index, None)
+                self._submitted.pop(index, None)
             yield index, progress
 
     def _listener(self, index: int) -> Callable[[Progress], None]:
         loop = asyncio.get_running_loop()
 
         def listen(progress: Progress) -> None:
-            loop.call_soon_threadsafe(self._heard.put_nowait, (index, progress))
+            loop.call_soon_threadsafe(self._progress.put_nowait, (index, progress))
 
         return listen
 
-    def _give_up(self) -> None:
-        for ticket in self._tickets.values():
-            ticket.cancel()
-        self._tickets.clear()
+    def _cancel(self) -> None:
+        for row in self._submitted.values():
+            row.cancel()
+        self._submitted.clear()

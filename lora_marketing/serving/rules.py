@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from lora_marketing.serving.schema import JsonSchemaFormat, ResponseFormat, TextFormat
 
@@ -11,15 +12,17 @@ if TYPE_CHECKING:
     from lora_marketing.engine.constraints import Constraint
 
 
-def constraints_of_format(wanted: ResponseFormat | None, base: LoadedBase) -> tuple[Constraint, ...]:
+def constraints_of_format(response_format: ResponseFormat | None, base: LoadedBase) -> tuple[Constraint, ...]:
     """What `response_format` asks of a chat's answer.
 
     Raises:
         DataError: the schema is broken, or cannot be kept to.
     """
-    if wanted is None or isinstance(wanted, TextFormat):
+    if response_format is None or isinstance(response_format, TextFormat):
         return ()
     from lora_marketing.engine.constraints.grammar import JsonGrammar
 
-    schema = wanted.json_schema.schema_ if isinstance(wanted, JsonSchemaFormat) else {"type": "object"}
+    schema: Mapping[str, Any] = {"type": "object"}
+    if isinstance(response_format, JsonSchemaFormat):
+        schema = response_format.json_schema.schema_
     return (JsonGrammar(schema, base),)

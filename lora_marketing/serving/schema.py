@@ -40,7 +40,7 @@ PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
 FinishReason = Literal["stop", "length"]
 
 
-class Asked(Frozen):
+class RequestBody(Frozen):
     """The body of a request. JSON can spell half a surrogate pair, which no tokenizer can read."""
 
     @model_validator(mode="before")
@@ -75,7 +75,7 @@ class ChatMessage(Frozen):
 
 
 class StreamOptions(Frozen):
-    """Whether a last chunk tells the usage."""
+    """Whether a last chunk has the usage."""
 
     include_usage: bool = False
 
@@ -111,7 +111,7 @@ class JsonSchemaFormat(Frozen):
 ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
 
 
-class CompletionSettings(Asked):
+class CompletionSettings(RequestBody):
     """What both kinds of completion have in common."""
 
     model: str
@@ -129,12 +129,12 @@ class CompletionSettings(Asked):
     logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
     @property
-    def most_tokens(self) -> int | None:
-        """Tokens asked for at most, if the client said so."""
+    def tokens_limit(self) -> int | None:
+        """The most tokens to write, if the client said so."""
         return self.max_tokens
 
     @property
-    def stops(self) -> tuple[str, ...]:
+    def stop_strings(self) -> tuple[str, ...]:
         """Stop strings, however they were written."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
@@ -151,7 +151,7 @@ class ChatRequest(CompletionSettings):
     metadata: dict[str, str] | None = None
 
     @property
-    def most_tokens(self) -> int | None:
+    def tokens_limit(self) -> int | None:
         """`max_completion_tokens`, or by its older name."""
         return self.max_completion_tokens or self.max_tokens
 

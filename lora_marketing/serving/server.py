@@ -11,6 +11,7 @@ import uvicorn
 
 from lora_marketing.common.errors import AddressTaken, Problem
 from lora_marketing.serving.api import application
+from lora_marketing.serving.connections import ServerConfig
 from lora_marketing.serving.logs import logging_settings
 from lora_marketing.serving.service import Service
 
@@ -55,36 +56,50 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """Take an address. Done first: a base is loaded for minutes, and for nothing if this fails.
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to an address, for `Server.run`. Made first: loading a base takes minutes.
 
     Raises:
         AddressTaken: another process has it, or this machine does not.
     """
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # accepted sockets have its protocol, and asyncio sets TCP_NODELAY on those that say TCP: without it
+    # an answer waits 40 ms for the client's acknowledgement
+    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind((host, port))
+        taken.bind((host, port))
     except OSError as error:
-        found.close()
+        taken.close()
         fix = "end the other process, or choose another --port"
         raise AddressTaken(Problem(f"cannot listen on {host}:{port}", got=error.strerror, fix=fix)) from error
-    return found
+    return taken
 
 
-def server(service: Service, *, grace: float, docs: bool = False) -> Server:
-    """A server for one process: `run(sockets=[bound(...)])` starts it."""
-    config = uvicorn.Config(
+def make_server(
+    service: Service, *, grace: float, docs: bool = False, configure_logging: bool = True
+) -> Server:
+    """A process's server: `make_server(...).run(sockets=[bound_socket(...)])` runs till it is stopped.
+
+    Args:
+        service: what is served.
+        grace: seconds that running requests have to end when the server stops.
+        docs: offer /docs.
+        configure_logging: write logs as JSON lines to stderr; else they go where the process has them.
+    """
+    config = ServerConfig(
         application(service, docs=docs),
-        log_config=logging_settings(),
+        service.limits,
+        log_config=logging_settings() if configure_logging else None,
         access_log=False,
         server_header=False,
         lifespan="on",
+        timeout_keep_alive=service.limits.idle_seconds,
         timeout_graceful_shutdown=2,
     )
     return Server(config, service, grace)
 
 
-def listening(found: Server) -> Sequence[tuple[str, int]]:
+def addresses_of(server: Server) -> Sequence[tuple[str, int]]:
     """The (host, port) that a started server listens on."""
-    return [item.getsockname()[:2] for part in found.servers for item in part.sockets]
+    return [item.getsockname()[:2] for part in server.servers for item in part.sockets]

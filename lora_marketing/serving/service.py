@@ -1,4 +1,4 @@
-"""What the parts of one server share: engine, models, keys, limits, figures, and whether it is ending."""
+"""What the parts of one server share: engine, models, keys, limits, metrics, and whether it is stopping."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Service:
     """One server's state.
 
     Args:
-        engine: who writes.
-        models: which adapters there are.
-        keys: who may ask; None lets everybody, as on a developer's own machine.
-        limits: how much.
+        engine: writes the rows.
+        models: finds the adapters.
+        keys: the API keys; None lets everybody in, as on a developer's own machine.
+        limits: how much a request and all of them together may take.
         metrics_by_adapter: name brands and lines on the metrics page.
     """
 
@@ -54,22 +54,22 @@ class Service:
         self._idle = asyncio.Event()
         self._idle.set()
         # one thread: tokenizers are not made for several that set them up differently
-        self._desk = ThreadPoolExecutor(1, "desk")
+        self._thread = ThreadPoolExecutor(1, "requests")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Write while the block runs; afterwards the engine's thread has ended."""
+        """Run the engine's thread while the block runs."""
         self._loop = asyncio.get_running_loop()
         self.worker.start()
         try:
             yield
         finally:
             await asyncio.to_thread(self.worker.stop)
-            self._desk.shutdown(cancel_futures=True)
+            self._thread.shutdown(cancel_futures=True)
 
-    async def aside(self, work: Callable[[], ResultT]) -> ResultT:
-        """Do something that reads files or counts tokens without holding up everybody's stream."""
-        return await asyncio.get_running_loop().run_in_executor(self._desk, work)
+    async def in_thread(self, work: Callable[[], ResultT]) -> ResultT:
+        """Run `work`, which reads files or counts tokens, without holding up everybody's stream."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -84,7 +84,7 @@ class Service:
                 self._idle.set()
 
     async def drain(self, seconds: float) -> None:
-        """Take no new requests and wait for those that run; give them up after `seconds`."""
+        """Accept no new requests and wait for running ones; after `seconds` their rows end with an error."""
         self.draining = True
         try:
             async with asyncio.timeout(seconds):
@@ -94,7 +94,7 @@ class Service:
             await asyncio.wait({asyncio.ensure_future(self._idle.wait())}, timeout=1)
 
     def caller(self, secret: str | None) -> Caller | None:
-        """Who asks; None if the key is missing or not known."""
+        """Whose key it is; None if it is missing or not known."""
         if self.keys is None:
             return Caller("anonymous")
         return self.keys.caller(secret) if secret else None
@@ -115,7 +115,7 @@ class Service:
             raise busy(retry_after=1)
 
     def not_ready(self) -> list[str]:
-        """Why this server should get no requests now; empty if it should."""
+        """The reasons why this server should get no requests now; none if it should."""
         if self.keys:
             self.keys.refresh()
         reasons = {

@@ -1,4 +1,4 @@
-"""From a registry on the disk to a service: which adapters share a base, and the engine on it."""
+"""Before a server starts: which adapters of a registry share a base, and the engine that holds them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import channel_names, load_channel
-from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem, RegistryError
+from lora_marketing.common.errors import AdapterRefused, Problem, RegistryError
 from lora_marketing.guards import Case, findings
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
-from lora_marketing.registry.provenance import recipe_of
+from lora_marketing.registry.provenance import base_section_here, recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 
@@ -25,16 +25,18 @@ SHORT = 100
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What can be served together: adapters that share a base, and those left out with the reason."""
+class ServedAdapters:
+    """Adapters that share a base and are served together; those left out, each with the reason."""
 
     section: BaseSection
-    served: Sequence[Version]
+    versions: Sequence[Version]
     left_out: Sequence[str]
 
 
-def offer(registry: Registry, only: Sequence[AdapterName] = (), base_id: str | None = None) -> Offer:
-    """Find the base that most adapters share.
+def find_adapters(
+    registry: Registry, only: Sequence[AdapterName] = (), base_id: str | None = None
+) -> ServedAdapters:
+    """Find the base that most adapters share, and these adapters.
 
     Args:
         registry: where they are published.
@@ -63,14 +65,8 @@ def offer(registry: Registry, only: Sequence[AdapterName] = (), base_id: str | N
         for version in versions
         if version not in served
     ]
-    section = recipe_of(served[0].manifest)[0]
-    if base_id:
-        section = section.model_copy(update={"id": base_id})
-    elif section.id.startswith("."):
-        # a manifest names local folders from where the recipe lay, wherever that was
-        fix = "say where it lies here with --base-id"
-        raise BaseModelError(Problem("the base is a local folder or file", got=section.id, fix=fix))
-    return Offer(section, served, [*others, *damaged])
+    section = base_section_here(recipe_of(served[0].manifest)[0], base_id)
+    return ServedAdapters(section, served, [*others, *damaged])
 
 
 def _versions(registry: Registry, only: Sequence[AdapterName]) -> tuple[list[Version], list[str]]:
@@ -86,10 +82,10 @@ def _versions(registry: Registry, only: Sequence[AdapterName]) -> tuple[list[Ver
     return versions, damaged
 
 
-def engine(found: Offer, max_rows: int) -> WritingEngine:
-    """Load the base, put an engine on it, bring in what is served, make the guards ready. Seconds to minutes.
+def load_engine(adapters: ServedAdapters, max_rows: int) -> WritingEngine:
+    """Load the base, put an engine with all adapters on it, and warm the guards up. Seconds to minutes.
 
-    An adapter that the load gate refuses stays out; whoever asks for it is told.
+    An adapter that the load gate refuses stays out; requests for it are answered with 503.
 
     Raises:
         BaseModelError: the base cannot be loaded.
@@ -98,16 +94,16 @@ def engine(found: Offer, max_rows: int) -> WritingEngine:
     from lora_marketing.engine.base import load_base
     from lora_marketing.engine.engine import Engine
 
-    writer = Engine(load_base(found.section), max_rows=max_rows)
-    for version in found.served:
-        writer.register(version)
-    writer.prepare()
-    prepare_guards(found.served)
-    return writer
+    engine = Engine(load_base(adapters.section), max_rows=max_rows)
+    for version in adapters.versions:
+        engine.register(version)
+    engine.prepare()
+    prepare_guards(adapters.versions)
+    return engine
 
 
 def prepare_guards(served: Sequence[Version]) -> None:
-    """Ask the guards once for every brand: lists and language models are read at the first use."""
+    """Run the guards once for every brand: lists and language models are read at the first use."""
     channel = channel_names()[0]
     field = next(iter(load_channel(channel).fields))
     for brand in {version.name.brand: recipe_of(version.manifest)[1] for version in served}.values():

@@ -1,4 +1,4 @@
-"""The one thread that steps the engine, and the promise that every row it took hears how it ended."""
+"""The one thread that steps the engine. Every row it took gets a last progress, whatever happens."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 PAUSE = 0.25
-"""Seconds an idle engine waits at a time: how soon its thread sees that it should stop."""
+"""Seconds an idle engine waits at a time: how soon its thread notices that it should stop."""
 STUCK = 30.0
 """Seconds a last step may take; a process does not wait for a device that hangs."""
 
 
 class SubmittedRow(Protocol):
-    """A row that was handed in."""
+    """A row that was submitted and can be cancelled."""
 
     def cancel(self) -> None:
-        """Give the row up, from any thread. It ends with finish `cancelled`."""
+        """End the row before the next forward, with finish `cancelled`. From any thread."""
 
 
 class WritingEngine(Protocol):
@@ -52,13 +52,13 @@ class WritingEngine(Protocol):
         """
 
     def submit(self, request: Request, listen: Listen) -> SubmittedRow:
-        """Hand in a row and return at once; `listen` is called from the thread that steps."""
+        """Queue a row and return at once; `listen` gets its progress in the thread that steps."""
 
     def step(self) -> bool:
         """Compute one forward for all rows; False if there was nothing to do."""
 
     def wait(self, timeout: float) -> None:
-        """Block until a row came or was given up, or `timeout` seconds passed."""
+        """Block until a row was submitted or cancelled, or `timeout` seconds passed."""
 
     def figures(self) -> EngineStats:
         """Counters and the present state."""
@@ -67,8 +67,8 @@ class WritingEngine(Protocol):
 class Worker:
     """Steps an engine in a thread of its own.
 
-    Whatever happens to that thread, every row it took is told of its end exactly once, so nobody
-    waits for a dead engine.
+    Whatever happens to that thread, every row it took gets exactly one last progress, so nobody waits
+    for a dead engine.
 
     Args:
         engine: what to step.
@@ -89,22 +89,22 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the step it is in; rows still open are told. Blocks until then."""
+        """End the thread after the step it is in; rows still open end with an error. Blocks until then."""
         self._stopping.set()
         self._thread.join(STUCK)
 
     @property
     def alive(self) -> bool:
-        """Whether rows handed in now will be written."""
+        """Whether rows submitted now will be written."""
         return self._thread.is_alive() and not self._over
 
     @property
     def open_rows(self) -> int:
-        """Rows handed in and not yet ended, running or waiting."""
+        """Rows submitted and not yet ended, running or waiting."""
         return len(self._open)
 
     def submit(self, request: Request, listen: Listen) -> SubmittedRow:
-        """Hand in a row. `listen` hears of it from the engine's thread until `written` stands in it.
+        """Submit a row. `listen` gets its progress in the engine's thread; in the last one `written` is set.
 
         Raises:
             EngineStopped: nothing is written any more.
@@ -115,10 +115,10 @@ class Worker:
                 raise EngineStopped(Problem("the engine has stopped"))
             self._open[place] = listen
         # not under the lock: the engine may hold its own while it calls back
-        return self.engine.submit(request, lambda progress: self._tell(place, progress))
+        return self.engine.submit(request, lambda progress: self._pass_on(place, progress))
 
     def abandon(self) -> None:
-        """Tell every open row that it failed. The engine may go on; nobody listens."""
+        """End every open row with an error. The engine may go on; nobody listens."""
         from lora_marketing.engine.request import Progress, RowOutput
 
         with self._lock:
@@ -127,7 +127,7 @@ class Worker:
         for listen in left.values():
             listen(Progress("", 0, RowOutput((), "", "failed"), error))
 
-    def _tell(self, place: object, progress: Progress) -> None:
+    def _pass_on(self, place: object, progress: Progress) -> None:
         with self._lock:
             listen = self._open.get(place)
             if progress.written:
@@ -150,6 +150,6 @@ class Worker:
             self._over = True
         if error is not None:
             LOG.critical("the engine failed", exc_info=error)
-            self._died()  # first, so that those who wait are told of a fault and not of an end
+            self._died()  # first, so that waiting requests answer 500 and not 503
         self.abandon()
         return True

@@ -18,6 +18,7 @@ _WORDS = 8
 _MAGIC = b"LMKNOWN\x01"
 _HEAD = struct.Struct("<8sBII")
 _CHECK = 16
+# Not `text.scripts`: hashes of published versions are of these words. A change here would forget them all.
 _TOKEN = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W_\u2e80-\u9fff\uf900-\ufaff]+")
 _HAN = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]")
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from unicodedata import category, normalize
 
-from lora_marketing.text.spelling import plain
+from lora_marketing.text.scripts import HAN
+from lora_marketing.text.spelling import joins, plain
 
 _SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_UNBROKEN = re.compile(rf"[{_HAN}\u3040-\u30ff]")
 _BETWEEN_HAN = re.compile(
-    rf"(?<=[{_HAN}])(?:[ \t\u3000*·_|~^]+(?=[{_HAN}])|([-./、,])(?=[{_HAN}]\1[{_HAN}]))"
-    rf"|(?<=[{_HAN}]([-./、,])[{_HAN}])\2(?=[{_HAN}])"
+    rf"(?<=[{HAN}])(?:[ \t\u3000*·_|~^]+(?=[{HAN}])|([-./、,])(?=[{HAN}]\1[{HAN}]))"
+    rf"|(?<=[{HAN}]([-./、,])[{HAN}])\2(?=[{HAN}])"
 )
 """Signs that break no word: of those that also part the items of a list, only one between single letters."""
 _DISGUISED = re.compile(r"(?<![a-z0-9])[a-z][a-z013457@$]*[013457@$][a-z013457@$]*")
@@ -89,9 +88,6 @@ def _as_letters(word: re.Match[str]) -> str:
 
 def whole_word(text: str, start: int, end: int) -> bool:
     """Whether no word goes on before `start` or after `end`. Chinese has no word breaks."""
-    return not (_one_word(text, start) or _one_word(text, end))
-
-
-def _one_word(text: str, place: int) -> bool:
-    around = text[place - 1 : place + 1] if 0 < place < len(text) else ""
-    return len(around) == 2 and all(one.isalnum() and not _UNBROKEN.match(one) for one in around)
+    return not any(
+        0 < place < len(text) and joins(text[place - 1]) and joins(text[place]) for place in (start, end)
+    )

@@ -3,86 +3,101 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from math import prod
 
 from lora_marketing.text.normalise import View
 
-_SMALL = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_WRITTEN = {word: value for value, word in enumerate(_SMALL)} | {
-    word: 10 * value for value, word in enumerate(_TENS, start=2)
-}
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+_SMALL += " sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WRITTEN = {word: value for value, word in enumerate(_SMALL.split(" "))}
+_WRITTEN |= {word: 10 * value for value, word in enumerate(_TENS.split(" "), start=2)}
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _PLACES = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 10**8}
 _TIMES = {"k": 10**3, "m": 10**6, "bn": 10**9, "hundred": 100, "thousand": 10**3, "million": 10**6}
 _TIMES |= {"billion": 10**9}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_UNITS: dict[str, tuple[str, int | Decimal, str]] = {
-    "g": ("g", 1, "g|grams?|grammes?|克"),
-    "kg": ("g", 1000, "kg|kgs|kilos?|kilograms?|千克|公斤"),
-    "jin": ("g", 500, "斤"),
-    "mg": ("g", Decimal("0.001"), "mg|milligrams?|毫克"),
-    "ml": ("ml", 1, "ml|millilit(?:re|er)s?|毫升"),
-    "cl": ("ml", 10, "cl|centilit(?:re|er)s?"),
-    "l": ("ml", 1000, "l|lit(?:re|er)s?|升"),
-    "mm": ("mm", 1, "mm|millimet(?:re|er)s?|毫米"),
-    "cm": ("mm", 10, "cm|centimet(?:re|er)s?|厘米|公分"),
-    "m": ("mm", 1000, "m|met(?:re|er)s?|米"),
-    "km": ("mm", 10**6, "km|kilomet(?:re|er)s?|公里|千米"),
-    "inch": ("inch", 1, "in|inch(?:es)?|英寸"),
-    "oz": ("oz", 1, "oz|ounces?|盎司"),
-    "lb": ("lb", 1, "lbs?|pounds? of"),
-    "s": ("s", 1, "s|secs?|seconds?|秒钟?"),
-    "min": ("s", 60, "mins?|minutes?|分钟"),
-    "h": ("s", 3600, "h|hrs?|hours?|小时|个小时"),
-    "day": ("day", 1, "days?|天|日"),
-    "week": ("day", 7, "weeks?|周|星期|个星期"),
-    "month": ("month", 1, "months?|个?月"),
-    "year": ("month", 12, "years?|yrs?|年"),
-    "deg": ("deg", 1, "°c?|degrees?|度|摄氏度|℃"),
-    "w": ("w", 1, "w|watts?|瓦"),
-    "mah": ("mah", 1, "mah|毫安时?"),
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A unit of measurement.
+
+    Args:
+        base: the unit that its quantities are told in.
+        factor: how many of `base` it is.
+        names: every way to write it, as a `View` has it.
+    """
+
+    base: str
+    factor: Decimal
+    names: tuple[str, ...]
+
+
+def _unit(base: str, factor: str, names: str) -> Measure:
+    return Measure(base, Decimal(factor), tuple(name.replace("_", " ") for name in names.split(" ")))
+
+
+UNITS = (
+    _unit("g", "0.001", "mg milligram milligrams 毫克"),
+    _unit("g", "1", "g gram grams gramme grammes 克"),
+    _unit("g", "500", "斤"),
+    _unit("g", "1000", "kg kgs kilo kilos kilogram kilograms 千克 公斤"),
+    _unit("ml", "1", "ml millilitre millilitres milliliter milliliters 毫升"),
+    _unit("ml", "10", "cl centilitre centilitres centiliter centiliters"),
+    _unit("ml", "1000", "l litre litres liter liters 升"),
+    _unit("mm", "1", "mm millimetre millimetres millimeter millimeters 毫米"),
+    _unit("mm", "10", "cm centimetre centimetres centimeter centimeters 厘米 公分"),
+    _unit("mm", "1000", "m metre metres meter meters 米"),
+    _unit("mm", "1000000", "km kilometre kilometres kilometer kilometers 公里 千米"),
+    _unit("inch", "1", "in inch inches 英寸"),
+    _unit("oz", "1", "oz ounce ounces 盎司"),
+    _unit("lb", "1", "lb lbs pound_of pounds_of"),
+    _unit("s", "1", "s sec secs second seconds 秒 秒钟"),
+    _unit("s", "60", "min mins minute minutes 分钟"),
+    _unit("s", "3600", "h hr hrs hour hours 小时 个小时"),
+    _unit("day", "1", "day days 天 日"),
+    _unit("day", "7", "week weeks 周 星期 个星期"),
+    _unit("month", "1", "month months 月 个月"),
+    _unit("month", "12", "year years yr yrs 年"),
+    _unit("deg", "1", "° °c degree degrees 度 摄氏度"),
+    _unit("w", "1", "w watt watts 瓦"),
+    _unit("mah", "1", "mah 毫安 毫安时"),
+)
+"""Every unit that a text may use. Those of one base are the same thing in other numbers."""
+_UNIT_OF = {name: unit for unit in UNITS for name in unit.names}
+MONEY = {
+    "gbp": ("£", "gbp", "pound", "pounds", "quid", "p", "pence", "英镑"),
+    "usd": ("$", "usd", "dollar", "dollars", "buck", "bucks", "美元"),
+    "eur": ("€", "eur", "euro", "euros", "欧元"),
+    "cny": ("¥", "cny", "rmb", "yuan", "元", "块", "块钱", "人民币"),
 }
-_SPELLED = {
-    "gbp": "£ gbp pound quid p pence 英镑",
-    "usd": "$ usd dollar buck 美元",
-    "eur": "€ eur euro 欧元",
-    "cny": "¥ cny rmb yuan 元 块 块钱 人民币",
-}
-_MONEY = {spelled: currency for currency, all_of_it in _SPELLED.items() for spelled in all_of_it.split()}
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+"""Every way to write a currency, as a `View` has it."""
+PENCE = ("p", "pence")
+_CURRENCY = {name: currency for currency, names in MONEY.items() for name in names}
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+
+
+_SIGNS = "".join(names[0] for names in MONEY.values())
+_CODES = _any_of(name for name in _CURRENCY if name.isascii() and len(name) == 3)
+_COINS = _any_of(name for name in _CURRENCY if name.isascii() and name not in _SIGNS)
+_COINS_ZH = _any_of(name for name in _CURRENCY if not name.isascii() and name not in _SIGNS)
+_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\.)\.\d+"
 _LATIN = "|".join(sorted(_WRITTEN, key=len, reverse=True))
-_UNIT = "|".join(f"(?P<u_{name}>{spelled})" for name, (_, _, spelled) in _UNITS.items())
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b"
 )
 _DATE = re.compile(
     r"(?P<y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})日?|(?P<zm>\d{1,2})月(?P<zd>\d{1,2})[日号]"
-    rf"|(?<![\d.,£$€¥])(?P<ed>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<em>{_MONTH})\.?(?:,? (?P<ey>\d{{4}})\b)?"
+    rf"|(?<![\d£$€¥])(?<!\d[.,])(?P<ed>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<em>{_MONTH})\.?"
+    r"(?:,? (?P<ey>\d{4})\b)?"
     rf"|\b(?P<am>{_MONTH})\.? (?P<ad>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\.\d|\s?(?:%|per ?cent))"
     r"(?:,? (?P<ay>\d{4}))?"
 )
@@ -91,14 +106,13 @@ _TIME = re.compile(
     r"(?:[:.](?P<mi>[0-5]\d)(?![\d%])|[点时](?!间|尚|代|候)(?P<zmi>\d{1,2})?分?)?\s?(?P<ap>[ap]\.?m\b\.?)?"
 )
 _QUANTITY = re.compile(
-    rf"(?P<sign>[£$€¥]|\b(?:gbp|usd|eur|rmb|cny)\s?)?\s?(?:(?<![a-z\d.,])(?<![a-z]-)(?P<digits>{_NUMBER})(?!\d)"
+    rf"(?P<sign>[{_SIGNS}]|\b(?:{_CODES})\s?)?\s?(?:(?<![a-z\d])(?<!\d[.,])(?<![a-z]-)(?P<digits>{_NUMBER})(?!\d)"
     rf"|\b(?P<words>(?:{_LATIN})(?:[ -](?:{_LATIN}))?)\b"
     r"|(?P<share>百分之)?(?P<han>[零〇一二两三四五六七八九十百千万亿]+(?:点[零一二三四五六七八九]+)?))"
     r"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:hundred|thousand|million|billion)\b|[十百千万亿]+)?"
-    r"(?P<after>\s?(?:%|percent\b|per ?cent\b|折(?![叠伞页扇])|[£$€¥](?!\s?\d)"
-    r"|(?:pounds?(?! of)|dollars?|euros?|quid|bucks?|p|pence|gbp|usd|eur|rmb|cny|yuan)\b"
-    r"|英镑|美元|欧元|元|块钱|块|人民币))?"
-    rf"(?:[\s-]?(?:{_UNIT})(?![a-z]))?"
+    rf"(?P<after>\s?(?:%|percent\b|per ?cent\b|折(?![叠伞页扇])|[{_SIGNS}](?!\s?\d)"
+    rf"|(?!pounds? of\b)(?:{_COINS})\b|{_COINS_ZH}))?"
+    rf"(?(after)|(?:[\s-]?(?P<unit>{_any_of(_UNIT_OF)})(?![a-z]))?)"
 )
 _SOME = rf"\d|{_LATIN}|[{''.join(_DIGITS)}十]"
 _OFFER = re.compile(
@@ -135,17 +149,34 @@ class Quantity:
     @property
     def price(self) -> bool:
         """Money, a percentage or something for nothing: what an offer is made of."""
-        return self.kind in ("percent", "offer") or self.kind in _MONEY.values()
+        return self.kind in ("percent", "offer") or self.kind in MONEY
+
+    def says(self, given: Quantity) -> bool:
+        """Whether who reads this has read `given`: the same value of the same kind, in whatever unit.
+
+        Where `given` names no unit (`seats: 3`), the number is enough, whatever unit the text adds.
+        """
+        if not given.kind:
+            return self.amount == given.amount
+        return (self.kind, self.value) == (given.kind, given.value)
 
 
-def quantities(seen: View) -> Iterator[Quantity]:
-    """All values of a text; offers, dates and times are one value each and come first."""
-    taken = [*_offers(seen.text), *_calendar(seen.text)]
-    yield from taken
-    for found in _QUANTITY.finditer(seen.text):
-        if any(one.start < found.end() and found.start() < one.end for one in taken):
-            continue
-        yield _quantity(found)
+def quantities(seen: View) -> list[Quantity]:
+    """All values of a text in order, none of them inside another. Offers, dates and times are one each."""
+    whole = sorted((*_offers(seen.text), *_calendar(seen.text)), key=lambda quantity: quantity.start)
+    found: list[Quantity] = []
+    numbers = _QUANTITY.finditer(seen.text)
+    number = next(numbers, None)
+    for one in whole:
+        while number and number.start() < one.end:
+            if number.end() <= one.start:
+                found.append(_quantity(number))
+            number = next(numbers, None)
+        if not found or found[-1].end <= one.start:
+            found.append(one)
+    if number:
+        found.append(_quantity(number))
+    return found + [_quantity(number) for number in numbers]
 
 
 def _offers(text: str) -> Iterator[Quantity]:
@@ -181,8 +212,11 @@ def _calendar(text: str) -> Iterator[Quantity]:
             found["ap"] or (found["half"] and re.search("[点时:]", found.group()))
         ):
             continue
-        late = (found["ap"] or "").startswith("p") or found["half"] in ("下午", "晚上")
-        hour = int(found["h"]) % 12 + 12 if late else int(found["h"])
+        hour, half = int(found["h"]), (found["ap"] or "")[:1] or found["half"]
+        if half in ("p", "下午", "晚上"):
+            hour = hour % 12 + 12
+        elif half in ("a", "凌晨"):
+            hour %= 12
         minutes = Decimal(60 * hour + int(found["mi"] or found["zmi"] or 0))
         yield Quantity("time", minutes, Decimal(hour), found.start(), found.end(), True)
 
@@ -196,10 +230,16 @@ def _quantity(found: re.Match[str]) -> Quantity:
         value = Decimal(sum(_WRITTEN[word] for word in re.split("[ -]", found["words"])))
     else:
         value = _han_value(found["han"])
-    for letter in [found["times"]] if found["times"] and found["times"].isascii() else (found["times"] or ""):
-        value *= _TIMES.get(letter or "", 0) or _PLACES[letter]
+    value *= _times(found["times"] or "", value)
     kind, based = _in_base_unit(found, value)
     return Quantity(kind, based.normalize(), value, start, end, bool(found["digits"]))
+
+
+def _times(written: str, value: Decimal) -> int:
+    """What a number is multiplied by: `5k`, `2 million`, `3千万`. A lamp's 2700K is no multiple."""
+    if written == "k" and value >= 1000:
+        return 1
+    return _TIMES.get(written) or prod(_PLACES[letter] for letter in written)
 
 
 def _in_base_unit(found: re.Match[str], value: Decimal) -> tuple[str, Decimal]:
@@ -208,14 +248,11 @@ def _in_base_unit(found: re.Match[str], value: Decimal) -> tuple[str, Decimal]:
         return "percent", value
     if after == "折":
         return "percent", 100 - (value * 10 if value < 10 else value)
-    currency = _MONEY.get(sign) or _MONEY.get(after) or _MONEY.get(after.rstrip("s"))
+    currency = _CURRENCY.get(sign) or _CURRENCY.get(after)
     if currency and _is_money(found, after, value):
-        return currency, value / 100 if after in ("p", "pence") and not sign else value
-    unit = next((name for name in _UNITS if found[f"u_{name}"]), None)
-    if unit is None:
-        return "", value
-    base, factor, _ = _UNITS[unit]
-    return base, value * factor
+        return currency, value / 100 if after in PENCE and not sign else value
+    unit = _UNIT_OF.get(found["unit"] or "")
+    return (unit.base, value * unit.factor) if unit else ("", value)
 
 
 def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
@@ -233,7 +270,7 @@ def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
 
 
 def _han_value(written: str) -> Decimal:
-    """Chinese numerals: 二十五, 三百, 一万二, 二〇二六, 三点五."""
+    """Chinese numerals: 二十五, 三百五 (350), 一万二 (12000), 二〇二六, 三点五."""
     whole, _, part = written.partition("点")
     if not set(whole) & set(_PLACES):
         value = Decimal("".join(str(_DIGITS[letter]) for letter in whole) or "0")
@@ -243,17 +280,20 @@ def _han_value(written: str) -> Decimal:
 
 
 def _with_places(written: str) -> int:
+    """A last digit right behind a place counts the next lower one: 三百五 is 350, 三百零五 is 305."""
     for great in ("亿", "万"):
         left, found, right = written.partition(great)
         if found:
-            return (_with_places(left) if left else 1) * _PLACES[great] + (
-                _with_places(right) if right else 0
-            )
-    total, digit = 0, 0
+            above = (_with_places(left) if left else 1) * _PLACES[great]
+            if len(right) == 1 and _DIGITS.get(right):
+                return above + _DIGITS[right] * _PLACES[great] // 10
+            return above + (_with_places(right) if right else 0)
+    total, digit, place = 0, 0, 1
     for letter in written:
         if letter in _PLACES:
-            total += (digit or 1) * _PLACES[letter]
+            place = _PLACES[letter]
+            total += (digit or 1) * place
             digit = 0
         else:
-            digit = _DIGITS[letter]
-    return total + digit
+            digit, place = _DIGITS[letter], place if _DIGITS[letter] else 1
+    return total + digit * max(1, place // 10)

@@ -15,6 +15,8 @@ from functools import cache, lru_cache
 from typing import Literal
 from unicodedata import combining, name, normalize
 
+from lora_marketing.text.scripts import has_han, unbroken
+
 
 @dataclass(frozen=True)
 class TermPlace:
@@ -24,14 +26,6 @@ class TermPlace:
     end: int
 
 
-_UNBROKEN = (
-    ("\u1100", "\u11ff"),
-    ("\u2e80", "\u9fff"),
-    ("\uac00", "\ud7af"),
-    ("\uf900", "\ufaff"),
-    ("\U00020000", "\U0003ffff"),
-)
-"""Scripts without breaks around words: Chinese, kana and Hangul, whose particles cling to the noun."""
 _PLAIN_SIGNS = str.maketrans("\u2010\u2011\u2018\u2019", "--''")
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -94,11 +88,6 @@ def joins(letter: str) -> bool:
     return word and not unbroken(letter)
 
 
-def unbroken(letter: str) -> bool:
-    """Whether it is of a script without breaks around words."""
-    return any(low <= letter <= high for low, high in _UNBROKEN)
-
-
 @dataclass(frozen=True)
 class Reading:
     """One way to read a text: nothing but its plain letters, and where each stands in the text."""
@@ -129,8 +118,10 @@ class Reading:
 
 _AS_I = str.maketrans("0134578@$!|€", "oieastbasiie")
 _AS_L = _AS_I | str.maketrans("1!|I", "llll")
-_SIGNED = re.compile(r"(?=\S*[^\W\d_])\S*[0-9@$!|€]\S*|\S*(?:[a-z]I|[A-Z]l[A-Z])\S*")
-"""Words in which a digit or a sign may stand for a letter, or an I and an L for each other."""
+_UNSPLIT = re.compile(r"\S+")
+_LETTER = re.compile(r"[^\W\d_]")
+_SIGN = re.compile(r"[0-9@$!|€]")
+_CAPITAL_INSIDE = re.compile(r"[a-z]I|[A-Z]l[A-Z]")
 _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 
 
@@ -138,15 +129,23 @@ _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 def readings(text: str) -> tuple[Reading, ...]:
     """Every way to read `text`: as it stands, with signs taken for letters, with drawn-out letters cut."""
     found = [_read(text, range(len(text)), text)]
-    if _SIGNED.search(text):
-        for table in (_AS_I, _AS_L):
-            signed = _SIGNED.sub(lambda word, table=table: _unsigned(word[0], table), text)  # type: ignore[misc]
-            found.append(_read(signed, range(len(text)), text))
+    signed = [word.span() for word in _UNSPLIT.finditer(text) if _may_hide_letters(word[0])]
+    for table in (_AS_I, _AS_L) if signed else ():
+        letters = list(text)
+        for start, end in signed:
+            letters[start:end] = _unsigned(text[start:end], table)
+        found.append(_read("".join(letters), range(len(text)), text))
     for kept in (1, 2) if _DRAWN_OUT.search(text) else ():
         cut = {at for run in _DRAWN_OUT.finditer(text) for at in range(run.start() + kept, run.end())}
         left = [at for at in range(len(text)) if at not in cut]
         found.append(_read("".join(text[at] for at in left), left, text))
     return tuple(found)
+
+
+def _may_hide_letters(word: str) -> bool:
+    """Whether a digit or a sign in it may stand for a letter, or an I and an L for each other."""
+    signed = _SIGN.search(word) and _LETTER.search(word)
+    return bool(signed or _CAPITAL_INSIDE.search(word))
 
 
 def _unsigned(word: str, table: dict[int, int]) -> str:
@@ -181,7 +180,7 @@ def plain(sign: str) -> str:
 
 def _plain_letter(letter: str) -> str:
     if unbroken(letter):
-        return _simplifier()(letter) if letter >= "\u3400" else letter
+        return _simplifier()(letter) if has_han(letter) else letter
     bare = normalize("NFKD", letter)[0]
     for spelled in (bare, bare.casefold()):
         if latin := _look_alikes().get(spelled) or _named_latin(spelled):

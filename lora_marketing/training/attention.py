@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers import PreTrainedModel
+
+from lora_marketing.engine.transformers_api import register_attention, sdpa_attention_forward
 
 NAME = "prefix_tree"
 
@@ -24,8 +24,7 @@ def use_tree_attention(model: PreTrainedModel) -> None:
 
     Without them its forward is ordinary SDPA.
     """
-    AttentionInterface.register(NAME, tree_attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    register_attention(NAME, tree_attention)
     model.set_attn_implementation(NAME)
 
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
-from peft import LoraConfig
+from bitsandbytes.nn import Linear4bit
+from peft import LoraConfig, PeftModel
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from trl import DPOConfig, SFTConfig
 
 from lora_marketing.common.console import note
 from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.engine.adapters import dense_weight
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
+from lora_marketing.engine.peft_api import adapted_linear, lora_layers, lora_weights, scaling_of
+from lora_marketing.engine.trl_api import checkpointing
 from lora_marketing.planning.packing import packed
 from lora_marketing.recipe import Recipe, variant_named
-from lora_marketing.recipe.variants import PLAIN, changes_nothing
+from lora_marketing.recipe.variants import PLAIN, NewLayer, changes_nothing
 from lora_marketing.registry.version import Version
 from lora_marketing.tokens.render import Rendered
 from lora_marketing.training.budget import BudgetCallback
@@ -115,8 +120,22 @@ def build_trainer(
         trainer.add_callback(callback)
     prepare = variant_named(recipe.lora.variant).prepare
     if prepare and options.start is None:
-        prepare(trainer.model, base.folder)
+        prepare(_new_layers(trainer.model), base.folder)
     return trainer
+
+
+def _new_layers(model: PeftModel) -> list[NewLayer]:
+    """The adapter's layers as a variant's preparation takes them."""
+    return [
+        NewLayer(
+            name,
+            *lora_weights(layer),
+            scaling_of(layer),
+            isinstance(adapted_linear(layer), Linear4bit),
+            partial(dense_weight, adapted_linear(layer)),
+        )
+        for name, layer in lora_layers(model).items()
+    ]
 
 
 def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
@@ -145,8 +164,6 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
             max_grad_norm=settings.max_grad_norm,
             optim=settings.optimizer,
             seed=settings.seed,
-            activation_checkpointing=settings.activation_checkpointing,
-            gradient_checkpointing=settings.activation_checkpointing,
             bf16=recipe.base.compute_dtype == "bfloat16",
             fp16=recipe.base.compute_dtype == "float16",
             use_cpu=not on_gpu,
@@ -166,6 +183,7 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
             report_to="none",  # `opened_trackers` are callbacks of their own
             run_name=run.name,
             project=PROJECT,
+            **checkpointing(settings.activation_checkpointing),
             **own,
             **settings.extra,
         )

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy
 import torch
-from accelerate.state import GradientState
 from greenlet import getcurrent, greenlet
 from torch import Tensor
 
 from lora_marketing.common.errors import LoraMarketingError
+from lora_marketing.engine.accelerate_api import gradient_state, put_gradient_state
 from lora_marketing.training.fused import MicroBatch
 from lora_marketing.training.trainer import BrandTrainer, CooperativeRun
 
@@ -120,7 +119,7 @@ class _ProcessState:
             numpy.random.get_state(),
             torch.get_rng_state(),
             torch.cuda.get_rng_state_all() if torch.cuda.is_available() else (),
-            {name: copy(value) for name, value in vars(GradientState()).items()},
+            gradient_state(),
         )
 
     def restore(self) -> None:
@@ -130,4 +129,4 @@ class _ProcessState:
         torch.set_rng_state(self.torch)
         if self.cuda:
             torch.cuda.set_rng_state_all(self.cuda)
-        vars(GradientState()).update(self.gradients)
+        put_gradient_state(self.gradients)

@@ -14,20 +14,18 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import sdpa_mask
 
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
+from lora_marketing.engine.peft_api import LoraLayer, lora_layers, lora_weights, scaling_of
+from lora_marketing.engine.transformers_api import register_attention
 from lora_marketing.planning.packing import tree_refusal
 from lora_marketing.recipe import Recipe, variant_named
 from lora_marketing.training.attention import tree_attention
 from lora_marketing.training.trainer import BrandTrainer
 
 NAME = "prefix_forest"
-ADAPTER = "default"
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,7 @@ class FusedStep:
             linear = self._model.get_submodule(name)
             assert isinstance(linear, nn.Linear)
             self._model.set_submodule(name, _FusedLinear(linear, name, self._places))
-        AttentionInterface.register(NAME, _forest_attention)
-        AttentionMaskInterface.register(NAME, sdpa_mask)
+        register_attention(NAME, _forest_attention)
         self._model.set_attn_implementation(NAME)
         if activation_checkpointing:
             self._model.activation_checkpointing_enable({"use_reentrant": False})
@@ -84,7 +81,7 @@ class FusedStep:
         lengths = [batch.tokens() for batch in batches]
         starts = [0, *accumulate(lengths)][:-1]
         kept = [batch.inputs["loss_sources"].unique() for batch in batches]
-        self._places.arrange(lengths, [_lora_layers(batch.trainer) for batch in batches])
+        self._places.arrange(lengths, [lora_layers(batch.trainer.model) for batch in batches])
         with batches[0].trainer.compute_loss_context_manager():
             logits = self._model(
                 input_ids=torch.cat([batch.inputs["input_ids"] for batch in batches], dim=1),
@@ -125,7 +122,7 @@ class _Places:
 
     def arrange(self, lengths: Sequence[int], layers: Sequence[Mapping[str, LoraLayer]]) -> None:
         """Lay out one tree per brand, `lengths` tokens each."""
-        device = next(iter(layers[0].values())).lora_A[ADAPTER].weight.device
+        device = lora_weights(next(iter(layers[0].values())))[0].device
         at = torch.arange(max(lengths), device=device)
         sizes = torch.tensor(lengths, device=device)[:, None]
         starts = sizes.cumsum(0) - sizes
@@ -158,12 +155,12 @@ class _FusedLinear(nn.Module):
         present = [layer for layer in layers if layer is not None]
         if not present:
             return y
-        rank = max(layer.r[ADAPTER] for layer in present)
-        like = present[0].lora_A[ADAPTER].weight
+        rank = max(len(lora_weights(layer)[0]) for layer in present)
+        like = lora_weights(present[0])[0]
         nothing = like.new_zeros(rank, x.shape[-1]), like.new_zeros(y.shape[-1], rank)
         stacked = [nothing if layer is None else _weights(layer, rank) for layer in layers]
         a, b = (torch.stack(side) for side in zip(*stacked, strict=True))
-        scaling = torch.tensor([layer.scaling[ADAPTER] if layer else 0.0 for layer in layers])
+        scaling = torch.tensor([scaling_of(layer) if layer else 0.0 for layer in layers])
         update = torch.bmm(torch.bmm(self.places.gather(x).to(a.dtype), a.mT), b.mT)
         update = update * scaling.to(update)[:, None, None]
         return (y + update.flatten(0, 1)[self.places.back]).to(y.dtype)
@@ -171,15 +168,9 @@ class _FusedLinear(nn.Module):
 
 def _weights(layer: LoraLayer, rank: int) -> tuple[Tensor, Tensor]:
     """A (rank, in) and B (out, rank), padded with zeros, whose gradients are zero as well."""
-    a, b = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+    a, b = lora_weights(layer)
     missing = rank - len(a)
     return (pad(a, (0, 0, 0, missing)), pad(b, (0, missing))) if missing else (a, b)
-
-
-def _lora_layers(trainer: BrandTrainer) -> dict[str, LoraLayer]:
-    """A trainer's LoRA layers by the name that the base gives them."""
-    modules = trainer.model.get_base_model().named_modules()
-    return {name: module for name, module in modules if isinstance(module, LoraLayer)}
 
 
 def _forest_attention(

@@ -21,6 +21,7 @@ from trl import DPOConfig, DPOTrainer
 from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.engine.adapters import require_same_base
 from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.trl_api import PAIR_COLUMNS, REFERENCE, logged
 from lora_marketing.recipe import Recipe, variant_named
 from lora_marketing.recipe.variants import GateFlags, variants_with
 from lora_marketing.registry.adapter_check import AdapterSpec, read_adapter_file
@@ -41,9 +42,6 @@ FIGURES = {
 """Figures of held-out pairs by the names of TRL's log. A reward is `beta` times the difference of
 log-probability (nats) to the reference, the margin is chosen minus rejected, and accuracy is the
 share of pairs whose margin is above zero."""
-
-REFERENCE = "ref"
-"""Name that DPOTrainer gives the copy of the adapter that it starts from."""
 
 
 class PreferenceTrainer(CrashSafeTrainer, DPOTrainer):  # type: ignore[misc]
@@ -99,7 +97,7 @@ class PreferenceTrainer(CrashSafeTrainer, DPOTrainer):  # type: ignore[misc]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Loss of one batch, whose figures count once for every pair in it."""
         result = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        for values in self._metrics["eval"].values():
+        for values in logged(self, "eval").values():
             values.extend(values[-1:] * (_pairs(inputs) - 1))
         return result
 
@@ -113,13 +111,10 @@ def hf_pairs(rows: Sequence[Rendered]) -> datasets.Dataset:
     """Rendered pairs in the columns that TRL's collator reads."""
     pairs = [row for row in rows if isinstance(row, RenderedPair)]
     assert len(pairs) == len(rows)
-    return datasets.Dataset.from_dict(
-        {
-            "prompt_ids": [pair.input_ids[: pair.prompt_length] for pair in pairs],
-            "chosen_ids": [pair.input_ids[pair.prompt_length :] for pair in pairs],
-            "rejected_ids": [pair.rejected.input_ids[pair.prompt_length :] for pair in pairs],
-        }
-    )
+    prompts = [pair.input_ids[: pair.prompt_length] for pair in pairs]
+    chosen = [pair.input_ids[pair.prompt_length :] for pair in pairs]
+    rejected = [pair.rejected.input_ids[pair.prompt_length :] for pair in pairs]
+    return datasets.Dataset.from_dict(dict(zip(PAIR_COLUMNS, (prompts, chosen, rejected), strict=True)))
 
 
 def dpo_arguments(recipe: Recipe) -> dict[str, Any]:

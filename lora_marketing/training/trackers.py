@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from transformers import TrainerCallback
-from transformers.integrations.integration_utils import (
+from transformers.integrations import (  # type: ignore[attr-defined]  # documented there, typed elsewhere
     MLflowCallback,
     TensorBoardCallback,
     TrackioCallback,

@@ -11,10 +11,10 @@ from typing import Any
 
 from peft import PeftModel
 from transformers import TrainerState, set_seed
-from transformers.trainer import TRAINER_STATE_NAME
 
 from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.transformers_api import state_where_training_ended
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.build import ALONE, TrainOptions, build_trainer, vault_of
 from lora_marketing.training.peak import begin_peak, peak_memory_gib
@@ -112,11 +112,9 @@ def _base_loss(trainer: BrandTrainer | PreferenceTrainer, run: Path) -> float:
 
 def _run(trainer: BrandTrainer | PreferenceTrainer, start: Path | None) -> None:
     """Train from `start`, or not at all if the run had come to its end there."""
-    if start is not None:
-        state = TrainerState.load_from_json(str(start / TRAINER_STATE_NAME))
-        if state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
-            trainer.state = state
-            return
+    if start is not None and (ended := state_where_training_ended(start)) is not None:
+        trainer.state = ended
+        return
     trainer.train(resume_from_checkpoint=str(start) if start else None)
 
 

@@ -14,6 +14,8 @@ from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
 from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.engine.transformers_api import learning_rate, on_device, write_checkpoint
+from lora_marketing.engine.trl_api import add_train_tokens, logged
 from lora_marketing.recipe import Recipe, variant_named
 from lora_marketing.training.attention import use_tree_attention
 from lora_marketing.training.checkpoints import CheckpointVault
@@ -62,7 +64,7 @@ class CrashSafeTrainer(Trainer):
             raise TrainingError(
                 Problem(
                     f"the loss became {loss.item()} at step {self.state.global_step + 1}",
-                    got=f"learning rate {self._get_learning_rate():.2e}",
+                    got=f"learning rate {learning_rate(self):.2e}",
                     fix=f"lower train.learning_rate, or look for odd rows in {rows}; the last good"
                     " checkpoint is kept and nothing was published",
                 )
@@ -84,7 +86,7 @@ class CrashSafeTrainer(Trainer):
         with self._vault.staged(self.state.global_step) as staging:
             self._staging = staging
             try:
-                Trainer._save_checkpoint(self, model, trial)
+                write_checkpoint(self, model, trial)
             finally:
                 self._staging = None
         self._vault.prune(keep_newest=2, best_step=self.state.best_global_step)
@@ -152,10 +154,9 @@ class BrandTrainer(CrashSafeTrainer, SFTTrainer):  # type: ignore[misc]
         total = (logits.logsumexp(dim=-1)[where] - logits[where, targets]).sum()
         mode = "train" if self.model.training else "eval"
         correct = (logits.detach().argmax(dim=-1)[where] == targets).float().mean().item()
-        self._metrics[mode]["mean_token_accuracy"].append(correct)
-        if mode == "train":
-            self._total_train_tokens += int(inputs["row_tokens"])
-        self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
+        figures = logged(self, mode)
+        figures["mean_token_accuracy"].append(correct)
+        figures["num_tokens"] = [add_train_tokens(self, int(inputs["row_tokens"]) if mode == "train" else 0)]
         return total / (targets.numel() if count is None else count)
 
     def training_step(
@@ -170,7 +171,7 @@ class BrandTrainer(CrashSafeTrainer, SFTTrainer):  # type: ignore[misc]
             loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
         else:
             model.train()
-            loss = self._cooperative.backward(self, self._prepare_inputs(inputs), num_items_in_batch)
+            loss = self._cooperative.backward(self, on_device(self, inputs), num_items_in_batch)
         self._require_finite(loss, "data.train")
         return loss
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lora_marketing.common.files import write_output
 from lora_marketing.tuning.journal import TrialRow
 from lora_marketing.tuning.objectives import OBJECTIVES
 from lora_marketing.tuning.results import best_of, shown_figure
@@ -34,7 +36,9 @@ def draw_study(path: Path, rows: Sequence[TrialRow], objective: str, title: str)
         axes.tick_params(labelleft=axes is first)
         axes.set_ylabel(_axis_label(objective) if axes is first else "")
         _draw_key(axes, rows, objective, key)
-    figure.savefig(path, dpi=120)
+    picture = BytesIO()
+    figure.savefig(picture, dpi=120)
+    write_output(path, picture.getvalue())
 
 
 def _draw_history(axes: Axes, rows: Sequence[TrialRow], objective: str, title: str) -> None:

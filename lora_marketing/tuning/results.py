@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lora_marketing.common.documents import shown
+from lora_marketing.common.files import write_output
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.tuning.journal import TrialRow
 from lora_marketing.tuning.objectives import OBJECTIVES
@@ -135,7 +136,5 @@ def _lines(tree: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _replaced(path: Path, text: str) -> Path:
-    staging = path.with_suffix(".new")
-    staging.write_text(text, encoding="utf-8")
-    staging.rename(path)
+    write_output(path, text)
     return path

@@ -1,4 +1,7 @@
-"""From briefs to Copy: prompts rendered, rows seeded, texts decoded, provenance kept."""
+"""From a brief to the row that the engine writes, and back to copy with its provenance.
+
+Prompt, prompt hash and seed of every row, whoever asks for it, are made here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from lora_marketing.engine.sampling import Sampling, row_seed
 from lora_marketing.engine.writer import Writer
 from lora_marketing.tasks import messages
 from lora_marketing.text.known_texts import KnownTexts
-from lora_marketing.tokens.render import render_prompt
+from lora_marketing.tokens.render import ChatTokenizer, render_prompt
 from lora_marketing.writing.rules import rules_of
 
 
@@ -24,7 +27,7 @@ class Voice:
 
     Args:
         known: what the adapter was trained on; None where nobody knows.
-        others: names of the house's other brands, which its texts may not give away.
+        others: names of the registry's other brands, which its texts may not give away.
     """
 
     brand: Brand
@@ -49,8 +52,55 @@ class CopyOrder:
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """The token ids that rows start from, with the SHA-256 that provenance keeps of them."""
+
+    tokens: Sequence[int]
+    sha256: str
+
+    @classmethod
+    def of(cls, tokens: Sequence[int]) -> Prompt:
+        """The prompt of some token ids."""
+        return cls(tokens, prompt_sha256(tokens))
+
+    def row_seed(self, seed: int, adapter: str | None, draw: str) -> int:
+        """The seed of one row of this prompt: here, and nowhere else, is where a row's seed comes from.
+
+        It follows from the request's `seed`, the adapter's name (`brand/line`; None is the base), the
+        prompt, and `draw`: the number of the variant, with what tells its later draws apart. So a text
+        does not change when other rows join, an adapter that is trained again writes the same, and two
+        versions of one adapter are compared under the same draws.
+        """
+        return row_seed(seed, adapter or "base", self.sha256, draw)
+
+
+class PromptCache:
+    """The prompts of briefs on one base: each distinct chat is rendered and hashed once.
+
+    Args:
+        base: what renders chats.
+    """
+
+    def __init__(self, base: ChatTokenizer) -> None:
+        self._base = base
+        self._prompts: dict[tuple[tuple[str, str], ...], Prompt] = {}
+
+    def prompt(self, brief: Brief, brand: Brand) -> Prompt:
+        """The prompt of a brief in a brand's voice.
+
+        Raises:
+            UnknownName: there is no such task, channel or field.
+        """
+        chat = messages(brief, brand)
+        key = tuple((message["role"], message["content"]) for message in chat)
+        if key not in self._prompts:
+            self._prompts[key] = Prompt.of(render_prompt(chat, self._base))
+        return self._prompts[key]
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """An order as the engine takes it."""
+    """A text to write as the engine takes it: the engine's request and the hash of its prompt."""
 
     order: CopyOrder
     request: Request
@@ -75,43 +125,62 @@ class Prepared:
         )
 
 
-def prepare_all(
-    orders: Sequence[CopyOrder], base: LoadedBase, sampling: Sampling, *, raw: bool = False
-) -> list[Prepared]:
-    """The rows that orders ask for. A whole ad gets the tokens that it may need.
+def tokens_to_write(brief: Brief, brand: Brand, most: int) -> int:
+    """Tokens that a text may have: `most`, or as many as a whole ad may need if these are more."""
+    return max(most, ad_tokens(brief.channel, brand.language)) if brief.field == AD else most
 
-    Seeds come from `sampling.seed`, the adapter's name, the prompt and the variant. So a text does not
-    change when other orders join, an adapter that is trained again writes the same, and two versions of
-    one adapter are compared under the same draws.
+
+def prepare_all(
+    orders: Sequence[CopyOrder],
+    base: LoadedBase,
+    sampling: Sampling,
+    *,
+    raw: bool = False,
+    prompts: PromptCache | None = None,
+) -> list[Prepared]:
+    """The rows of some texts to write, in their order.
+
+    Args:
+        orders: what to write.
+        base: what it is written on.
+        sampling: how; every row gets its own seed by `Prompt.row_seed`, a whole ad the tokens it may need.
+        raw: without the rules of brand and channel.
+        prompts: prompts that are rendered already; new ones are added.
 
     Raises:
-        UnknownName: a brief's channel or field is not on the shelf.
+        UnknownName: a brief's channel or field is not known.
     """
-    return [_prepared(order, base, sampling, raw) for order in orders]
+    prompts = prompts or PromptCache(base)
+    return [_prepared(order, base, sampling, raw, prompts) for order in orders]
 
 
-def _prepared(order: CopyOrder, base: LoadedBase, sampling: Sampling, raw: bool) -> Prepared:
+def _prepared(
+    order: CopyOrder, base: LoadedBase, sampling: Sampling, raw: bool, prompts: PromptCache
+) -> Prepared:
     brand, brief = order.voice.brand, order.brief
-    prompt = render_prompt(messages(brief, brand), base)
-    prompt_hash = prompt_sha256(prompt)
-    label = f"{order.variant}{order.again}"
-    seed = row_seed(sampling.seed, order.voice.adapter or "base", prompt_hash, label)
-    most = sampling.max_new_tokens
-    if brief.field == AD:
-        most = max(most, ad_tokens(brief.channel, brand.language))
+    prompt = prompts.prompt(brief, brand)
+    settings = replace(
+        sampling,
+        seed=prompt.row_seed(sampling.seed, order.voice.adapter, f"{order.variant}{order.again}"),
+        max_new_tokens=tokens_to_write(brief, brand, sampling.max_new_tokens),
+    )
     rules = () if raw else rules_of(brief, brand, base)
-    row = replace(sampling, seed=seed, max_new_tokens=most)
-    return Prepared(order, Request(prompt, order.voice.digest, row, rules), prompt_hash)
+    return Prepared(order, Request(prompt.tokens, order.voice.digest, settings, rules), prompt.sha256)
 
 
 def write_copy(
-    writer: Writer, orders: Sequence[CopyOrder], sampling: Sampling, *, raw: bool = False
+    writer: Writer,
+    orders: Sequence[CopyOrder],
+    sampling: Sampling,
+    *,
+    raw: bool = False,
+    prompts: PromptCache | None = None,
 ) -> list[Copy]:
-    """Write all orders in mixed batches.
+    """Write all texts in mixed batches, and return them in the order of `orders`.
 
     Texts keep to the brand's terms and the channel's limit or structure; `raw` ones are what the model
-    says by itself, which is what an evaluation asks for.
+    says by itself, which is what an evaluation asks for. `prompts` are rendered already.
     """
-    prepared = prepare_all(orders, writer.base, sampling, raw=raw)
-    written = writer.write([one.request for one in prepared])
-    return [one.copy(row, writer.base) for one, row in zip(prepared, written, strict=True)]
+    prepared = prepare_all(orders, writer.base, sampling, raw=raw, prompts=prompts)
+    rows = writer.write([one.request for one in prepared])
+    return [one.copy(row, writer.base) for one, row in zip(prepared, rows, strict=True)]

@@ -1,4 +1,4 @@
-"""A desk to write at: the base that some adapters share, loaded once, with all of them on it."""
+"""A writing session: adapters that share a base, on that base, loaded once. What `generate` writes with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import Brief
-from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem
+from lora_marketing.common.errors import AdapterRefused, Problem
 from lora_marketing.copy.record import Copy
 from lora_marketing.engine.base import load_base
 from lora_marketing.engine.sampling import Sampling
@@ -16,7 +16,7 @@ from lora_marketing.engine.writer import Writer
 from lora_marketing.recipe import load_recipe
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterRef
-from lora_marketing.registry.provenance import brand_names, other_names, recipe_of
+from lora_marketing.registry.provenance import base_section_here, brand_names, other_names, recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import known_texts
 from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WritingSession:
-    """A Writer with its voices."""
+    """A Writer and the voices it can write in: one for each adapter, one for a recipe's bare brand.
+
+    Open one with `WritingSession.open`; write with `write` or `write_until_good`.
+    """
 
     writer: Writer
     voices: Sequence[Voice]
@@ -39,8 +42,11 @@ class WritingSession:
     ) -> WritingSession:
         """Resolve the adapters, load their base once, and put them all on it.
 
-        `recipe` adds the voice of its brand without an adapter; `base_id` says where the base
-        lies on this machine if the recipes' own word does not hold here.
+        Args:
+            adapters: the registry's folder.
+            refs: `brand/line`, `brand/line@alias` or `brand/line:digest`.
+            recipe: adds the voice of its brand without an adapter.
+            base_id: where the base lies on this machine, if not where the recipes say.
 
         Raises:
             RegistryError: unknown adapters. AdapterRefused: they need different bases, or the load
@@ -58,19 +64,13 @@ class WritingSession:
             loaded = load_recipe(recipe)
             sections.append((str(recipe), loaded.recipe.base))
             voices.append(Voice(loaded.brand, loaded.recipe.brand.line))
-        section = _shared(sections)
-        if base_id:
-            section = section.model_copy(update={"id": base_id})
-        elif versions and section.id.startswith("."):
-            # a manifest names local folders from where the recipe lay, wherever that was
-            fix = "say where it lies here with --base-id"
-            raise BaseModelError(
-                Problem("the adapter's base is a local folder or file", got=section.id, fix=fix)
-            )
+        section = _common_section(sections)
+        if versions or base_id:
+            section = base_section_here(section, base_id)
         writer = Writer(load_base(section))
         for version in versions:
             writer.load(version)
-        return cls(writer, _told_of_others(voices, brand_names(registry)))
+        return cls(writer, _with_other_names(voices, brand_names(registry)))
 
     def write(
         self,
@@ -118,25 +118,25 @@ class WritingSession:
         return voices
 
 
-def _told_of_others(voices: Sequence[Voice], names: Iterable[tuple[str, str]]) -> list[Voice]:
-    """The voices, each with the names of the house's other brands and of those it writes beside."""
+def _with_other_names(voices: Sequence[Voice], names: Iterable[tuple[str, str]]) -> list[Voice]:
+    """The voices, each with the names of the registry's other brands and of those it writes beside."""
     all_names = {*names, *((voice.brand.name, voice.brand.display_name) for voice in voices)}
     return [replace(voice, others=other_names(voice.brand, all_names)) for voice in voices]
 
 
-def _shared(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:
+def _common_section(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:
     first, section = sections[0]
     for name, other in sections[1:]:
         if other != section:
             raise AdapterRefused(
                 Problem(
                     "these voices need different bases",
-                    got=f"{first}: {_told(section)}; {name}: {_told(other)}",
+                    got=f"{first}: {_described(section)}; {name}: {_described(other)}",
                     fix="write with them in separate calls",
                 )
             )
     return section
 
 
-def _told(section: BaseSection) -> str:
+def _described(section: BaseSection) -> str:
     return f"{section.id} {section.quantization} {section.compute_dtype}"

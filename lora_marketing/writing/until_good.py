@@ -18,7 +18,7 @@ from lora_marketing.copy.record import Copy, Rewritten
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.writer import Writer
 from lora_marketing.guards import Case, findings, verdict
-from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
+from lora_marketing.writing.copywriter import CopyOrder, PromptCache, Voice, write_copy
 
 if TYPE_CHECKING:
     from lora_marketing.metrics.voice import VoiceClassifier
@@ -78,39 +78,44 @@ def write_until_good(
 
     Everything that a round writes, for all brands, goes to the writer in one batch.
     """
-    pursuit = RewriteLoop(orders, effort or Effort())
-    while asked := pursuit.asks():
-        pursuit.take(write_copy(writer, asked, sampling))
-    return pursuit.outcomes(classifier)
+    loop, prompts = RewriteLoop(orders, effort or Effort()), PromptCache(writer.base)
+    while batch := loop.next_orders():
+        loop.add_copies(write_copy(writer, batch, sampling, prompts=prompts))
+    return loop.outcomes(classifier)
 
 
 class RewriteLoop:
-    """The rounds of some orders: `asks` says what to write next, `take` hears what was written."""
+    """The rounds of several texts. Ask `next_orders` what to write, hand the result to `add_copies`, repeat.
+
+    Args:
+        orders: one for each brief and voice; their `variant` and `again` are set here.
+        effort: how many variants and rounds each of them gets.
+    """
 
     def __init__(self, orders: Sequence[CopyOrder], effort: Effort) -> None:
-        self._chases = [_BriefState(order, effort) for order in orders]
-        self._asked: list[tuple[_BriefState, _Attempt]] = []
+        self._briefs = [_BriefState(order, effort) for order in orders]
+        self._round: list[tuple[_BriefState, _Attempt]] = []
 
-    def asks(self) -> list[CopyOrder]:
+    def next_orders(self) -> list[CopyOrder]:
         """What to write in the next round; nothing once all is done."""
-        self._asked = [(chase, wish) for chase in self._chases for wish in chase.next_round()]
-        return [wish.order for _, wish in self._asked]
+        self._round = [(state, attempt) for state in self._briefs for attempt in state.next_attempts()]
+        return [attempt.order for _, attempt in self._round]
 
-    def take(self, copies: Sequence[Copy]) -> None:
-        """What was written for the last `asks`, in its order."""
-        told: dict[int, list[tuple[_Attempt, Copy]]] = {}
-        for (chase, wish), copy in zip(self._asked, copies, strict=True):
-            told.setdefault(id(chase), []).append((wish, copy))
-        for chase in self._chases:
-            chase.hear(told.get(id(chase), []))
+    def add_copies(self, copies: Sequence[Copy]) -> None:
+        """Take in what was written for the last `next_orders`, in the same order."""
+        written: dict[int, list[tuple[_Attempt, Copy]]] = {id(state): [] for state in self._briefs}
+        for (state, attempt), copy in zip(self._round, copies, strict=True):
+            written[id(state)].append((attempt, copy))
+        for state in self._briefs:
+            state.add(written[id(state)])
 
     def latest(self) -> list[Copy]:
-        """Every variant of every order as it is by now, good or not."""
-        return [copy for chase in self._chases for _, copy in sorted(chase.variants.items())]
+        """Every variant of every brief as it is by now, good or not."""
+        return [copy for state in self._briefs for _, copy in sorted(state.variants.items())]
 
     def outcomes(self, classifier: VoiceClassifier | None = None) -> list[BriefOutcome]:
-        """What has become of every order."""
-        return [chase.outcome(classifier) for chase in self._chases]
+        """What has become of every brief; the classifier's opinion counts in the ranking."""
+        return [state.outcome(classifier) for state in self._briefs]
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ class _BriefState:
     variants: dict[int, Copy] = field(default_factory=dict)
     tried: list[Copy] = field(default_factory=list)
 
-    def next_round(self) -> list[_Attempt]:
+    def next_attempts(self) -> list[_Attempt]:
         passed = sum(copy.verdict == "pass" for copy in self.variants.values())
         if self.rounds >= self.effort.rounds or passed >= self.effort.wanted:
             return []
@@ -141,20 +146,22 @@ class _BriefState:
             tries = max(self.effort.tries, self.effort.wanted)
             return [_Attempt(replace(self.order, variant=number)) for number in range(tries)]
         return [
-            wish
+            attempt
             for number, copy in self.variants.items()
             if copy.verdict == "fix"
-            for wish in self._again(replace(self.order, variant=number, again=f"/{self.rounds + 1}"), copy)
+            for attempt in self._attempts_again(
+                replace(self.order, variant=number, again=f"/{self.rounds + 1}"), copy
+            )
         ]
 
-    def hear(self, told: Sequence[tuple[_Attempt, Copy]]) -> None:
-        self.rounds += bool(told)
+    def add(self, copies: Sequence[tuple[_Attempt, Copy]]) -> None:
+        self.rounds += bool(copies)
         pieces_of: dict[int, list[tuple[Piece, Copy]]] = {}
-        for wish, copy in told:
+        for attempt, copy in copies:
             self.texts += 1
             self.tokens += copy.tokens
-            if wish.piece:
-                pieces_of.setdefault(copy.variant, []).append((wish.piece, copy))
+            if attempt.piece:
+                pieces_of.setdefault(copy.variant, []).append((attempt.piece, copy))
             else:
                 self._keep(copy)
         for variant, written in pieces_of.items():
@@ -174,7 +181,7 @@ class _BriefState:
         self.variants[copy.variant] = seen
         self.tried.append(seen)
 
-    def _again(self, order: CopyOrder, copy: Copy) -> list[_Attempt]:
+    def _attempts_again(self, order: CopyOrder, copy: Copy) -> list[_Attempt]:
         """The pieces of an ad at which all that is to be fixed stands; else the whole text."""
         failing = _failing(copy)
         if not failing:
@@ -268,5 +275,5 @@ def _voices(copies: Sequence[Copy], brand: Brand, classifier: VoiceClassifier | 
     if classifier is None or not copies:
         return None
     texts = [plain(copy.text, copy.brief) for copy in copies]
-    heard = [verdict.probabilities.get(brand.name) for verdict in classifier.predict(texts)]
-    return None if None in heard else [one for one in heard if one is not None]
+    sure = [prediction.probabilities.get(brand.name) for prediction in classifier.predict(texts)]
+    return None if None in sure else [one for one in sure if one is not None]

@@ -19,7 +19,7 @@ from lora_marketing.abtest.verdict import StoppingRule, is_over
 
 ROUND, LOOKS, TESTS = 1000, 40, 150
 PRIOR = Beta(30, 970)
-RULE = StoppingRule(care=0.02, least=1000, prior=PRIOR)
+RULE = StoppingRule(max_expected_loss=0.02, min_trials=1000, prior=PRIOR)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def test_rates_of_the_prior_lose_less_than_the_care_however_often_one_looks() ->
     assert len(decided) > 0.9 * len(ended)
     lost = float(np.mean([test.given_away / max(test.rates) for test in decided]))
     sys.stderr.write(f"given away on average, of the rate: {lost:.4f}\n")
-    assert lost < RULE.care
+    assert lost < RULE.max_expected_loss
     assert 0.02 < share([test.given_away > 0 for test in decided], "wrong winners, rates as the prior") < 0.3
 
 
@@ -84,7 +84,7 @@ def test_looking_often_makes_wrong_winners_more_frequent() -> None:
     wrong_once = share([test.winner == 0 for test in once], "A/B, 5 % better: wrong winner, 1 look")
     assert wrong_once < wrong_often < 0.5
     lost = float(np.mean([test.given_away for test in often if test.winner is not None]))
-    assert lost < RULE.care * 0.0315
+    assert lost < RULE.max_expected_loss * 0.0315
 
 
 def test_a_p_value_below_5_percent_is_soon_seen_by_who_looks_often() -> None:

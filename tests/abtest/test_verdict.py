@@ -45,13 +45,15 @@ def test_a_forecast_is_when_the_rule_ends_the_test() -> None:
 
 def test_the_least_impressions() -> None:
     few = scaled(CLEAR, 0.01)
-    assert judge(few, "ctr", StoppingRule(care=0.1, least=400)).winner
-    assert judge(few, "ctr", StoppingRule(care=0.1, least=501)).more == pytest.approx(2, abs=10)
+    assert judge(few, "ctr", StoppingRule(max_expected_loss=0.1, min_trials=400)).winner
+    assert judge(few, "ctr", StoppingRule(max_expected_loss=0.1, min_trials=501)).more == pytest.approx(
+        2, abs=10
+    )
 
 
 def test_variants_that_nobody_saw() -> None:
     empty = [VariantCounts("a", 0, 0, 0), VariantCounts("b", 0, 0, 0)]
-    outcome = judge(empty, "cvr", StoppingRule(least=0))
+    outcome = judge(empty, "cvr", StoppingRule(min_trials=0))
     assert [one.best for one in outcome.standings] == pytest.approx([0.5, 0.5])
     assert outcome.more is None
     assert outcome.standings[1].p == 1

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lora_marketing.brands.brand import Brand, Brief, Example, load_brand
+from lora_marketing.brands.pairs import PreferencePair
 from lora_marketing.channels import load_limit
 from lora_marketing.common.errors import RecipeError
 from lora_marketing.data.dataset import read_examples
@@ -230,3 +231,15 @@ def test_the_example_texts_have_ids_of_their_own() -> None:
     ]
     ids = [json.loads(line)["id"] for line in lines]
     assert len(ids) == len(set(ids))
+
+
+def test_rows_of_one_brief_have_its_key_and_other_briefs_another() -> None:
+    brief = Brief(product="Bar", channel="sms", field="text", attributes={"size": "10 g", "price": "£6"})
+    said = brief.model_dump()
+    row = Example(**said, id="1", text="It floats.")
+    pair = PreferencePair(**said, id="2", chosen="It floats.", rejected="It sinks.")
+    assert {brief.key, row.key, pair.key, row.brief().key, pair.as_rejected().key} == {brief.key}
+    assert Brief.model_validate_json(brief.key) == brief
+    others = [brief.model_copy(update={name: "other"}) for name in said if name != "attributes"]
+    others.append(brief.model_copy(update={"attributes": {"size": "10 g"}}))
+    assert len({one.key for one in (brief, *others)}) == len(said) + 1

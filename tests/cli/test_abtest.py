@@ -57,8 +57,12 @@ def test_not_decided(tmp_path: Path) -> None:
     file = results(tmp_path, ("a", 2000, 40, 2), ("b", 2000, 46, 2))
     more = json.loads(call(file, "--json"))["more_impressions"]
     assert f"Not decided: about {more} more impressions" in call(file)
-    assert "Winner: b" in call(file, "--care", "0.9")
-    assert "more than a thousand" in call(results(tmp_path, ("a", 0, 0, 0), ("b", 0, 0, 0)), "--least", "0")
+    for option in ("--max-expected-loss", "--care"):
+        assert "Winner: b" in call(file, option, "0.9")
+    for option in ("--min-trials", "--least"):
+        assert "Not decided: about" in call(file, "--care", "0.9", option, "2001")
+    empty = results(tmp_path, ("a", 0, 0, 0), ("b", 0, 0, 0))
+    assert "more than a thousand" in call(empty, "--min-trials", "0")
     strong = json.loads(call(file, "--json", "--metric", "cvr", "--prior", "500,500"))
     assert strong["variants"][0]["rate"] == pytest.approx(0.5, abs=0.03)
 

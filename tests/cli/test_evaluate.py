@@ -1,4 +1,4 @@
-"""`evaluate --from`: the same figures on a screen, as JSON, in a file and in a report."""
+"""`evaluate` and `score`: the same figures on a screen, as JSON, in a file and in a report."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 
 from lora_marketing.cli import main
 from lora_marketing.copy.record import write_copies
-from lora_marketing.evaluation import Evaluation, evaluate, read_evaluation
+from lora_marketing.evaluation import Evaluation, ScoringOptions, evaluate, read_evaluation
 from lora_marketing.evaluation.statistics import UNCORRECTED
+from lora_marketing.model_eval import TrialOptions
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
 from tests.evaluation.making import copy, examples, many_copies, recipes
@@ -26,6 +27,8 @@ RECIPES = [
     for part in ("--recipe", str(BRANDS / f"{name}.yaml"))
 ]
 
+pytestmark = pytest.mark.usefixtures("voices_once")
+
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
@@ -34,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("COLUMNS", "140")  # narrower ones break titles
 
     def ran(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lora-marketing", "evaluate", *arguments])
+        monkeypatch.setattr(sys, "argv", ["lora-marketing", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
         said = capsys.readouterr()
@@ -46,7 +49,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 @pytest.mark.thorough
 def test_it_shows_keeps_compares_and_reports(run: Run, tmp_path: Path) -> None:
     asked = ["--against", "base", "--out", "kept.json", "--report", "report.html"]
-    code, out, err = run("--from", "copies.jsonl", *RECIPES, *asked)
+    code, out, err = run("score", "copies.jsonl", *RECIPES, *asked)
     assert (code, err) == (0, "")
     assert "Voice classifier on held-out real texts" in out
     assert UNCORRECTED in out
@@ -56,7 +59,7 @@ def test_it_shows_keeps_compares_and_reports(run: Run, tmp_path: Path) -> None:
     assert {one.against for one in kept.comparisons} == {"base"}
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     # what is kept is shown and compared again without recipes
-    code, out, _ = run("--from", "kept.json", "--against", "kept.json", "--json")
+    code, out, _ = run("score", "kept.json", "--against", "kept.json", "--json")
     again = json.loads(out)
     assert code == 0
     assert again["held_out"]["accuracy"] > 0.9
@@ -77,20 +80,21 @@ def test_the_adapter_that_was_asked_for_is_compared_with_the_others(
     others = {"base", str(prod)} if against else {"base"}
     asked: list[object] = []
 
-    def wrote(root: Path, ref: str, rivals: list[str], **options: object) -> Evaluation:
-        asked.extend((ref, rivals))
+    def wrote(root: Path, ref: str, options: TrialOptions) -> Evaluation:
+        asked.extend((ref, options.against, options.recipe, options.voices))
         copies = [
             copy("It is dark.", "ember", adapter=None if writer == "base" else writer, brief=row.brief())
             for writer in (str(judged), *others)
             for row in examples(recipes()[0])[:4]
         ]
-        return evaluate(copies, [], recipes()[:1], metrics=["length"])
+        return evaluate(copies, [], recipes()[:1], ScoringOptions(metrics=["length"]))
 
     monkeypatch.setattr("lora_marketing.model_eval.judge", wrote)
     asking = ["--against", against] if against else []
-    code, out, _ = run("ember/espresso@candidate", *RECIPES, *asking, "--json")
+    code, out, _ = run("evaluate", "ember/espresso@candidate", *RECIPES, *asking, "--json")
     assert code == 0
-    assert asked == [f"{name}:{judged.digest}", (against or "base").split(",")]
+    own, *others_recipes = (Path(path) for path in RECIPES[1::2])
+    assert asked == [f"{name}:{judged.digest}", (against or "base").split(","), own, others_recipes]
     found = {(one["writer"], one["against"]) for one in json.loads(out)["comparisons"]}
     assert found == {(str(judged), other) for other in others}
 
@@ -98,15 +102,13 @@ def test_the_adapter_that_was_asked_for_is_compared_with_the_others(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "nothing to evaluate"),
-        (["--from", "copies.jsonl", *RECIPES, "--limit", "3"], "--limit has no use with copies.jsonl"),
-        (["--from", "copies.jsonl"], "--recipe"),
-        (["--from", "copies.jsonl", *RECIPES, "--metrics", "bleuu"], 'did you mean "bleu"'),
-        (["--from", "copies.jsonl", *RECIPES, "--metrics", "length", "--against", "bsae"], '"base"'),
-        (["--from", "copies.jsonl", *RECIPES, "--judge", "http://x", "--against", "base"], "--judge-model"),
-        (["--from", "copies.jsonl", *RECIPES, "--judge", "http://x", "--judge-model", "m"], "two writers"),
-        (["x/y", *RECIPES, "--judge-model", "m"], "add --judge URL"),
-        (["x/y", *RECIPES, "--judge", "http://x"], "--judge-model"),
+        (["score", "copies.jsonl"], "--recipe"),
+        (["score", "copies.jsonl", *RECIPES, "--metrics", "bleuu"], 'did you mean "bleu"'),
+        (["score", "copies.jsonl", *RECIPES, "--metrics", "length", "--against", "bsae"], '"base"'),
+        (["score", "copies.jsonl", *RECIPES, "--judge", "http://x", "--against", "base"], "--judge-model"),
+        (["score", "copies.jsonl", *RECIPES, "--judge", "http://x", "--judge-model", "m"], "two writers"),
+        (["evaluate", "x/y", *RECIPES, "--judge-model", "m"], "add --judge URL"),
+        (["evaluate", "x/y", *RECIPES, "--judge", "http://x"], "--judge-model"),
     ],
 )
 def test_mistakes_are_told(run: Run, arguments: list[str], told: str) -> None:
@@ -116,28 +118,33 @@ def test_mistakes_are_told(run: Run, arguments: list[str], told: str) -> None:
     assert told in err
 
 
-OF_COPIES = ["--references", "r.jsonl", "--metrics", "bleu", "--wordings", "w.yaml"]
-
-
 @pytest.mark.parametrize(
-    ("arguments", "unused"),
+    "arguments",
     [
-        (["x/y", *OF_COPIES], OF_COPIES[::2]),
-        (
-            ["--from", "kept.json", *RECIPES, *OF_COPIES, "--seed", "0", "--variants", "2"],
-            ["--recipe", *OF_COPIES[::2], "--seed", "--variants"],
-        ),
+        ["evaluate"],
+        ["score"],
+        ["score", "copies.jsonl", "--limit", "3"],
+        ["score", "copies.jsonl", "--variants", "2"],
+        ["evaluate", "x/y", "--metrics", "bleu"],
+        ["evaluate", "x/y", "--references", "r.jsonl"],
     ],
+    ids=" ".join,
 )
-def test_options_that_would_be_passed_over_are_all_refused(
-    run: Run, arguments: list[str], unused: list[str]
-) -> None:
+def test_each_command_has_its_own_options(run: Run, arguments: list[str]) -> None:
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
-    assert [name for name in unused if f"{name} has no use" not in err] == []
-    assert err.count("has no use") == len(unused)
+    assert "Missing argument" in err or f"No such option: {arguments[2]}" in err
+
+
+def test_options_that_a_kept_evaluation_would_pass_over_are_all_refused(run: Run) -> None:
+    unused = ["--references", "r.jsonl", "--metrics", "bleu", "--wordings", "w.yaml", "--seed", "0"]
+    code, out, err = run("score", "kept.json", *RECIPES, *unused)
+    assert (code, out) == (2, "")
+    names = ["--recipe", *unused[::2]]
+    assert [name for name in names if f"{name} has no use with kept.json" not in err] == []
+    assert err.count("has no use") == len(names)
 
 
 def test_a_kept_evaluation_is_no_alias(run: Run) -> None:
-    code, _, err = run("x/y", "--against", "base,kept.json")
+    code, _, err = run("evaluate", "x/y", "--against", "base,kept.json")
     assert (code, "got: kept.json" in err) == (2, True)

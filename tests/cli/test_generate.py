@@ -65,7 +65,9 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk()
-    monkeypatch.setattr("lora_marketing.writing.session.WritingSession", SimpleNamespace(open=lambda *_: made))
+    monkeypatch.setattr(
+        "lora_marketing.writing.session.WritingSession", SimpleNamespace(open=lambda *_: made)
+    )
     return made
 
 

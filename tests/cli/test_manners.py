@@ -1,9 +1,8 @@
-"""The installed command: what it says, what it leaves alone, how fast it starts."""
+"""The installed command: what it says, what it leaves alone, what it loads to start."""
 
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,7 +21,6 @@ sys.argv = ["lora-marketing", *sys.argv[2:]]
 """
 HEAVY = {"torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "sklearn", "matplotlib"}
 EMBER = str(BRANDS / "ember-espresso.yaml")
-MOST_SECONDS = 0.6  # of processor time; a quiet machine needs 0.25
 
 
 def run(folder: Path, *arguments: str, script: str = RUN) -> subprocess.CompletedProcess[str]:
@@ -37,6 +35,22 @@ def run(folder: Path, *arguments: str, script: str = RUN) -> subprocess.Complete
     )
 
 
+def loaded_by(folder: Path, *arguments: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    listed = folder / "modules"
+    done = run(folder, str(listed), *arguments, script=SPY + RUN)
+    assert (done.returncode, done.stderr) == (0, "")
+    loaded = set(listed.read_text().split())
+    assert "lora_marketing.cli.app" in loaded
+    return loaded
+
+
+def other_packages(loaded: set[str]) -> set[str]:
+    """What is neither Python's nor the kit's own."""
+    names = {module.partition(".")[0] for module in loaded} - sys.stdlib_module_names - {"lora_marketing"}
+    return {name for name in names if not name.startswith("_")}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -48,25 +62,31 @@ def run(folder: Path, *arguments: str, script: str = RUN) -> subprocess.Complete
     ids=" ".join,
 )
 def test_quick_commands_never_load_torch(tmp_path: Path, arguments: list[str]) -> None:
-    listed = tmp_path / "modules"
-    done = run(tmp_path, str(listed), *arguments, script=SPY + RUN)
-    assert (done.returncode, done.stderr) == (0, "")
-    loaded = set(listed.read_text().split())
-    assert "lora_marketing.cli.app" in loaded
-    assert loaded & HEAVY == set()
+    assert loaded_by(tmp_path, *arguments) & HEAVY == set()
+
+
+def test_help_loads_the_commands_and_what_draws_it(tmp_path: Path) -> None:
+    """Commands import what they need when they run. How long it takes: benchmarks/commands.py."""
+    loaded = loaded_by(tmp_path, "--help")
+    own = {module for module in loaded if module.startswith("lora_marketing")}
+    elsewhere = {module for module in own if not module.startswith("lora_marketing.cli")}
+    commons = ("", ".common", ".common.console", ".common.errors")
+    assert elsewhere == {f"lora_marketing{module}" for module in commons}
+    assert len(own) <= 24
+    others = other_packages(loaded)
+    assert "typer" in others
+    assert others & {"pydantic", "ruamel", "numpy", "jinja2", "rich", "matplotlib", "platformdirs"} == set()
+    assert len(others) <= 6, others  # typer and what it stands on
 
 
 @pytest.mark.parametrize("arguments", [["check", EMBER], ["adapters", "list"]], ids=" ".join)
-def test_quick_commands_are_quick(tmp_path: Path, arguments: list[str]) -> None:
-    seconds = []
-    for _ in range(3):
-        before = os.times()
-        assert run(tmp_path, *arguments).returncode == 0
-        after = os.times()
-        user, system = after.children_user, after.children_system
-        seconds.append(user + system - before.children_user - before.children_system)
-    assert min(seconds) > 0
-    assert statistics.median(seconds) < MOST_SECONDS, seconds
+def test_checking_and_listing_load_no_library_of_models_or_figures(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    others = other_packages(loaded_by(tmp_path, *arguments))
+    assert "pydantic" in others
+    assert others & {"numpy", "jinja2", "tokenizers", "huggingface_hub", "scipy", "sacrebleu"} == set()
+    assert len(others) <= 14, others
 
 
 def write(folder: Path, found: Mapping[str, object]) -> None:
@@ -122,7 +142,7 @@ BAD = {
         "recipe.yaml:9",
         '"lora"',
     ),
-    "no copies": (["evaluate", "--from", "gone.jsonl", "--recipe", "recipe.yaml"], {}, "gone.jsonl", ""),
+    "no copies": (["score", "gone.jsonl", "--recipe", "recipe.yaml"], {}, "gone.jsonl", ""),
 }
 
 

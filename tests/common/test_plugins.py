@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.common import plugins as shelf
+from lora_marketing.common import plugins
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A shelf `gadgets` with two Python files, two data files and a private one."""
+    """A package `gadgets` with two Python files, two data files and a private one."""
     folder = tmp_path / "gadgets"
     folder.mkdir()
     for name in ("__init__.py", "_private.py", "left.py", "right.py", "red.yaml", "blue.yaml"):
@@ -22,25 +22,25 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_file_names_are_the_registry(package: str) -> None:
-    assert shelf.names(package, ".py") == ("left", "right")
-    assert shelf.names(package, ".yaml") == ("blue", "red")
-    assert shelf.module(package, "left").SIDE == "gadgets.left"
+    assert plugins.names(package, ".py") == ("left", "right")
+    assert plugins.names(package, ".yaml") == ("blue", "red")
+    assert plugins.module(package, "left").SIDE == "gadgets.left"
 
 
 def test_a_new_file_is_a_new_thing(package: str, tmp_path: Path) -> None:
     (tmp_path / "gadgets" / "green.yaml").touch()
-    assert shelf.require(package, ".yaml", "green") == "green"
+    assert plugins.require(package, ".yaml", "green") == "green"
 
 
 @pytest.mark.parametrize("name", ["", "_private", "__init__", "left.py", "../left", "os", "LEFT"])
 def test_what_is_not_on_the_shelf_is_refused(package: str, name: str) -> None:
-    with pytest.raises(shelf.UnknownName):
-        shelf.module(package, name)
+    with pytest.raises(plugins.UnknownName):
+        plugins.module(package, name)
 
 
 def test_the_nearest_name_is_offered_or_all(package: str) -> None:
-    with pytest.raises(shelf.UnknownName) as caught:
-        shelf.require(package, ".py", "rigth", "a.yaml:3")
+    with pytest.raises(plugins.UnknownName) as caught:
+        plugins.require(package, ".py", "rigth", "a.yaml:3")
     assert str(caught.value) == 'a.yaml:3: unknown gadget "rigth"\n    allowed: did you mean "right"?'
-    with pytest.raises(shelf.UnknownName, match="one of left, right"):
-        shelf.require(package, ".py", "zzz")
+    with pytest.raises(plugins.UnknownName, match="one of left, right"):
+        plugins.require(package, ".py", "zzz")

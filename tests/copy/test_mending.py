@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.brands.brand import Brand
-from lora_marketing.copy.mending import Mended, is_whole, mend
+from lora_marketing.brands.brand import Brand, Brief
+from lora_marketing.copy.mending import Mended, is_complete, is_whole, mend
 from tests.making import property_test
 
 
@@ -142,3 +142,27 @@ def test_mendings_tell_all_and_change_no_word(own: Brand, text: str, cut: bool) 
     assert mend(done.text, own, cut=cut) == Mended(done.text)
     if not any(one.rule == "fragment" for one in done.mendings):
         assert [c for c in done.text.casefold() if c.isalnum()] == [c for c in text.casefold() if c.isalnum()]
+
+
+AD = '{"headline": ["It floats.", "It lasts."], "description": ["It is a bar.'
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "stopped", "complete"),
+    [
+        ("It floats.", "text", True, True),
+        ("It flo", "text", True, True),
+        ("It floats.", "text", False, True),
+        ("It floats. It la", "text", False, False),
+        ("", "text", False, False),
+        (AD + '"]}', "ad", True, True),
+        (AD + '"]}', "ad", False, False),
+        (AD, "ad", False, False),
+    ],
+)
+def test_a_text_is_complete_if_the_model_ended_it_or_its_last_sentence_is_whole(
+    text: str, field: str, stopped: bool, complete: bool
+) -> None:
+    """An ad that was cut is never complete: it may end in a sentence, and lack its other pieces."""
+    channel = "google_rsa" if field == "ad" else "sms"
+    assert is_complete(text, Brief(product="Bar", channel=channel, field=field), stopped) == complete

@@ -13,6 +13,7 @@ from lora_marketing.common.errors import DataError
 from lora_marketing.copy.record import Copy
 from lora_marketing.evaluation import (
     Evaluation,
+    ScoringOptions,
     compare,
     compare_evaluations,
     compare_writers,
@@ -46,7 +47,7 @@ def written(brand: str, writer: str | None, variants: int, briefs: int = 8) -> l
 
 
 def taken(copies: list[Copy], **options: Any) -> Evaluation:
-    return evaluate(copies, [], recipes(), today=TODAY, resamples=100, **options)
+    return evaluate(copies, [], recipes(), ScoringOptions(today=TODAY, resamples=100, **options))
 
 
 @pytest.mark.parametrize("brand", ["ember", "shanyu"])
@@ -105,7 +106,7 @@ def test_other_voices_are_not_compared_and_older_documents_do_not_say() -> None:
     copies, loaded = of_lumen(), recipes()[:2]
     profile = loaded[0].brand.model_copy(update={"name": "twin", "display_name": "Twin"})
     one, another = (
-        evaluate(copies, [], own, metrics=["voice", "length"], today=TODAY, resamples=100)
+        evaluate(copies, [], own, ScoringOptions(metrics=["voice", "length"], today=TODAY, resamples=100))
         for own in (loaded, [*loaded, replace(loaded[0], brand=profile)])
     )
     older = Evaluation.model_validate_json(

@@ -14,7 +14,7 @@ import pytest
 
 from lora_marketing.brands.brand import Brief
 from lora_marketing.common.errors import DataError
-from lora_marketing.evaluation import Evaluation, evaluate
+from lora_marketing.evaluation import Evaluation, ScoringOptions, evaluate
 from lora_marketing.evaluation.llm_judge import KEY, Endpoint, _choice, prefer
 from tests.evaluation.making import copy, recipes
 
@@ -56,7 +56,7 @@ def evaluation() -> Evaluation:
             copy(f"good {number}", "ember", adapter="ember/espresso", digest="ab" * 32, brief=brief)
         )
         copies.append(copy(f"bad {number}", "ember", brief=brief))
-    return evaluate(copies, [], recipes()[:1], metrics=["length"], today=date(2026, 11, 1))
+    return evaluate(copies, [], recipes()[:1], ScoringOptions(metrics=["length"], today=date(2026, 11, 1)))
 
 
 def reads(question: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.evaluation import compare_writers, evaluate
+from lora_marketing.evaluation import ScoringOptions, compare_writers, evaluate
 from lora_marketing.evaluation.document import Preference
 from lora_marketing.evaluation.report import rendered, stretches, write_report
 from lora_marketing.guards import Finding
@@ -56,7 +56,7 @@ def html() -> str:
     first = next(one for one in copies if one.brand == "ember")
     copies.append(first.model_copy(update={"text": EVIL + " guaranteed, " * 30, "variant": 7}))
     references = [row for one in loaded for row in examples(one)]
-    found = evaluate(copies, references, loaded, today=date(2026, 11, 1), resamples=100)
+    found = evaluate(copies, references, loaded, ScoringOptions(today=date(2026, 11, 1), resamples=100))
     liked = Preference(
         brand="ember",
         writer="ember/espresso",
@@ -129,6 +129,11 @@ def test_no_letter_is_lost_or_said_twice(text: str, spans: list[tuple[int, int]]
 
 
 def test_it_is_written(tmp_path: Path) -> None:
-    found = evaluate([copy("山里", "shanyu")], [], recipes()[2:], metrics=["length"], today=date(2026, 11, 1))
+    found = evaluate(
+        [copy("山里", "shanyu")],
+        [],
+        recipes()[2:],
+        ScoringOptions(metrics=["length"], today=date(2026, 11, 1)),
+    )
     write_report(tmp_path / "report.html", found)
     assert "山里" in (tmp_path / "report.html").read_text(encoding="utf-8")

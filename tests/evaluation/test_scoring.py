@@ -15,6 +15,7 @@ from lora_marketing.common.errors import DataError
 from lora_marketing.copy.mending import Mending
 from lora_marketing.evaluation import (
     Evaluation,
+    ScoringOptions,
     compare,
     compare_evaluations,
     compare_writers,
@@ -33,7 +34,7 @@ TODAY = date(2026, 11, 1)
 def evaluation() -> Evaluation:
     loaded = recipes()
     references = [row for one in loaded for row in examples(one)]
-    return evaluate(many_copies(96), references, loaded, today=TODAY, seed=13, resamples=200)
+    return evaluate(many_copies(96), references, loaded, ScoringOptions(today=TODAY, seed=13, resamples=200))
 
 
 def figure(evaluation: Evaluation, writer: str, brand: str, name: str) -> float:
@@ -100,14 +101,16 @@ def test_only_briefs_that_both_have_are_compared(evaluation: Evaluation) -> None
 
 def test_copies_of_a_brief_without_references_have_no_likeness() -> None:
     texts = [copy("A bar. It floats.", "ember"), copy("A bar.", "ember", variant=1)]
-    found = evaluate(texts, [], recipes()[:1], today=TODAY)
+    found = evaluate(texts, [], recipes()[:1], ScoringOptions(today=TODAY))
     assert {"words", "self_bleu", "stop_rate"} <= found.writers[0].figures.keys()
     assert found.writers[0].figures.keys().isdisjoint({"bleu", "chrf", "rouge_1", "slot_coverage", "voice"})
     assert "two brands" in found.notes[0]
 
 
 def test_only_the_asked_metrics_are_taken() -> None:
-    found = evaluate([copy("A bar.", "ember")], [], recipes()[:1], metrics=["length"], today=TODAY)
+    found = evaluate(
+        [copy("A bar.", "ember")], [], recipes()[:1], ScoringOptions(metrics=["length"], today=TODAY)
+    )
     assert {"characters", "words"} <= found.writers[0].figures.keys() <= {"characters", "words", "of_limit"}
 
 
@@ -115,7 +118,7 @@ def test_texts_too_short_for_a_figure_do_without_it() -> None:
     short = [
         copy(text, "ember", adapter=writer) for text in ("Go", "") for writer in ("ember/espresso", None)
     ]
-    found = evaluate(short, [], recipes()[:1], metrics=["distinct", "length"], today=TODAY)
+    found = evaluate(short, [], recipes()[:1], ScoringOptions(metrics=["distinct", "length"], today=TODAY))
     assert "distinct_1" in found.writers[0].figures
     assert "distinct_2" not in found.writers[0].figures
     assert "distinct_2" not in {one.figure for one in compare_writers(found, "base")}
@@ -142,7 +145,7 @@ def test_a_whole_ad_is_scored_by_its_pieces(brand: str, headlines: list[str], de
     brief = Brief(product="Bar", channel="google_rsa", field="ad")
     said = write_ad({"headline": headlines, "description": [description] * 2})
     row = Example(**brief.model_dump(), id="1", text=said)
-    found = evaluate([copy(said, brand, brief=brief)], [row], recipes(), today=TODAY)
+    found = evaluate([copy(said, brand, brief=brief)], [row], recipes(), ScoringOptions(today=TODAY))
     (text,) = found.texts
     assert text.text == said
     assert text.references == ["\n".join([*headlines, description, description])]
@@ -162,8 +165,8 @@ def test_a_whole_ad_is_scored_by_its_pieces(brand: str, headlines: list[str], de
 )
 def test_texts_that_guards_chose_are_said_to_be_chosen(changes: dict[str, Any]) -> None:
     own = [copy("It floats.", "ember"), copy("It floats.", "ember", variant=1, **changes)]
-    assert CHOSEN in evaluate(own, [], recipes()[:1], metrics=["length"], today=TODAY).notes
-    assert evaluate(own[:1], [], recipes()[:1], metrics=["length"], today=TODAY).notes == []
+    assert CHOSEN in evaluate(own, [], recipes()[:1], ScoringOptions(metrics=["length"], today=TODAY)).notes
+    assert evaluate(own[:1], [], recipes()[:1], ScoringOptions(metrics=["length"], today=TODAY)).notes == []
 
 
 def test_a_text_that_was_cut_to_whole_sentences_is_whole_as_it_was_for_generate() -> None:
@@ -173,7 +176,7 @@ def test_a_text_that_was_cut_to_whole_sentences_is_whole_as_it_was_for_generate(
             [("It floats.", "pass"), ("It floats and", "pass"), ("It floats.", None)]
         )
     ]
-    found = evaluate(own, [], recipes()[:1], metrics=["stop_rate"], today=TODAY)
+    found = evaluate(own, [], recipes()[:1], ScoringOptions(metrics=["stop_rate"], today=TODAY))
     unfinished = [any(one.rule.startswith("unfinished") for one in text.findings) for text in found.texts]
     assert unfinished == [False, True, True]
     assert found.writers[0].figures["stop_rate"].value == 0
@@ -184,7 +187,7 @@ def test_brands_that_share_a_file_both_tell_their_usual_values() -> None:
     twin = replace(loaded, brand=loaded.brand.model_copy(update={"name": "twin", "display_name": "Twin"}))
     brief = BRIEF.model_copy(update={"attributes": {"ingredient": "1% ceramides"}})
     own = [copy("With 5% lactic acid.", brand, brief=brief) for brand in ("lumen", "twin")]
-    found = evaluate(own, [], [loaded, twin], metrics=["slots"], today=TODAY)
+    found = evaluate(own, [], [loaded, twin], ScoringOptions(metrics=["slots"], today=TODAY))
     assert [scores.figures["slots_invented"].value for scores in found.writers] == [1, 1]
 
 
@@ -192,7 +195,9 @@ def test_a_text_that_is_known_is_noticed() -> None:
     texts = ["山里黑得早，孩子会往你身边靠，挂一盏灯在帐顶。", "不一样"]
     known = {"shanyu": Passages(texts[:1])}
     copies = [copy(text, "shanyu") for text in texts]
-    found = evaluate(copies, [], recipes()[2:], known_texts=known, metrics=["copying"], today=TODAY)
+    found = evaluate(
+        copies, [], recipes()[2:], ScoringOptions(known_texts=known, metrics=["copying"], today=TODAY)
+    )
     assert [text.copied for text in found.texts] == [20, 0]
     assert found.writers[0].figures["copying_rate"].value == 0.5
 

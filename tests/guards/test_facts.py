@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lora_marketing.guards import Finding
 from lora_marketing.guards.facts import find
-from lora_marketing.text.normalise import view
-from lora_marketing.text.quantities import quantities
 from tests.guards.making import case
-from tests.making import property_test
 
 BRIEF = {
     "product": "Night Bar 3",
@@ -126,26 +120,3 @@ def test_a_price_that_was_given_may_be_said() -> None:
 )
 def test_everyday_words_state_nothing(text: str) -> None:
     assert found(text) == []
-
-
-@property_test
-@given(st.integers(2, 99_999_999))
-def test_chinese_numerals_mean_what_they_say(number: int) -> None:
-    """Against an independent writer of numerals."""
-    (one,) = quantities(view(f"{_in_chinese(number)}克"))
-    assert (one.kind, one.value) == ("g", Decimal(number))
-
-
-def _in_chinese(number: int) -> str:
-    """The numeral, from groups of four digits."""
-    high, low = divmod(number, 10_000)
-    if high:
-        zero = "零" if 0 < low < 1000 else ""
-        return f"{_in_chinese(high)}万{zero}{_in_chinese(low) if low else ''}"
-    written, gap = "", False
-    for place, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit, number = divmod(number, place)
-        if digit:
-            written += ("零" if gap and written else "") + "零一二三四五六七八九"[digit] + name
-        gap = digit == 0
-    return written

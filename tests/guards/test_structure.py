@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lora_marketing.guards import length
+from lora_marketing.channels import structure
+from lora_marketing.guards import findings, length
 from lora_marketing.guards.structure import find
 from tests.guards.making import case
 
@@ -61,3 +63,22 @@ def test_every_piece_is_as_long_as_its_own_field_allows() -> None:
     found = list(length.find(text, RSA))
     assert [text[slice(*one.span)] for one in found if one.span] == ["x" * 31, "香" * 16, "香" * 46]
     assert "32 of 30 gads_width" in found[1].message
+
+
+def test_all_guards_together_parse_an_ad_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, parsed = ad("It floats", "Six pounds", "A bar of its own"), []
+
+    def loads(given: str, **more: Any) -> Any:
+        parsed.append(given)
+        return json.loads(given, **more)
+
+    monkeypatch.setattr(structure, "json", SimpleNamespace(loads=loads, JSONDecodeError=json.JSONDecodeError))
+    findings(text, RSA)
+    assert parsed.count(text) == 1
+
+
+def test_a_cut_ad_is_unfinished_once_whatever_its_pieces_say() -> None:
+    text = ad("It floats", "It lasts", "A bar of its own")
+    cut = [one.rule for one in findings(text, case({"channel": "google_rsa", "field": "ad"}, stopped=False))]
+    whole = [one.rule for one in findings(text, RSA)]
+    assert (cut.count("unfinished"), whole.count("unfinished")) == (1, 0)

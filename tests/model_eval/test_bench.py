@@ -14,7 +14,7 @@ from lora_marketing.copy.record import Copy
 from lora_marketing.data.dataset import prepare
 from lora_marketing.evaluation import Evaluation
 from lora_marketing.evaluation.promotion import PromotionFigures, decide
-from lora_marketing.model_eval import judge
+from lora_marketing.model_eval import TrialOptions, judge
 from lora_marketing.model_eval.ability import Ability, OpenAnswer
 from lora_marketing.model_eval.bench import Sheet, Trial, scored
 from lora_marketing.model_eval.held_out import held_out
@@ -37,10 +37,7 @@ def judged(world: World) -> Evaluation:
     return judge(
         world.adapters,
         "tidal/soap@candidate",
-        ["base", str(world.old)],
-        variants=2,
-        base_id=str(world.root / "base"),
-        recipe=world.recipe,
+        TrialOptions(["base", str(world.old)], world.recipe, variants=2, base_id=str(world.root / "base")),
     )
 
 
@@ -49,7 +46,7 @@ def extra(found: Evaluation, writer: str) -> dict[str, float]:
 
 
 def test_every_writer_answers_every_held_out_brief(world: World, judged: Evaluation) -> None:
-    briefs = {row.brief().model_dump_json() for row in prepare(world.load()).validation}
+    briefs = {row.key for row in prepare(world.load()).validation}
     assert len(briefs) == 10
     for writer in ("base", str(world.old), str(world.new)):
         texts = judged.of(writer, "tidal")
@@ -94,7 +91,7 @@ def test_the_gate_reads_it(world: World, judged: Evaluation) -> None:
 
 def test_without_a_recipe_there_are_no_rows(world: World) -> None:
     with pytest.raises(RecipeError, match="keeps no texts"):
-        judge(world.adapters, "tidal/soap")
+        judge(world.adapters, "tidal/soap", TrialOptions())
 
 
 def swapped(world: World, folder: Path) -> Path:

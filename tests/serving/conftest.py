@@ -38,8 +38,8 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Running]]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Running]]:
     """A server that tests only ask."""
-    found = make_world(tmp_path_factory.mktemp("asked"))
+    found = make_world(tmp_path_factory.mktemp("shared"))
     with serving(found.root, keys=found.keys) as running:
         yield found, running

@@ -13,7 +13,6 @@ from threading import Event, Thread
 from typing import Any
 
 import httpx
-import uvicorn
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteDecoder
 from tokenizers.models import BPE
@@ -26,11 +25,10 @@ from lora_marketing.engine.stats import EngineStats
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
-from lora_marketing.serving.api import application
 from lora_marketing.serving.keys import KeyRing
 from lora_marketing.serving.limits import Limits
 from lora_marketing.serving.models import Models
-from lora_marketing.serving.server import Server, listening
+from lora_marketing.serving.server import Server, addresses_of, bound_socket, make_server
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.worker import WritingEngine
 from lora_marketing.text.known_texts import KnownTexts
@@ -43,9 +41,10 @@ BRIEF = {"product": "Bar", "channel": "meta_feed", "field": "headline"}
 
 
 class FakeBase:
-    """A token is a byte."""
+    """A token is a byte. `rendered` counts the chats."""
 
     def __init__(self) -> None:
+        self.rendered = 0
         letters = sorted(ByteLevel.alphabet())
         model = BPE({letter: id for id, letter in enumerate([*letters, "<end>"])}, [])
         tokenizer = Tokenizer(model)
@@ -55,6 +54,7 @@ class FakeBase:
         self.pin = manifest().base
 
     def encode(self, chat: Sequence[Any], *, header: bool) -> list[int]:
+        self.rendered += 1
         text = "".join(f"<{turn['role']}>{turn['content']}" for turn in chat)
         return list(self.tokenizer(text + "<assistant>" * header)["input_ids"])
 
@@ -63,13 +63,13 @@ class FakeBase:
 
 
 @dataclass
-class FakeTicket:
+class FakeRow:
     request: Request
     listen: Callable[[Progress], None]
     words: list[str]
     finish: Finish
     wake: Event
-    told: int = 0
+    steps: int = 0
     cancelled: bool = False
 
     def cancel(self) -> None:
@@ -92,12 +92,12 @@ class FakeEngine:
     broken: bool = False
     slip: str = ""
     cancelled: int = 0
-    tickets: list[FakeTicket] = field(default_factory=list)
+    rows: list[FakeRow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._inbox: deque[FakeTicket] = deque()
-        self._running: list[FakeTicket] = []
+        self._inbox: deque[FakeRow] = deque()
+        self._running: list[FakeRow] = []
         self._wake = Event()
         self._words = self._finished = 0
 
@@ -107,13 +107,13 @@ class FakeEngine:
         self._names[version.digest] = str(version.name)
         return version.digest
 
-    def submit(self, request: Request, listen: Callable[[Progress], None]) -> FakeTicket:
+    def submit(self, request: Request, listen: Callable[[Progress], None]) -> FakeRow:
         words, finish = self._written(request)
-        ticket = FakeTicket(request, listen, words, finish, self._wake)
-        self.tickets.append(ticket)
-        self._inbox.append(ticket)
+        row = FakeRow(request, listen, words, finish, self._wake)
+        self.rows.append(row)
+        self._inbox.append(row)
         self._wake.set()
-        return ticket
+        return row
 
     def wait(self, timeout: float) -> None:
         self._wake.wait(timeout)
@@ -127,32 +127,32 @@ class FakeEngine:
         if self.broken:
             raise RuntimeError("CUDA error")
         time.sleep(self.pace)
-        self._running = [ticket for ticket in self._running if self._goes_on(ticket)]
+        self._running = [row for row in self._running if self._goes_on(row)]
         return True
 
-    def _goes_on(self, ticket: FakeTicket) -> bool:
-        key = str(ticket.request.adapter)
+    def _goes_on(self, row: FakeRow) -> bool:
+        key = str(row.request.adapter)
         if self._names[key] in self.damaged:
             error = AdapterRefused(Problem("was changed", f"/secret/{key}"))
-            return self._end(ticket, Progress("", 0, RowOutput((), "", "failed"), error))
-        if ticket.cancelled:
+            return self._end(row, Progress("", 0, RowOutput((), "", "failed"), error))
+        if row.cancelled:
             self.cancelled += 1
-            return self._end(ticket, Progress("", ticket.told, RowOutput((), "", "cancelled")))
-        text = ticket.words[ticket.told] if ticket.told < len(ticket.words) else ""
-        ticket.told += 1
-        if ticket.told < len(ticket.words):
-            ticket.listen(Progress(text, ticket.told))
+            return self._end(row, Progress("", row.steps, RowOutput((), "", "cancelled")))
+        text = row.words[row.steps] if row.steps < len(row.words) else ""
+        row.steps += 1
+        if row.steps < len(row.words):
+            row.listen(Progress(text, row.steps))
             return True
-        count = len(ticket.words)
+        count = len(row.words)
         return self._end(
-            ticket,
-            Progress(text, count, RowOutput(tuple(range(count)), "".join(ticket.words), ticket.finish)),
+            row,
+            Progress(text, count, RowOutput(tuple(range(count)), "".join(row.words), row.finish)),
         )
 
-    def _end(self, ticket: FakeTicket, progress: Progress) -> bool:
-        self._words += ticket.told
+    def _end(self, row: FakeRow, progress: Progress) -> bool:
+        self._words += row.steps
         self._finished += 1
-        ticket.listen(progress)
+        row.listen(progress)
         return False
 
     def _written(self, request: Request) -> tuple[list[str], Finish]:
@@ -216,8 +216,8 @@ def publish(
     recipe = {**profile(name), "made": made}
     if shown:
         recipe["brand_profile"]["display_name"] = shown
-    told = manifest(AdapterName(brand, line), recipe=recipe, **changes)
-    return Registry(root).publish(AdapterName(brand, line), folder, told, alias)
+    described = manifest(AdapterName(brand, line), recipe=recipe, **changes)
+    return Registry(root).publish(AdapterName(brand, line), folder, described, alias)
 
 
 @dataclass
@@ -253,12 +253,12 @@ def serving(
 ) -> Iterator[Running]:
     engine = engine or FakeEngine()
     service = service_of(root, engine, keys, limits, **more)
-    config = uvicorn.Config(application(service), port=0, log_config=None, lifespan="on", access_log=False)
-    server = Server(config, service, grace)
-    thread = Thread(target=server.run, daemon=True)
+    server = make_server(service, grace=grace, configure_logging=False)
+    sockets = [bound_socket("127.0.0.1", 0)]
+    thread = Thread(target=server.run, args=(sockets,), daemon=True)
     thread.start()
     until(lambda: server.started)
-    (host, port), *_ = listening(server)
+    (host, port), *_ = addresses_of(server)
     try:
         yield Running(f"http://{host}:{port}", server, service, engine, thread)
     finally:

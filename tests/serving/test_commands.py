@@ -23,7 +23,7 @@ from lora_marketing.common.errors import (
 from lora_marketing.guards.language import _detector
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.serving.keys import read_keys
-from lora_marketing.serving.start import offer, prepare_guards
+from lora_marketing.serving.start import find_adapters, prepare_guards
 from tests.making import ROOT
 from tests.serving.conftest import World
 from tests.serving.making import EMBER, FakeEngine, publish
@@ -81,20 +81,20 @@ def test_adapters_of_other_bases_are_left_out(world: World) -> None:
     pin = FakeEngine().base.pin.model_copy(update={"fingerprint": "other", "id": "big"})
     publish(world.root, "ember/other", base=pin)
     registry = Registry(world.root)
-    found = offer(registry)
-    assert [str(version.name) for version in found.served] == [EMBER, "lumen/serum", "tidal/candle"]
+    found = find_adapters(registry)
+    assert [str(version.name) for version in found.versions] == [EMBER, "lumen/serum", "tidal/candle"]
     assert list(found.left_out) == ["ember/other: needs the base big"]
     only = [AdapterName("ember", "soap"), AdapterName("ember", "other")]
     with pytest.raises(AdapterRefused, match="different bases"):
-        offer(registry, only)
-    assert [str(version.name) for version in offer(registry, only[1:]).served] == ["ember/other"]
-    assert offer(registry, only[:1], "/elsewhere").section.id == "/elsewhere"
+        find_adapters(registry, only)
+    assert [str(version.name) for version in find_adapters(registry, only[1:]).versions] == ["ember/other"]
+    assert find_adapters(registry, only[:1], "/elsewhere").section.id == "/elsewhere"
 
 
 def test_guards_are_ready_before_the_first_request(world: World) -> None:
     """What takes longest, a second and more, is the detector of languages."""
     _detector.cache_clear()
-    prepare_guards(offer(Registry(world.root)).served)
+    prepare_guards(find_adapters(Registry(world.root)).versions)
     assert _detector.cache_info().currsize == 1
 
 

@@ -26,12 +26,12 @@ JSON = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEM
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with house(tmp_path_factory.mktemp("real")) as (_, running):
+    with two_brands(tmp_path_factory.mktemp("real")) as (_, running):
         yield running
 
 
 @contextmanager
-def house(folder: Path) -> Iterator[tuple[Registry, Running]]:
+def two_brands(folder: Path) -> Iterator[tuple[Registry, Running]]:
     """Two brands and a second version of the first, as `next`, served by a real engine."""
     base = load_base(section(base_folder("llama", folder / "base")))
     registry = Registry(folder / "adapters")
@@ -39,9 +39,9 @@ def house(folder: Path) -> Iterator[tuple[Registry, Running]]:
     for name, kind, alias in ((EMBER, "plain", "prod"), (LUMEN, "dora", "prod"), (EMBER, "dora", "next")):
         (made[kind] / "README.md").write_text("# made\n")
         named = AdapterName(*name.split("/"))
-        told = manifest(named, recipe=profile(name), base=base.pin)
+        described = manifest(named, recipe=profile(name), base=base.pin)
         registry.publish(
-            named, publishable(made[kind], folder / f"{kind}-{alias}-{named.brand}"), told, alias
+            named, publishable(made[kind], folder / f"{kind}-{alias}-{named.brand}"), described, alias
         )
     with serving(registry.root, Engine(base, max_rows=4)) as running:
         yield registry, running
@@ -109,7 +109,7 @@ def test_moved_and_removed_while_it_is_written_with(tmp_path: Path) -> None:
     """Requests that run go on with what they began with; the removed adapter's later ones are told."""
     ember, lumen = AdapterName(*EMBER.split("/")), AdapterName(*LUMEN.split("/"))
     body = {"brief": BRIEF, "variants": 2, "max_tokens": 8}
-    with house(tmp_path) as (registry, real), real.client() as client:
+    with two_brands(tmp_path) as (registry, real), real.client() as client:
 
         def ask(number: int) -> tuple[str, int, str]:
             model = (EMBER, LUMEN)[number % 2]

@@ -1,4 +1,4 @@
-"""The house behind a server: all its brands, listed now and then, and what adapters were trained on."""
+"""The registry behind a server: all its brands, listed now and then, and what adapters were trained on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.registry import AdapterName, Registry
-from lora_marketing.serving import other_brands as house
+from lora_marketing.serving import other_brands
 from lora_marketing.serving.other_brands import OtherBrands
 from lora_marketing.text.known_texts import KnownTexts
 from tests.serving.conftest import World
@@ -71,9 +71,9 @@ def test_brands_are_listed_once_in_a_while(world: World, clock: list[float]) -> 
     for _ in range(20):
         assert found.others(ember(), brief()) == ("Lumen", "Tidal")
     publish(world.root, "new/soap")
-    clock[0] += house.FRESH / 2
+    clock[0] += other_brands.FRESH / 2
     assert (found.others(ember(), brief()), registry.listed) == (("Lumen", "Tidal"), 1)
-    clock[0] += house.FRESH / 2
+    clock[0] += other_brands.FRESH / 2
     assert (found.others(ember(), brief()), registry.listed) == (("Lumen", "New", "Tidal"), 2)
 
 
@@ -83,7 +83,7 @@ def test_what_was_trained_on_is_read_once_and_kept_within_a_limit(
     texts = [[f"{word} one two three four five six seven eight nine"] for word in ("a", "b", "c")]
     versions = [publish(world.root, EMBER, text[0][0], known=text) for text in texts]
     each = KnownTexts.of(texts[0]).hashes
-    monkeypatch.setattr(house, "MOST_HASHES", 2 * each)
+    monkeypatch.setattr(other_brands, "MOST_HASHES", 2 * each)
     found = OtherBrands(Registry(world.root))
     assert [found.known(version) for version in versions] == [KnownTexts.of(text) for text in texts]
     for version in versions:

@@ -37,18 +37,18 @@ CHECKS = [
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
-def test_the_schema_is_true(asked: tuple[World, Running], operation: tuple[str, str]) -> None:
-    conform(asked, operation, EXAMPLES)
+def test_the_schema_is_true(shared: tuple[World, Running], operation: tuple[str, str]) -> None:
+    conform(shared, operation, EXAMPLES)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
-def test_the_schema_is_true_for_thousands(asked: tuple[World, Running], operation: tuple[str, str]) -> None:
-    conform(asked, operation, THOROUGH_EXAMPLES)
+def test_the_schema_is_true_for_thousands(shared: tuple[World, Running], operation: tuple[str, str]) -> None:
+    conform(shared, operation, THOROUGH_EXAMPLES)
 
 
-def conform(asked: tuple[World, Running], operation: tuple[str, str], examples: int) -> None:
-    world, running = asked
+def conform(shared: tuple[World, Running], operation: tuple[str, str], examples: int) -> None:
+    world, running = shared
     schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
     method, path = operation
     modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
@@ -73,8 +73,8 @@ def conform(asked: tuple[World, Running], operation: tuple[str, str], examples: 
     check()
 
 
-def test_every_operation_is_tried(asked: tuple[World, Running]) -> None:
-    paths = httpx.get(f"{asked[1].url}/openapi.json").json()["paths"]
+def test_every_operation_is_tried(shared: tuple[World, Running]) -> None:
+    paths = httpx.get(f"{shared[1].url}/openapi.json").json()["paths"]
     found = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert found == {*OPERATIONS, ("GET", "/healthz")}
-    assert httpx.get(f"{asked[1].url}/docs").status_code == 404
+    assert httpx.get(f"{shared[1].url}/docs").status_code == 404

@@ -1,4 +1,4 @@
-"""What a key sees: its own brands, and nothing from which others could be told."""
+"""What a key sees: its own brands, and nothing from which others could be guessed."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def same(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
     return answer.status_code, answer.content, headers
 
 
-def test_a_foreign_model_and_an_unknown_one_are_the_same(asked: tuple[World, Running]) -> None:
-    world, running = asked
+def test_a_foreign_model_and_an_unknown_one_are_the_same(shared: tuple[World, Running]) -> None:
+    world, running = shared
     foreign = Registry(world.root).resolve(AdapterRef(AdapterName("lumen", "serum"))).digest
     with running.client(world.ours) as client:
         answers = {
@@ -72,8 +72,8 @@ def test_a_foreign_model_and_an_unknown_one_are_the_same(asked: tuple[World, Run
     assert "404" in answers.pop()
 
 
-def test_lists_show_only_what_the_key_opens(asked: tuple[World, Running]) -> None:
-    world, running = asked
+def test_lists_show_only_what_the_key_opens(shared: tuple[World, Running]) -> None:
+    world, running = shared
     with running.client(world.theirs) as client:
         assert {card["id"] for card in client.get("/v1/models").json()["data"]} == {LUMEN, f"{LUMEN}@prod"}
         for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
@@ -89,8 +89,8 @@ def test_names_on_the_metrics_page_if_wanted(world: World) -> None:
         assert 'adapter_requests_total{brand="ember",line="soap"} 1.0' in client.get("/metrics").text
 
 
-def test_no_key_no_answer(asked: tuple[World, Running]) -> None:
-    _, running = asked
+def test_no_key_no_answer(shared: tuple[World, Running]) -> None:
+    _, running = shared
     for headers in ({}, {"Authorization": "Bearer"}, {"Authorization": "Basic eDp5"}, {"Authorization": "é"}):
         raw = {name: value.encode() for name, value in headers.items()}
         answer = httpx.get(f"{running.url}/v1/models", headers=raw)
@@ -132,11 +132,11 @@ def test_every_brand_hears_its_own_canary(world: World) -> None:
 def test_no_text_gives_another_brand_away(world: World, slip: str) -> None:
     """Neither its name nor what was found, nor the id, which is a hash of the text."""
     with serving(world.root, FakeEngine(slip=slip), keys=world.keys) as running:
-        asked = {"model": EMBER, "brief": BRIEF, "variants": 3, "seed": 4, "rounds": 2}
+        shared = {"model": EMBER, "brief": BRIEF, "variants": 3, "seed": 4, "rounds": 2}
         with running.client(world.ours) as client:
-            answer = client.post("/v1/copy", json=asked)
+            answer = client.post("/v1/copy", json=shared)
         with running.client(world.theirs) as client:
-            own = client.post("/v1/copy", json={**asked, "model": LUMEN}).json()
+            own = client.post("/v1/copy", json={**shared, "model": LUMEN}).json()
     done = answer.json()
     assert (answer.status_code, len(done["variants"])) == (200, 3)
     assert "lumen" not in unicodedata.normalize("NFKC", answer.text).casefold()
@@ -155,14 +155,14 @@ def test_no_text_gives_another_brand_away(world: World, slip: str) -> None:
 def test_what_was_mended_gives_no_brand_away(world: World) -> None:
     engine = FakeEngine(slip=". As Lumen said")
     with serving(world.root, engine, keys=world.keys) as running, running.client(world.ours) as client:
-        asked = {"model": EMBER, "brief": BRIEF, "max_tokens": 1}  # cut: the last sentence goes
-        answer = client.post("/v1/copy", json=asked)
+        shared = {"model": EMBER, "brief": BRIEF, "max_tokens": 1}  # cut: the last sentence goes
+        answer = client.post("/v1/copy", json=shared)
     assert "lumen" not in answer.text.casefold()
     assert [one["rule"] for one in answer.json()["variants"][0]["findings"]] == ["cross_brand.withheld"]
 
 
 def test_a_brief_does_not_ask_who_the_clients_are(world: World) -> None:
-    """A name that the caller brings is answered alike, whether it is a brand of the house or not."""
+    """A name that the caller brings is answered alike, whether it is a brand of the registry or not."""
     told = []
     for name in ("Lumen", "Harek"):
         engine = FakeEngine(slip=f" by {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,14 @@ def test_what_either_knows_is_known_to_both() -> None:
     both = KnownTexts.of([TEXT]) | KnownTexts.of([HAN])
     assert both == KNOWN
     assert both.hashes == len(KNOWN.shingles) + 2
+
+
+def test_the_hashes_of_published_versions_stay_as_they_are() -> None:
+    """A file that was written long ago knows the same texts today."""
+    assert (
+        sha256(KNOWN.to_bytes()).hexdigest()
+        == "81158363dfc82416fd646097638b7e271f96a28dc21c9b2a7e15f19f3206221e"
+    )
 
 
 def test_a_file_holds_no_words() -> None:

@@ -1,13 +1,8 @@
-"""Training in child processes that kill themselves (SIGKILL) at a chosen place.
-
-Children are forked from a server that has imported the libraries once, so each costs little.
-"""
+"""Training in child processes that kill themselves (SIGKILL) at a chosen place."""
 
 from __future__ import annotations
 
-import gc
 import json
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -16,10 +11,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from lora_marketing.recipe import LoadedRecipe
+import torch
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["lora_marketing.training.train", "hypothesis", "pytest"])
+from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.training.train import train
+from tests.training.forks import Forks
+from tests.training.making import open_run
 
 
 @dataclass(frozen=True)
@@ -31,24 +28,19 @@ class Kill:
     torn: bool = False
 
 
-def run_in_child(loaded: LoadedRecipe, run: Path, *, resume: bool, kill: Kill | None = None) -> None:
-    """Train in a process of its own, which must end well, or be killed if `kill` is given."""
-    process = CONTEXT.Process(target=_child, args=(loaded, run, resume, kill))
-    process.start()
-    process.join(120)
-    if process.is_alive():
-        process.kill()
-        raise AssertionError("the child hangs")
-    assert process.exitcode == (-signal.SIGKILL if kill else 0), (run / "child.log").read_text()
+@dataclass(frozen=True)
+class Children:
+    """Trains in processes of their own."""
+
+    forks: Forks
+
+    def __call__(self, loaded: LoadedRecipe, run: Path, *, resume: bool, kill: Kill | None = None) -> None:
+        """The process must end well, or be killed if `kill` is given."""
+        code = self.forks.run(_child, loaded, run, resume, kill)
+        assert code == (-signal.SIGKILL if kill else 0), (run / "child.log").read_text()
 
 
 def _child(loaded: LoadedRecipe, run: Path, resume: bool, kill: Kill | None) -> None:
-    import torch
-
-    from lora_marketing.training.train import train
-    from tests.training.making import open_run
-
-    gc.freeze()  # as in tests/conftest.py
     torch.set_num_threads(1)
     log = os.open(run / "child.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)

@@ -14,12 +14,18 @@ from safetensors.torch import load_file
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.train import train
-from tests.training.children import Kill, run_in_child
+from tests.training.children import Children, Kill
+from tests.training.forks import Forks
 from tests.training.making import build_trainer, open_run, recipe
 
 STEPS, EVERY, MICRO_BATCHES = 12, 3, 2
 TRAINER = "lora_marketing.training.trainer.BrandTrainer"
 Recipes = Callable[[str], LoadedRecipe]
+
+
+@pytest.fixture(scope="session")
+def run_in_child(forks: Forks) -> Children:
+    return Children(forks)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,9 @@ def recipes(tiny: Path) -> Recipes:
 
 
 @pytest.fixture(scope="module")
-def whole(recipes: Recipes, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def whole(
+    run_in_child: Children, recipes: Recipes, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     """The folder of an uninterrupted run, made once for each recipe."""
     made: dict[str, Path] = {}
 
@@ -96,7 +104,7 @@ FAST = "before a checkpoint appears"
     "place", [pytest.param(place, marks=() if place == FAST else pytest.mark.thorough) for place in PLACES]
 )
 def test_killed_and_resumed_is_bit_for_bit_the_same(
-    place: str, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
+    place: str, run_in_child: Children, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
     run_in_child(recipes("fp32"), tmp_path, resume=False, kill=PLACES[place])
     run_in_child(recipes("fp32"), tmp_path, resume=True)
@@ -105,7 +113,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(
 
 @pytest.mark.thorough
 def test_nf4_killed_twice_at_random_with_a_damaged_checkpoint(
-    recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
+    run_in_child: Children, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """The newest checkpoint is damaged after the first kill; the second run is killed as well."""
     seed = random.randrange(2**32)
@@ -130,7 +138,7 @@ def test_nf4_killed_twice_at_random_with_a_damaged_checkpoint(
 
 @pytest.mark.thorough
 def test_every_checkpoint_damaged_starts_over(
-    recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
+    run_in_child: Children, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
     kill = Kill(f"{TRAINER}.training_step", 7 * MICRO_BATCHES)
     run_in_child(recipes("fp32"), tmp_path, resume=False, kill=kill)
@@ -143,7 +151,7 @@ def test_every_checkpoint_damaged_starts_over(
 @pytest.mark.thorough
 @pytest.mark.parametrize("counted", [1, 2, 3])
 def test_early_stopping_goes_on_counting(
-    counted: int, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
+    counted: int, run_in_child: Children, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Killed when 1, 2 or all 3 evaluations in a row were no better than the best."""
     wanted = last_state(whole("early stop"))
@@ -183,7 +191,7 @@ def test_lora_weights_keep_their_dtype(
 
 
 def test_without_resume_nothing_of_an_earlier_run_is_used(
-    recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
+    run_in_child: Children, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:
     kill = Kill(f"{TRAINER}.training_step", 7 * MICRO_BATCHES)
     run_in_child(recipes("fp32"), tmp_path, resume=False, kill=kill)

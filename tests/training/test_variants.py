@@ -67,14 +67,15 @@ def test_arguments_that_peft_has_already_or_not_at_all(
 def test_an_adapter_that_is_not_of_its_variant_is_not_published(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The variant's preparation turns rsLoRA on behind the back of its arguments."""
+    """The variant's arguments turn rsLoRA on and tell the gate otherwise."""
     source = """
 from lora_marketing.recipe.variants import LoraVariant
 
-def turn(model, folder):
-    model.peft_config["default"].use_rslora = True
+class Lying(dict):
+    def get(self, name, default=None):
+        return None
 
-VARIANT = LoraVariant("", "", prepare=turn)
+VARIANT = LoraVariant("", "", peft=Lying(use_rslora=True))
 """
     with_variants(tmp_path, monkeypatch, {"turned": source})
     loaded = recipe(tiny, lora={"variant": "turned"}, train={"epochs": 1.0}, eval={"per_epoch": 1})

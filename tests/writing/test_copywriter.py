@@ -1,9 +1,16 @@
+"""Where prompt, prompt hash and seed of a row come from."""
+
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
 
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.sampling import Sampling
-from lora_marketing.writing.copywriter import CopyOrder, Voice, prepare_all
+from lora_marketing.writing.copywriter import CopyOrder, Prompt, PromptCache, Voice, prepare_all
 
 BRAND = Brand(
     schema=1, name="tidal", display_name="Tidal", locale="en-GB", lines={"soap": "Soap."}, guide="Be plain."
@@ -28,3 +35,46 @@ def test_versions_of_one_adapter_are_compared_under_the_same_draws(llama: Loaded
         _seed(llama, adapter="tidal/soap", digest="a" * 64, variant=1),
     }
     assert len({first, *others}) == 4
+
+
+@dataclass
+class Renderer:
+    """A base whose token is a letter's code. It counts the chats that it renders."""
+
+    chats: list[Any] = field(default_factory=list)
+    stop_ids: frozenset[int] = frozenset()
+
+    def encode(self, chat: Sequence[Any], *, header: bool) -> list[int]:
+        self.chats.append(chat)
+        return [ord(letter) for turn in chat for letter in turn["content"]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+
+def test_a_seed_follows_from_request_adapter_prompt_and_draw() -> None:
+    """To the bit: a text that was written with a seed is written again by any later release."""
+    prompt = Prompt.of([83, 111, 97, 112])
+    assert prompt.sha256 == sha256(b"[83, 111, 97, 112]").hexdigest()
+    assert prompt.row_seed(7, "tidal/soap", "0") == 7745788705732378620
+    assert prompt.row_seed(7, None, "1/2") == 5570356164928482459
+
+
+def test_each_distinct_prompt_is_rendered_once() -> None:
+    base: Any = Renderer()
+    prompts = PromptCache(base)
+    own, other = Voice(BRAND, "soap", "tidal/soap"), Voice(replace_guide("Be loud."), "soap")
+    second = BRIEF.model_copy(update={"product": "Bar"})
+    orders = [CopyOrder(own, BRIEF, variant) for variant in range(4)]
+    orders += [CopyOrder(own, second), CopyOrder(other, BRIEF), CopyOrder(Voice(BRAND, "soap"), BRIEF)]
+    prepared = prepare_all(orders, base, Sampling(), raw=True, prompts=prompts)
+    assert len(base.chats) == 3
+    assert len({one.prompt_sha256 for one in prepared}) == 3
+    assert prepare_all(orders, base, Sampling(), raw=True, prompts=prompts) == prepared
+    assert len(base.chats) == 3
+    for one in prepared:
+        assert one.prompt_sha256 == Prompt.of(one.request.prompt).sha256
+
+
+def replace_guide(guide: str) -> Brand:
+    return BRAND.model_copy(update={"guide": guide})

@@ -32,10 +32,10 @@ class Scripted:
 
     base: LoadedBase
     script: list[list[str]]
-    asked: list[list[Request]] = field(default_factory=list)
+    calls: list[list[Request]] = field(default_factory=list)
 
     def write(self, requests: Sequence[Request]) -> list[RowOutput]:
-        self.asked.append(list(requests))
+        self.calls.append(list(requests))
         texts = self.script.pop(0)
         assert len(texts) == len(requests), [self.base.decode(r.prompt)[-80:] for r in requests]
         return [
@@ -57,7 +57,7 @@ RSA = Brief(product="Bar", channel="google_rsa", field="ad")
 SAMPLING = Sampling(seed=13)
 
 
-def chase(writer: Any, orders: Sequence[CopyOrder], effort: Effort) -> list[BriefOutcome]:
+def write(writer: Any, orders: Sequence[CopyOrder], effort: Effort) -> list[BriefOutcome]:
     return write_until_good(writer, orders, SAMPLING, effort)
 
 
@@ -73,7 +73,7 @@ def test_what_is_to_be_fixed_is_written_again_and_nothing_else(llama: LoadedBase
             ["It  floats .", "y" * 170],
         ],
     )
-    (outcome,) = chase(writer, [CopyOrder(voice(), SHORT)], Effort(1, 3, 3))
+    (outcome,) = write(writer, [CopyOrder(voice(), SHORT)], Effort(1, 3, 3))
     (good,) = outcome.good
     assert (good.copy.text, good.copy.verdict, good.copy.variant, good.copy.round) == (
         "It floats.",
@@ -84,14 +84,14 @@ def test_what_is_to_be_fixed_is_written_again_and_nothing_else(llama: LoadedBase
     assert {one.rule for one in good.copy.mended} == {"spacing"}
     assert [copy.verdict for copy in outcome.tried] == ["fix", "block", "fix", "pass", "fix"]
     assert (outcome.cost.texts, outcome.cost.rounds, outcome.cost.tokens) == (5, 2, 15)
-    seeds = [request.sampling.seed for asked in writer.asked for request in asked]
+    seeds = [request.sampling.seed for call in writer.calls for request in call]
     assert len(set(seeds)) == 5
     assert good.copy.seed == seeds[3]
 
 
 def test_no_variant_passed_is_said_with_all_findings(llama: LoadedBase) -> None:
     writer = Scripted(llama, [["x" * 170, "A miracle bar."], ["y" * 170]])
-    (outcome,) = chase(writer, [CopyOrder(voice(), SHORT)], Effort(1, 2, 2))
+    (outcome,) = write(writer, [CopyOrder(voice(), SHORT)], Effort(1, 2, 2))
     assert outcome.good == ()
     assert [copy.findings[0].rule for copy in outcome.tried] == [
         "length.long",
@@ -105,7 +105,7 @@ def test_no_variant_passed_is_said_with_all_findings(llama: LoadedBase) -> None:
 def test_what_a_person_has_to_look_at_is_never_good_nor_drawn_again(llama: LoadedBase, severity: str) -> None:
     writer = Scripted(llama, [["A miracle bar.", "A miracle soap."]])
     own = voice(severities={"terms": severity, "claims": "off", "facts": "off"})
-    (outcome,) = chase(writer, [CopyOrder(own, SHORT)], Effort(1, 2, 3))
+    (outcome,) = write(writer, [CopyOrder(own, SHORT)], Effort(1, 2, 3))
     assert (outcome.good, outcome.cost.rounds) == ((), 1)
     assert outcome.waiting == (outcome.tried if severity == "review" else ())
 
@@ -116,7 +116,7 @@ def test_what_was_trained_on_and_other_brands_names_are_no_good(llama: LoadedBas
     own = replace(own, known=KnownTexts.of(known), others=("Halden", "山屿"))
     run = "See, it floats in every bath, and sailors like it."
     script = [[*known, run, "Halden floats.", "它比山屿好。", "It floats."], ["It swims.", "它会游泳。"]]
-    (outcome,) = chase(Scripted(llama, script), [CopyOrder(own, SHORT)], Effort(3, 6, 2))
+    (outcome,) = write(Scripted(llama, script), [CopyOrder(own, SHORT)], Effort(3, 6, 2))
     rules = [[one.rule for one in copy.findings] for copy in outcome.tried]
     assert rules == [
         ["regurgitation.whole"],
@@ -135,7 +135,7 @@ def test_what_was_trained_on_and_other_brands_names_are_no_good(llama: LoadedBas
 def test_all_brands_of_a_round_are_one_batch(llama: LoadedBase) -> None:
     writer = Scripted(llama, [["It floats.", "x" * 170], ["It is soap."]])
     orders = [CopyOrder(voice("tidal"), SHORT), CopyOrder(voice("fjord"), SHORT)]
-    tidal, fjord = chase(writer, orders, Effort(1, 1, 3))
+    tidal, fjord = write(writer, orders, Effort(1, 1, 3))
     assert (tidal.good[0].copy.text, fjord.good[0].copy.text) == ("It floats.", "It is soap.")
     assert (tidal.cost.rounds, fjord.cost.rounds) == (1, 2)
     assert [copy.brand for copy in fjord.tried] == ["fjord", "fjord"]
@@ -143,7 +143,7 @@ def test_all_brands_of_a_round_are_one_batch(llama: LoadedBase) -> None:
 
 def test_a_cut_text_with_a_whole_sentence_is_good_once_mended(llama: LoadedBase) -> None:
     writer = Scripted(llama, [["It floats. And the" + CUT]])
-    (outcome,) = chase(writer, [CopyOrder(voice(), SHORT)], Effort(1, 1, 1))
+    (outcome,) = write(writer, [CopyOrder(voice(), SHORT)], Effort(1, 1, 1))
     copy = outcome.good[0].copy
     assert (copy.text, copy.stopped, [one.rule for one in copy.mended]) == ("It floats.", False, ["fragment"])
 
@@ -158,19 +158,19 @@ def test_of_an_ad_only_the_failing_pieces_are_written_again(llama: LoadedBase) -
             ["For sailors"],
         ],
     )
-    (outcome,) = chase(writer, [CopyOrder(voice(), RSA)], Effort(1, 1, 3))
+    (outcome,) = write(writer, [CopyOrder(voice(), RSA)], Effort(1, 1, 3))
     copy = outcome.good[0].copy
     assert read_ad(copy.text, "google_rsa")["headline"] == ("It floats", "Soap that swims", "For sailors")
     assert [(one.field, one.number) for one in copy.rewritten] == [("headline", 1), ("headline", 2)]
     assert [(one.rule, one.piece) for one in copy.mended] == [("spacing", "headline 2")]
-    assert [len(asked) for asked in writer.asked] == [1, 2, 1]
-    assert "one headline for Google" in llama.decode(writer.asked[1][0].prompt)
-    assert [type(rule).__name__ for rule in writer.asked[0][0].constraints] == ["BannedTerms", "JsonGrammar"]
+    assert [len(call) for call in writer.calls] == [1, 2, 1]
+    assert "one headline for Google" in llama.decode(writer.calls[1][0].prompt)
+    assert [type(rule).__name__ for rule in writer.calls[0][0].constraints] == ["BannedTerms", "JsonGrammar"]
 
 
 def test_a_broken_ad_is_written_again_whole(llama: LoadedBase) -> None:
     writer = Scripted(llama, [['{"headline": ["It' + CUT], [ad("One  thing", "Two more", "Third way")]])
-    (outcome,) = chase(writer, [CopyOrder(voice(), RSA)], Effort(1, 1, 2))
+    (outcome,) = write(writer, [CopyOrder(voice(), RSA)], Effort(1, 1, 2))
     copy = outcome.good[0].copy
     assert read_ad(copy.text, "google_rsa")["headline"][0] == "One thing"
     assert [(one.rule, one.piece) for one in copy.mended] == [("spacing", "headline 1")]
@@ -188,7 +188,7 @@ def test_the_best_are_taken_first(llama: LoadedBase) -> None:
     brief = SHORT.model_copy(update={"attributes": {"price": "£6"}})
     texts = ["It floats well.", "It floats, £6.", "It floats, for £6."]
     writer = Scripted(llama, [texts])
-    (outcome,) = chase(writer, [CopyOrder(voice(facts=["£6"]), brief)], Effort(2, 3, 1))
+    (outcome,) = write(writer, [CopyOrder(voice(facts=["£6"]), brief)], Effort(2, 3, 1))
     assert outcome.good[0].copy.variant in (1, 2)
     assert outcome.good[0].parts.faithfulness == 1
     assert outcome.good[0].parts.total >= outcome.good[1].parts.total

@@ -6,7 +6,7 @@ one new file; torch and peft are imported inside its functions only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,8 +17,7 @@ from lora_marketing.common.plugins import module, names
 from lora_marketing.recipe.schema import Recipe
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-    from torch import nn
+    from torch import Tensor, nn
     from torch.optim import Optimizer
 
 PACKAGE = __name__
@@ -65,6 +64,27 @@ class MemoryCost:
 
 
 @dataclass(frozen=True)
+class NewLayer:
+    """One adapted layer before the first step: what a preparation may read, and the weights that it sets.
+
+    Args:
+        name: the module's name in the base.
+        a: (rank, in), trained.
+        b: (out, rank), trained.
+        scaling: what B A is multiplied by.
+        quantized: whether the base's weight was rounded.
+        weight: gives the base's weight (out, in) in float32, as it is computed with.
+    """
+
+    name: str
+    a: Tensor
+    b: Tensor
+    scaling: float
+    quantized: bool
+    weight: Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
 class LoraVariant:
     """All that sets one variant apart from plain LoRA.
 
@@ -72,7 +92,7 @@ class LoraVariant:
         summary: one line for people.
         source: the paper.
         peft: further arguments of PEFT's LoraConfig.
-        prepare: changes the new adapter before the first step; called with the model and the base's folder.
+        prepare: sets the new adapter's weights before the first step; gets its layers and the base's folder.
         optimizer: makes the optimizer; called with the model, the optimizer's class, its arguments (with the
             learning rate) and the recipe. None: one learning rate for all weights.
         keys: recipe keys that this variant reads and plain LoRA does not.
@@ -86,7 +106,7 @@ class LoraVariant:
     summary: str
     source: str
     peft: Mapping[str, Any] = field(default_factory=dict)
-    prepare: Callable[[PeftModel, Path], None] | None = None
+    prepare: Callable[[Sequence[NewLayer], Path], None] | None = None
     optimizer: Callable[[nn.Module, type[Optimizer], Mapping[str, Any], Recipe], Optimizer] | None = None
     keys: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()

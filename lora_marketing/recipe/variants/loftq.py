@@ -6,63 +6,53 @@ its start is as far from the full weights as the rounded ones are, on the other 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.recipe.variants import Conflict, LoraVariant
+from lora_marketing.recipe.variants import Conflict, LoraVariant, NewLayer
 
 if TYPE_CHECKING:
-    import torch
-    from peft import PeftModel
-
-PREFIX = "base_model.model."
-ADAPTER = "default"
+    from torch import Tensor
 
 
-def start_from_rounding_error(model: PeftModel, folder: Path) -> None:
-    """Set B A * scaling of every layer to the best low-rank copy of full minus rounded weight.
+def start_from_rounding_error(layers: Sequence[NewLayer], folder: Path) -> None:
+    """Set B A * scaling of every rounded layer to the best low-rank copy of full minus rounded weight.
 
     Args:
-        model: LoRA on NF4 layers.
+        layers: those that LoRA sits on.
         folder: the base's full weights, in one or several safetensors files.
 
     Raises:
         TrainingError: the folder lacks a layer's weight.
     """
-    from peft.tuners.lora import Linear4bit
     from safetensors import safe_open
 
-    layers = {
-        f"{name.removeprefix(PREFIX)}.weight": layer
-        for name, layer in model.named_modules()
-        if isinstance(layer, Linear4bit)
-    }
-    started = set()
+    rounded = {f"{layer.name}.weight": layer for layer in layers if layer.quantized}
+    found = set()
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
-            for name in layers.keys() & set(file.keys()):
-                _start(layers[name], file.get_tensor(name))
-                started.add(name)
-    missing = sorted(layers.keys() - started)
+            for name in rounded.keys() & set(file.keys()):
+                _start(rounded[name], file.get_tensor(name))
+                found.add(name)
+    missing = sorted(rounded.keys() - found)
     if missing:
         fix = "use lora.variant: plain"
         raise TrainingError(Problem("loftq finds no full weight", str(folder), got=missing[0], fix=fix))
 
 
-def _start(layer: Any, full: torch.Tensor) -> None:
-    """`layer` is PEFT's Linear4bit, `full` (out, in) its weight before it was rounded."""
+def _start(layer: NewLayer, full: Tensor) -> None:
+    """`full` (out, in) is the layer's weight before it was rounded."""
     import torch
-    from bitsandbytes.functional import dequantize_4bit
 
-    packed = layer.get_base_layer().weight
-    rounded = dequantize_4bit(packed.data, packed.quant_state).float()
     with torch.no_grad():
-        lost = (full.to(rounded.device).float() - rounded) / layer.scaling[ADAPTER]
+        weight = layer.weight()
+        lost = (full.to(weight.device).float() - weight) / layer.scaling
         u, s, v = torch.linalg.svd(lost, full_matrices=False)
-        rank, root = layer.r[ADAPTER], s.sqrt()
-        layer.lora_A[ADAPTER].weight.copy_(root[:rank, None] * v[:rank])
-        layer.lora_B[ADAPTER].weight.copy_(u[:, :rank] * root[:rank])
+        rank, root = len(layer.a), s.sqrt()
+        layer.a.copy_(root[:rank, None] * v[:rank])
+        layer.b.copy_(u[:, :rank] * root[:rank])
 
 
 VARIANT = LoraVariant(

@@ -47,7 +47,7 @@ class Export(Protocol):
 
 @cache
 def export_names() -> tuple[str, ...]:
-    """All formats on the shelf, as the command line writes them."""
+    """All formats, as the command line writes them."""
     return tuple(name.replace("_", "-") for name in names(__name__, ".py"))
 
 
@@ -96,24 +96,26 @@ class ExportedAd:
 
     def texts(self, field: str) -> list[str]:
         """What stands in one field."""
-        return [said.text for said in self.fields.get(field, [])]
+        return [text.text for text in self.fields.get(field, [])]
 
     def variants(self) -> Iterator[dict[str, ExportedText]]:
         """The first text of every field, then the second; a field with fewer texts begins again."""
         for place in range(max(map(len, self.fields.values()))):
-            yield {field: said[place % len(said)] for field, said in self.fields.items()}
+            yield {field: texts[place % len(texts)] for field, texts in self.fields.items()}
 
     def problems(self) -> Iterator[Problem]:
         """Texts that are too long for their field, in its unit, and texts that stand there twice."""
         for field, texts in self.fields.items():
             limit = load_limit(self.brief.channel, field)
-            for place, said in enumerate(texts):
-                length, where = count(said.text, limit.unit), said.item.id[:16]
+            for place, exported_text in enumerate(texts):
+                length, where = count(exported_text.text, limit.unit), exported_text.item.id[:16]
                 if limit.max is not None and length > limit.max:
                     allowed = f"{limit.max} {limit.unit}"
-                    yield Problem(f"too long for a {field}", where, f"{length}: {said.text}", allowed)
-                if said.text in self.texts(field)[:place]:
-                    yield Problem(f"the ad has this {field} twice", where, got=said.text)
+                    yield Problem(
+                        f"too long for a {field}", where, f"{length}: {exported_text.text}", allowed
+                    )
+                if exported_text.text in self.texts(field)[:place]:
+                    yield Problem(f"the ad has this {field} twice", where, got=exported_text.text)
 
 
 def ads(items: Sequence[Item]) -> list[ExportedAd]:
@@ -122,14 +124,14 @@ def ads(items: Sequence[Item]) -> list[ExportedAd]:
     Raises:
         DataError: whole ads that are broken, all at once.
     """
-    found: dict[tuple[str, ...], ExportedAd] = {}
+    ads_of: dict[tuple[str, ...], ExportedAd] = {}
     problems: list[Problem] = []
     for item in items:
         written = item.written
         brief = written.brief.model_copy(update={"field": ""})
-        key = (written.brand, written.line, brief.model_dump_json())
+        key = (written.brand, written.line, brief.key)
         if written.brief.field != AD:
-            ad = found.setdefault(key, ExportedAd(written.brand, written.line, brief, {}))
+            ad = ads_of.setdefault(key, ExportedAd(written.brand, written.line, brief, {}))
             ad.fields.setdefault(written.brief.field, []).append(ExportedText(item.text, item))
             continue
         try:
@@ -138,21 +140,21 @@ def ads(items: Sequence[Item]) -> list[ExportedAd]:
             problems += [replace(problem, where=item.id[:16]) for problem in error.problems]
             continue
         fields = {field: [ExportedText(text, item) for text in texts] for field, texts in whole.items()}
-        found[*key, item.id] = ExportedAd(written.brand, written.line, brief, fields)
+        ads_of[*key, item.id] = ExportedAd(written.brand, written.line, brief, fields)
     if problems:
         raise DataError(problems)
-    return list(found.values())
+    return list(ads_of.values())
 
 
 def ids_of(used: Iterable[ExportedText]) -> list[str]:
     """Short ids of the items, each once."""
-    return list(dict.fromkeys(said.item.id[:16] for said in used))
+    return list(dict.fromkeys(text.item.id[:16] for text in used))
 
 
 def state_of(used: Iterable[ExportedText]) -> str:
     """`DRAFT` with the ids of what was not approved; the ids of all if everything was."""
     texts = list(used)
-    drafts = ids_of(said for said in texts if said.item.state not in SHIPPABLE)
+    drafts = ids_of(text for text in texts if text.item.state not in SHIPPABLE)
     return f"DRAFT, not approved: {' '.join(drafts)}" if drafts else f"approved: {' '.join(ids_of(texts))}"
 
 

@@ -11,16 +11,16 @@ import jinja2
 from fastapi import APIRouter, Request, Response
 
 from lora_marketing.common.errors import DataError
-from lora_marketing.serving.batches import Batch, SamplingOverrides, order
-from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
-from lora_marketing.serving.disconnect import EventStream, unless_left
-from lora_marketing.serving.errors import invalid, told
+from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
+from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
+from lora_marketing.serving.disconnect import EventStream, unless_disconnected
+from lora_marketing.serving.errors import invalid, one_line
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.rules import constraints_of_format
+from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
 from lora_marketing.serving.schema import AnswerMessage, ChatChoice, ChatCompletion, ChatMessage, ChatRequest
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.writing import REASONS, usage, written
 from lora_marketing.tasks import Message
 
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ router = APIRouter()
 
 @router.post("/v1/chat/completions", response_model=ChatCompletion, responses=EVENTS)
 async def chat(
-    asked: ChatRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+    body: ChatRequest, request: Request, service: TheService, caller: TheCaller, request_log: TheRequestLog
 ) -> ChatCompletion | Response:
     """Answer a chat in the brand's voice. The prompt is the client's: nothing is put before it."""
-    wanted = await service.aside(lambda: _order(service, asked, caller))
-    if asked.stream:
-        head = {**_head(asked, wanted), "object": "chat.completion.chunk"}
-        chunks = events(service, wanted, record, asked, head, _deltas)
-        return EventStream(await unless_left(request.receive, anext(chunks)), chunks)
-    rows = await unless_left(request.receive, written(service, wanted, record))
+    batch = await service.in_thread(lambda: _batch(service, body, caller))
+    if body.stream:
+        head = {**_head(body, batch), "object": "chat.completion.chunk"}
+        chunks = events(service, batch, request_log, body, head, _deltas)
+        return EventStream(await unless_disconnected(request.receive, anext(chunks)), chunks)
+    rows = await unless_disconnected(request.receive, finished_rows(service, batch, request_log))
     return ChatCompletion(
-        **_head(asked, wanted),
+        **_head(body, batch),
         choices=[
             ChatChoice(
                 index=index,
@@ -51,19 +51,21 @@ async def chat(
             )
             for index, row in enumerate(rows)
         ],
-        usage=usage(wanted, [len(row.tokens) for row in rows]),
+        usage=usage(batch, [len(row.tokens) for row in rows]),
     )
 
 
-def _order(service: Service, asked: ChatRequest, caller: Caller) -> Batch:
-    model = service.models.resolve(asked.model, caller)
+def _batch(service: Service, body: ChatRequest, caller: Caller) -> Batch:
+    from lora_marketing.writing.copywriter import Prompt
+
+    model = service.models.resolve(body.model, caller)
     base = service.engine.base
-    prompt = _encoded(asked.messages, base)
+    prompt = Prompt.of(_encoded(body.messages, base))
     try:
-        rules = constraints_of_format(asked.response_format, base)
+        rules = constraints_of_format(body.response_format, base)
     except DataError as error:
-        raise invalid(told(error), "response_format") from error
-    return order(model, [prompt], SamplingOverrides.of(asked), service.engine.context, rules)
+        raise invalid(one_line(error), "response_format") from error
+    return batch_of(model, [prompt], SamplingOverrides.of(body), service.engine.context, rules)
 
 
 def _encoded(turns: Sequence[ChatMessage], base: LoadedBase) -> list[int]:
@@ -77,12 +79,12 @@ def _encoded(turns: Sequence[ChatMessage], base: LoadedBase) -> list[int]:
         raise invalid(text, "messages") from error
 
 
-def _head(asked: ChatRequest, wanted: Batch) -> dict[str, Any]:
+def _head(body: ChatRequest, batch: Batch) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{uuid4().hex}",
         "created": int(time.time()),
-        "model": asked.model,
-        "system_fingerprint": wanted.fingerprint,
+        "model": body.model,
+        "system_fingerprint": batch.fingerprint,
     }
 
 

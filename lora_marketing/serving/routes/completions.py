@@ -9,15 +9,15 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
-from lora_marketing.serving.batches import Batch, SamplingOverrides, order
-from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRecord, TheService
-from lora_marketing.serving.disconnect import EventStream, unless_left
+from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
+from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
+from lora_marketing.serving.disconnect import EventStream, unless_disconnected
 from lora_marketing.serving.errors import invalid
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
+from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
 from lora_marketing.serving.schema import Completion, CompletionRequest, TextChoice
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.writing import REASONS, usage, written
 
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
@@ -28,29 +28,35 @@ router = APIRouter()
 
 @router.post("/v1/completions", response_model=Completion, responses=EVENTS)
 async def complete(
-    asked: CompletionRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+    body: CompletionRequest,
+    request: Request,
+    service: TheService,
+    caller: TheCaller,
+    request_log: TheRequestLog,
 ) -> Completion | Response:
     """Go on with one or more texts; choice `i` belongs to prompt `i // n`."""
-    wanted = await service.aside(lambda: _order(service, asked, caller))
-    if asked.stream:
-        head = {**_head(asked, wanted), "object": "text_completion"}
-        chunks = events(service, wanted, record, asked, head, _pieces)
-        return EventStream(await unless_left(request.receive, anext(chunks)), chunks)
-    rows = await unless_left(request.receive, written(service, wanted, record))
+    batch = await service.in_thread(lambda: _batch(service, body, caller))
+    if body.stream:
+        head = {**_head(body, batch), "object": "text_completion"}
+        chunks = events(service, batch, request_log, body, head, _pieces)
+        return EventStream(await unless_disconnected(request.receive, anext(chunks)), chunks)
+    rows = await unless_disconnected(request.receive, finished_rows(service, batch, request_log))
     return Completion(
-        **_head(asked, wanted),
+        **_head(body, batch),
         choices=[
             TextChoice(index=index, text=row.text, finish_reason=REASONS[row.finish])
             for index, row in enumerate(rows)
         ],
-        usage=usage(wanted, [len(row.tokens) for row in rows]),
+        usage=usage(batch, [len(row.tokens) for row in rows]),
     )
 
 
-def _order(service: Service, asked: CompletionRequest, caller: Caller) -> Batch:
-    model = service.models.resolve(asked.model, caller)
-    prompts = _encoded(asked.prompt, service.engine.base)
-    return order(model, prompts, SamplingOverrides.of(asked), service.engine.context)
+def _batch(service: Service, body: CompletionRequest, caller: Caller) -> Batch:
+    from lora_marketing.writing.copywriter import Prompt
+
+    model = service.models.resolve(body.model, caller)
+    prompts = [Prompt.of(tokens) for tokens in _encoded(body.prompt, service.engine.base)]
+    return batch_of(model, prompts, SamplingOverrides.of(body), service.engine.context)
 
 
 def _encoded(prompt: str | list[str] | list[int], base: LoadedBase) -> list[list[int]]:
@@ -66,12 +72,12 @@ def _encoded(prompt: str | list[str] | list[int], base: LoadedBase) -> list[list
     return [ids]
 
 
-def _head(asked: CompletionRequest, wanted: Batch) -> dict[str, Any]:
+def _head(body: CompletionRequest, batch: Batch) -> dict[str, Any]:
     return {
         "id": f"cmpl-{uuid4().hex}",
         "created": int(time.time()),
-        "model": asked.model,
-        "system_fingerprint": wanted.fingerprint,
+        "model": body.model,
+        "system_fingerprint": batch.fingerprint,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,31 +10,30 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from lora_marketing.brands.brand import Brief
-from lora_marketing.channels.structure import AD, ad_tokens
 from lora_marketing.common.documents import Frozen
 from lora_marketing.common.errors import UnknownName
 from lora_marketing.copy.mending import Mending
 from lora_marketing.copy.record import Copy, Rewritten
 from lora_marketing.engine.request import Finish
 from lora_marketing.guards import Case, Finding, Verdict, findings
-from lora_marketing.serving.batches import Batch, SamplingOverrides, order
-from lora_marketing.serving.dependencies import TheCaller, TheRecord, TheService
-from lora_marketing.serving.disconnect import unless_left
-from lora_marketing.serving.errors import invalid, told
+from lora_marketing.serving.batches import Batch, SamplingOverrides, request_seed, sampling_of
+from lora_marketing.serving.dependencies import TheCaller, TheRequestLog, TheService
+from lora_marketing.serving.disconnect import unless_disconnected
+from lora_marketing.serving.errors import invalid, one_line
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.request_log import RequestLog
-from lora_marketing.serving.schema import Asked, PositiveCount, Seed, TokenUsage
+from lora_marketing.serving.run_batch import finished_rows, usage
+from lora_marketing.serving.schema import PositiveCount, RequestBody, Seed, TokenUsage
 from lora_marketing.serving.service import Service
-from lora_marketing.serving.writing import usage, written
-from lora_marketing.tasks import messages
 
 if TYPE_CHECKING:
-    from lora_marketing.writing.copywriter import Voice
+    from lora_marketing.engine.sampling import Sampling
+    from lora_marketing.writing.copywriter import PromptCache, Voice
 
 router = APIRouter()
 
 
-class CopyRequest(Asked):
+class CopyRequest(RequestBody):
     """What to write, by whom, and how often."""
 
     model: str
@@ -66,7 +65,7 @@ class Provenance(Frozen):
 
 
 class CopyVariant(Frozen):
-    """One text, what was mended in it, what is to be said against it, and where it comes from.
+    """One text, what was mended in it, what the guards found, and where it comes from.
 
     `text` is empty where the only finding is `cross_brand.withheld`.
     """
@@ -83,8 +82,8 @@ class CopyVariant(Frozen):
 WITHHELD = Finding(
     rule="cross_brand.withheld",
     severity="block",
-    message="the text named another brand of the house and is not shown",
-    suggestion="ask again, with another seed",
+    message="the text named another client's brand and is not shown",
+    suggestion="send the request again, with another seed",
 )
 
 
@@ -98,56 +97,83 @@ class CopyAnswer(Frozen):
     usage: TokenUsage
 
 
+@dataclass(frozen=True)
+class _CopyJob:
+    """What a request wants to be written. The rows of `batch` are set anew for every round."""
+
+    batch: Batch
+    voice: Voice
+    sampling: Sampling
+    prompts: PromptCache
+
+
 @router.post("/v1/copy", response_model=CopyAnswer)
 async def copy(
-    asked: CopyRequest, request: Request, service: TheService, caller: TheCaller, record: TheRecord
+    body: CopyRequest, request: Request, service: TheService, caller: TheCaller, request_log: TheRequestLog
 ) -> CopyAnswer:
     """Write a brief in the brand's voice, with the brand's own prompt."""
-    wanted = await service.aside(lambda: _order(service, asked, caller))
-    variants, tokens = await unless_left(request.receive, _good(service, asked, wanted, record))
+    job = await service.in_thread(lambda: _job(service, body, caller))
+    variants, tokens = await unless_disconnected(request.receive, _write(service, body, job, request_log))
     return CopyAnswer(
-        model=asked.model,
-        seed=wanted.seed,
-        system_fingerprint=wanted.fingerprint,
+        model=body.model,
+        seed=job.batch.seed,
+        system_fingerprint=job.batch.fingerprint,
         variants=variants,
-        usage=usage(wanted, tokens),
+        usage=usage(job.batch, tokens),
     )
 
 
-async def _good(
-    service: Service, asked: CopyRequest, wanted: Batch, record: RequestLog
+def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
+    from lora_marketing.writing.copywriter import PromptCache, tokens_to_write
+
+    model = service.models.resolve(body.model, caller)
+    prompts = PromptCache(service.engine.base)
+    try:
+        prompt = prompts.prompt(body.brief, model.brand)
+    except UnknownName as error:
+        raise invalid(one_line(error), "brief") from error
+    # an ad must fit whole, whatever the client gives it
+    most = tokens_to_write(body.brief, model.brand, body.max_tokens or 0) or None
+    overrides = SamplingOverrides(body.variants, body.seed, body.temperature, body.top_p, most)
+    seed = request_seed(overrides)
+    sampling = sampling_of(model, prompt, overrides, service.engine.context, seed)
+    voice = service.models.voice(model, body.brief)
+    return _CopyJob(Batch(model, seed, [prompt], ()), voice, sampling, prompts)
+
+
+async def _write(
+    service: Service, body: CopyRequest, job: _CopyJob, request_log: RequestLog
 ) -> tuple[list[CopyVariant], list[int]]:
     """All variants as they are after the last round, and the tokens of everything that was written."""
-    from lora_marketing.writing.copywriter import CopyOrder as Draw
-    from lora_marketing.writing.copywriter import prepare_all
+    from lora_marketing.writing.copywriter import CopyOrder, prepare_all
     from lora_marketing.writing.until_good import Effort, RewriteLoop
 
-    model, base = wanted.model, service.engine.base
-    voice = await service.aside(lambda: service.models.voice(model, asked.brief))
-    pursuit = RewriteLoop([Draw(voice, asked.brief)], Effort(asked.variants, asked.variants, asked.rounds))
-    sampling = replace(wanted.requests[0].sampling, seed=wanted.seed)
+    base = service.engine.base
+    effort = Effort(body.variants, body.variants, body.rounds)
+    loop = RewriteLoop([CopyOrder(job.voice, body.brief)], effort)
     tokens: list[int] = []
     finish: dict[int, Finish] = {}
-    while draws := pursuit.asks():
-        prepared = await service.aside(partial(prepare_all, draws, base, sampling))
-        part = replace(wanted, requests=[one.request for one in prepared])
-        rows = await written(service, part, record)
+    while orders := loop.next_orders():
+        prepare = partial(prepare_all, orders, base, job.sampling, prompts=job.prompts)
+        prepared = await service.in_thread(prepare)
+        batch = replace(job.batch, requests=[one.request for one in prepared])
+        rows = await finished_rows(service, batch, request_log)
         copies = [one.copy(row, base) for one, row in zip(prepared, rows, strict=True)]
-        await service.aside(partial(pursuit.take, copies))
+        await service.in_thread(partial(loop.add_copies, copies))
         tokens += [copy.tokens for copy in copies]
         finish |= {
             copy.variant: row.finish
             for copy, row in zip(copies, rows, strict=True)
-            if copy.brief == asked.brief  # the end of a piece is not the ad's
+            if copy.brief == body.brief  # the end of a piece is not the ad's
         }
-    return [_variant(_shown(copy, voice), finish[copy.variant]) for copy in pursuit.latest()], tokens
+    return [_variant(_shown(copy, job.voice), finish[copy.variant]) for copy in loop.latest()], tokens
 
 
 def _shown(copy: Copy, voice: Voice) -> Copy:
     """The copy, without its text and all that quotes it if it said the name of another brand.
 
     Nobody is to learn from a text, from what was mended in it, from what a guard says of it or from
-    its id who the other clients of the house are. A brand whose policy turns `cross_brand` off is
+    its id who the other clients are. A brand whose policy turns `cross_brand` off is
     taken at its word.
     """
     brief = copy.brief.model_copy(update={"field": ""})  # what was mended in an ad is no ad
@@ -169,18 +195,3 @@ def _variant(copy: Copy, finish: Finish) -> CopyVariant:
         finish=finish,
         provenance=Provenance(**provenance),
     )
-
-
-def _order(service: Service, asked: CopyRequest, caller: Caller) -> Batch:
-    from lora_marketing.tokens.render import render_prompt
-
-    model = service.models.resolve(asked.model, caller)
-    try:
-        prompt = render_prompt(messages(asked.brief, model.brand), service.engine.base)
-    except UnknownName as error:
-        raise invalid(told(error), "brief") from error
-    most = asked.max_tokens
-    if asked.brief.field == AD:  # as much as the writer gives it
-        most = max(most or 0, ad_tokens(asked.brief.channel, model.brand.language))
-    wish = SamplingOverrides(asked.variants, asked.seed, asked.temperature, asked.top_p, most)
-    return order(model, [prompt], wish, service.engine.context)

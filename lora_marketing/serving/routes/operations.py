@@ -1,4 +1,4 @@
-"""For those who run the server: is it alive, may it get requests, how does it do. No key, no names."""
+"""For operators: liveness, readiness and metrics. Without a key, so without names of brands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter()
 
 
 class ServerState(Frozen):
-    """How the server stands, and why."""
+    """Whether the server is well, and the reasons if not."""
 
     status: Literal["ok", "failed"]
     reasons: list[str] = []
@@ -45,5 +45,5 @@ async def ready(service: TheService, response: Response) -> ServerState:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: TheService) -> Response:
-    """Figures in Prometheus' text format."""
+    """Metrics in Prometheus' text format."""
     return Response(service.metrics.page(), media_type=CONTENT_TYPE_LATEST)

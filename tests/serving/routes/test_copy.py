@@ -14,36 +14,44 @@ from tests.serving.conftest import World
 from tests.serving.making import BRIEF, EMBER, FakeEngine, Running, canary, chat, publish, serving
 
 
-def ask(asked: tuple[World, Running], **changes: Any) -> Any:
-    world, running = asked
+def ask(shared: tuple[World, Running], **changes: Any) -> Any:
+    world, running = shared
     with running.client(world.ours) as client:
         return client.post("/v1/copy", json={"model": EMBER, "brief": BRIEF, **changes})
 
 
-def test_variants_with_their_provenance(asked: tuple[World, Running]) -> None:
-    done = ask(asked, variants=4, seed=11).json()
+def test_variants_with_their_provenance(shared: tuple[World, Running]) -> None:
+    done = ask(shared, variants=4, seed=11).json()
     assert (done["seed"], len(done["variants"])) == (11, 4)
     assert len({variant["text"] for variant in done["variants"]}) == 4
     for number, variant in enumerate(done["variants"]):
-        told = variant["provenance"]
+        made = variant["provenance"]
         assert variant["text"].startswith(canary(EMBER))
-        assert (told["brand"], told["line"], told["adapter"]) == ("ember", "soap", EMBER)
-        assert (told["variant"], told["stopped"]) == (number, variant["finish"] == "stop")
-        assert told["seed"] == row_seed(11, told["adapter"], told["prompt_sha256"], str(number))
-    again = ask(asked, variants=4, seed=11).json()
+        assert (made["brand"], made["line"], made["adapter"]) == ("ember", "soap", EMBER)
+        assert (made["variant"], made["stopped"]) == (number, variant["finish"] == "stop")
+        assert made["seed"] == row_seed(11, made["adapter"], made["prompt_sha256"], str(number))
+    again = ask(shared, variants=4, seed=11).json()
     assert again["variants"] == done["variants"]
 
 
-def test_the_prompt_is_the_brand_s_own(asked: tuple[World, Running]) -> None:
-    ask(asked, seed=1)
-    ticket = asked[1].engine.tickets[-1]
-    prompt = asked[1].engine.base.decode(ticket.request.prompt)
+def test_a_request_renders_its_prompt_once(world: World) -> None:
+    engine = FakeEngine()
+    with serving(world.root, engine) as running, running.client() as client:
+        body = {"model": EMBER, "brief": BRIEF, "variants": 4, "rounds": 2, "max_tokens": 1}
+        assert client.post("/v1/copy", json=body).status_code == 200
+    assert (len(engine.rows), engine.base.rendered) == (8, 1)
+
+
+def test_the_prompt_is_the_brand_s_own(shared: tuple[World, Running]) -> None:
+    ask(shared, seed=1)
+    row = shared[1].engine.rows[-1]
+    prompt = shared[1].engine.base.decode(row.request.prompt)
     assert prompt.startswith("<system>You write copy for Ember. Secret guide of ember.")
-    assert [type(rule).__name__ for rule in ticket.request.constraints] == ["BannedTerms", "LengthBudget"]
+    assert [type(rule).__name__ for rule in row.request.constraints] == ["BannedTerms", "LengthBudget"]
 
 
-def test_findings_come_with_the_text(asked: tuple[World, Running]) -> None:
-    cut = ask(asked, max_tokens=1).json()["variants"][0]
+def test_findings_come_with_the_text(shared: tuple[World, Running]) -> None:
+    cut = ask(shared, max_tokens=1).json()["variants"][0]
     assert cut["finish"] == "length"
     assert [found["rule"] for found in cut["findings"]] == ["unfinished"]
 
@@ -62,7 +70,7 @@ class Adverts(FakeEngine):
     """Writes ads with a headline that is too long, and pieces that are cut."""
 
     def _written(self, request: Request) -> tuple[list[str], Finish]:
-        if len(self.tickets) > 0:
+        if len(self.rows) > 0:
             return ["Six pounds and"], "length"
         headlines = ["It floats", "A headline that is far too long for it", "For sailors"]
         ad = {"headline": headlines, "description": ["It floats in the bath.", "Sailors like it."]}
@@ -74,7 +82,7 @@ def test_the_end_of_a_piece_is_not_that_of_its_ad(world: World) -> None:
     with serving(world.root, engine) as running, running.client() as client:
         answer = client.post("/v1/copy", json={"model": EMBER, "brief": RSA, "rounds": 2, "seed": 1})
     (variant,) = answer.json()["variants"]
-    assert len(engine.tickets) == 2
+    assert len(engine.rows) == 2
     assert (variant["finish"], variant["provenance"]["stopped"]) == ("stop", True)
 
 
@@ -122,22 +130,22 @@ def test_damaged_known_texts_are_the_adapter_s_fault(world: World) -> None:
     ids=str,
 )
 def test_mistakes_are_named(
-    asked: tuple[World, Running], change: dict[str, Any], param: str, words: str
+    shared: tuple[World, Running], change: dict[str, Any], param: str, words: str
 ) -> None:
-    answer = ask(asked, **change)
-    told = answer.json()["error"]
-    assert (answer.status_code, told["param"]) == (400, param)
-    assert words in told["message"]
+    answer = ask(shared, **change)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, param)
+    assert words in error["message"]
 
 
 def test_variants_are_guarded_mended_and_written_again_as_often_as_asked(
-    asked: tuple[World, Running],
+    shared: tuple[World, Running],
 ) -> None:
-    once, thrice = (ask(asked, max_tokens=1, variants=2, seed=5, rounds=n).json() for n in (1, 3))
+    once, thrice = (ask(shared, max_tokens=1, variants=2, seed=5, rounds=n).json() for n in (1, 3))
     assert [one["verdict"] for one in once["variants"]] == ["fix", "fix"]
     assert [one["provenance"]["round"] for one in once["variants"]] == [1, 1]
     assert [one["provenance"]["round"] for one in thrice["variants"]] == [3, 3]
     assert (once["usage"]["completion_tokens"], thrice["usage"]["completion_tokens"]) == (2, 6)
     assert len({one["id"] for one in [*once["variants"], *thrice["variants"]]}) == 4
     assert all(one["mended"] == [] for one in once["variants"])
-    assert ask(asked, rounds=5).status_code == 400
+    assert ask(shared, rounds=5).status_code == 400

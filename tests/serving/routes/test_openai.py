@@ -15,8 +15,8 @@ MESSAGES: Any = [{"role": "user", "content": "Write about soap."}]
 
 
 @pytest.fixture
-def client(asked: tuple[World, Running]) -> Iterator[openai.OpenAI]:
-    world, running = asked
+def client(shared: tuple[World, Running]) -> Iterator[openai.OpenAI]:
+    world, running = shared
     with openai.OpenAI(base_url=f"{running.url}/v1", api_key=world.ours, max_retries=0) as client:
         yield client
 
@@ -110,13 +110,13 @@ def test_parts_and_developer_turns(client: openai.OpenAI) -> None:
     assert done.usage.prompt_tokens == len("<system>Be brief.<user>Write now.<assistant>")
 
 
-def test_errors_are_the_ones_that_clients_know(asked: tuple[World, Running], client: openai.OpenAI) -> None:
+def test_errors_are_the_ones_that_clients_know(shared: tuple[World, Running], client: openai.OpenAI) -> None:
     for model in (LUMEN, "no/such", "nonsense"):
         with pytest.raises(openai.NotFoundError) as missing:
             client.chat.completions.create(model=model, messages=MESSAGES)
         assert missing.value.code == "model_not_found"
     with (
-        openai.OpenAI(base_url=f"{asked[1].url}/v1", api_key="lm-wrong", max_retries=0) as stranger,
+        openai.OpenAI(base_url=f"{shared[1].url}/v1", api_key="lm-wrong", max_retries=0) as stranger,
         pytest.raises(openai.AuthenticationError),
     ):
         stranger.models.list()
@@ -149,14 +149,14 @@ def test_errors_are_the_ones_that_clients_know(asked: tuple[World, Running], cli
     ids=str,
 )
 def test_what_cannot_be_done_is_named(
-    asked: tuple[World, Running], change: dict[str, Any], param: str | None, words: str
+    shared: tuple[World, Running], change: dict[str, Any], param: str | None, words: str
 ) -> None:
-    world, running = asked
+    world, running = shared
     with running.client(world.ours) as client:
         answer = client.post("/v1/chat/completions", json={**chat(), **change})
-    told = answer.json()["error"]
-    assert (answer.status_code, told["param"], told["type"]) == (400, param, "invalid_request_error")
-    assert words in told["message"]
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["type"]) == (400, param, "invalid_request_error")
+    assert words in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_what_cannot_be_done_is_named(
     ],
     ids=range(11),
 )
-def test_broken_bodies(asked: tuple[World, Running], body: bytes) -> None:
-    world, running = asked
+def test_broken_bodies(shared: tuple[World, Running], body: bytes) -> None:
+    world, running = shared
     with running.client(world.ours) as client:
         for path in ("/v1/chat/completions", "/v1/completions", "/v1/copy"):
             answer = client.post(path, content=body, headers={"Content-Type": "application/json"})

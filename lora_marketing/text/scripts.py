@@ -1,0 +1,44 @@
+"""Which characters are of which script: the one place that says what is Chinese, Japanese or Korean.
+
+Each constant is the inside of a character class of a regular expression: `f"[{HAN}]+"`, `f"[^{UNSPACED}]"`.
+"""
+
+from __future__ import annotations
+
+import re
+
+HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Chinese characters of every plane, with 々, 〆 and 〇."""
+KANA = "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
+"""Hiragana and katakana with their marks of length; the dot between names (・) is punctuation."""
+UNSPACED = HAN + KANA
+"""Letters that are written without spaces between words, each of which counts as a word."""
+UNBROKEN = f"\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af{HAN}"
+"""Around these a term needs no space to stand by itself: Hangul too, whose particles cling to the noun."""
+_HAN, _UNSPACED, _UNBROKEN = (re.compile(f"[{letters}]") for letters in (HAN, UNSPACED, UNBROKEN))
+_KANA = re.compile(f"[{KANA}]")
+
+
+def has_han(text: str) -> bool:
+    """Whether `text` holds a Chinese character."""
+    return _HAN.search(text) is not None
+
+
+def count_han(text: str) -> int:
+    """How many Chinese characters `text` holds."""
+    return len(_HAN.findall(text))
+
+
+def count_kana(text: str) -> int:
+    """How many kana `text` holds."""
+    return len(_KANA.findall(text))
+
+
+def unspaced(text: str) -> bool:
+    """Whether `text` holds a letter of a script without spaces between words (Chinese, kana)."""
+    return _UNSPACED.search(text) is not None
+
+
+def unbroken(letter: str) -> bool:
+    """Whether a term needs no space beside this letter: Chinese, kana, Hangul and their punctuation."""
+    return _UNBROKEN.match(letter) is not None

@@ -1,0 +1,160 @@
+"""Quantities: what each spelling is worth, where it stands, and what is none."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_marketing.text.normalise import view
+from lora_marketing.text.quantities import quantities
+from tests.making import property_test
+
+
+def read(text: str) -> list[tuple[str, str, str]]:
+    """Kind, value and what was read, for each quantity."""
+    seen = view(text)
+    return [(one.kind, f"{one.value:f}", seen.text[one.start : one.end]) for one in quantities(seen)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("7", "", "7"),
+        ("1,200.50", "", "1200.5"),
+        (".5 l", "ml", "500"),
+        ("5k", "", "5000"),
+        ("999k", "", "999000"),
+        ("1000K", "", "1000"),
+        ("2700 k", "", "2700"),
+        ("£2m", "gbp", "2000000"),
+        ("2m", "mm", "2000"),
+        ("3bn", "", "3000000000"),
+        ("two hundred", "", "200"),
+        ("three thousand", "", "3000"),
+        ("2 million", "", "2000000"),
+        ("2 billion", "", "2000000000"),
+        ("zero", "", "0"),
+        ("nineteen", "", "19"),
+        ("ninety-nine", "", "99"),
+        ("twenty one", "", "21"),
+        ("二百五十", "", "250"),
+        ("三百五", "", "350"),
+        ("三百零五", "", "305"),
+        ("一千二", "", "1200"),
+        ("一万二", "", "12000"),
+        ("一万零二", "", "10002"),
+        ("一万两千三", "", "12300"),
+        ("一亿二", "", "120000000"),
+        ("二〇二六", "", "2026"),
+        ("一二三", "", "123"),
+        ("三点一四", "", "3.14"),
+        ("万", "", "10000"),
+        ("3千万", "", "30000000"),
+        ("1.5万", "", "15000"),
+        ("10%", "percent", "10"),
+        ("10 per cent", "percent", "10"),
+        ("ten percent", "percent", "10"),
+        ("百分之二十五", "percent", "25"),
+        ("九折", "percent", "10"),
+        ("八五折", "percent", "15"),
+        ("9.5折", "percent", "5"),
+        ("half price", "percent", "50"),
+        ("half off", "percent", "50"),
+        ("半价", "percent", "50"),
+        ("对折", "percent", "50"),
+        ("buy one get one free", "offer", "101"),
+        ("buy 2, get 1 free", "offer", "201"),
+        ("bogof", "offer", "101"),
+        ("3 for 2", "offer", "201"),
+        ("买三送一", "offer", "301"),
+        ("usd 5", "usd", "5"),
+        ("rmb 5", "cny", "5"),
+        ("99p", "gbp", "0.99"),
+        ("£5p", "gbp", "5"),
+        ("1080p", "", "1080"),
+        ("100p", "", "100"),
+        ("2026-11-30", "date", "1130"),
+        ("2026年1月2日", "date", "102"),
+        ("3月8号", "date", "308"),
+        ("the 3rd of May", "date", "503"),
+        ("22nd september 2026", "date", "922"),
+        ("December 31", "date", "1231"),
+        ("21:05", "time", "1265"),
+        ("9.30pm", "time", "1290"),
+        ("12 pm", "time", "720"),
+        ("12 a.m.", "time", "0"),
+        ("晚上9点", "time", "1260"),
+        ("下午3点20分", "time", "920"),
+        ("上午10点", "time", "600"),
+        ("中午12点", "time", "720"),
+        ("凌晨12点", "time", "0"),
+        ("9.30%", "percent", "9.3"),
+        ("9.30", "", "9.3"),
+    ],
+)
+def test_what_it_is_worth(text: str, kind: str, value: str) -> None:
+    """The whole text is one quantity, behind a word or a full-width comma too."""
+    for before in ("", "just ", "好，"):
+        (one,) = read(before + text)
+        assert one[:2] == (kind, value), before
+        assert one[2] in view(text).text
+
+
+@pytest.mark.parametrize("text", ["v1.5", "USB3", "WX-2000", "把纸对折", "dark", "", "oneself"])
+def test_what_is_no_quantity(text: str) -> None:
+    assert read(text) == []
+
+
+def test_an_offer_or_a_date_hides_the_numbers_in_it() -> None:
+    text = "5 bags: 3 for 2, until 30 November 2026, 9am to 21:30, 7 days"
+    assert [(kind, said) for kind, _, said in read(text)] == [
+        ("", "5"),
+        ("offer", "3 for 2"),
+        ("date", "30 november 2026"),
+        ("time", "9am"),
+        ("time", "21:30"),
+        ("day", "7 days"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("只要三块", "cny"),
+        ("三块", ""),
+        ("十块", ""),
+        ("十一块", "cny"),
+        ("十一块香皂", ""),
+        ("只要一块香皂", ""),
+        ("只要十一块香皂", "cny"),
+    ],
+)
+def test_a_piece_is_money_if_two_of_three_speak_for_it(text: str, kind: str) -> None:
+    """A word of price before it, more than ten, and no thing behind it."""
+    assert [one[0] for one in read(text)] == [kind]
+
+
+@property_test
+@given(st.integers(2, 99_999_999))
+def test_chinese_numerals_mean_what_they_say(number: int) -> None:
+    """Against an independent writer of numerals."""
+    (one,) = quantities(view(f"{_in_chinese(number)}克"))
+    assert (one.kind, one.value) == ("g", Decimal(number))
+
+
+def _in_chinese(number: int) -> str:
+    """The numeral, from groups of four digits."""
+    high, low = divmod(number, 10_000)
+    if high:
+        zero = "零" if 0 < low < 1000 else ""
+        return f"{_in_chinese(high)}万{zero}{_in_chinese(low) if low else ''}"
+    written, gap = "", False
+    for place, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit, number = divmod(number, place)
+        if digit:
+            written += ("零" if gap and written else "") + "零一二三四五六七八九"[digit] + name
+        gap = digit == 0
+    return written
