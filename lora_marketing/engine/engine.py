@@ -101,6 +101,9 @@ class Engine:
         self.max_rows = max_rows
         self.row_tokens = row_tokens
         self.context = int(base.model.config.get_text_config().max_position_embeddings)
+        embeddings = base.model.get_input_embeddings().weight
+        assert isinstance(embeddings, Tensor)
+        self.vocabulary = len(embeddings)  # some tokenizers have more tokens than their model
         model = base.with_modules_of_its_own().model
         self._seating = BatchGroups()
         stacks = install(model, list(base.linear_shapes), self._seating)

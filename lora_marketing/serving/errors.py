@@ -79,6 +79,12 @@ def invalid(message: str, param: str | None = None, code: str = "invalid_value")
     return ApiError(400, message, code, param=param)
 
 
+def not_json() -> ApiError:
+    """415: the body does not say that it is JSON. Browsers send other types without asking the server."""
+    text = "Send the body as JSON, with the header `Content-Type: application/json`."
+    return ApiError(415, text, "unsupported_media_type")
+
+
 def model_not_found() -> ApiError:
     """404 for an unknown model, and the same for one that the key may not know of."""
     text = "The model does not exist, or your key does not open it. GET /v1/models lists yours."
@@ -128,7 +134,7 @@ def validation_error(errors: Sequence[Any], body: Any) -> ApiError:
     if first["type"] == "extra_forbidden":
         return invalid(f"{param}: this parameter is not supported here.", param, "unsupported_parameter")
     if path and path[0] in NEUTRAL:
-        text = f"{path[0]}: only the value that changes nothing is supported here; leave it out."
+        text = f"{path[0]}: not supported here but for the value that changes nothing; leave it out."
         return invalid(text, str(path[0]), "unsupported_value")
     if first["type"] == "missing":
         name = readable(dotted(tuple(first["loc"][1:]))) or "body"

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from lora_marketing.engine.request import Progress
 
 ChoiceBody = Mapping[str, Any]
+LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+"""What Unicode calls the end of a line, as JSON escapes; json.dumps escapes the rest of them itself."""
 DONE = "data: [DONE]\n\n"
 
 
 def event(value: Any) -> str:
-    """One event with a JSON value."""
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+    """One event with a JSON value, free of what some clients take for the end of a line."""
+    text = json.dumps(value, ensure_ascii=False).translate(LINE_ENDS)
+    return f"data: {text}\n\n"
 
 
 async def events(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
-from lora_marketing.serving.errors import ApiError, stopping
+from lora_marketing.serving.errors import ApiError, not_json, stopping
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.service import Service
 
@@ -71,6 +71,8 @@ class RequestGate:
         try:
             self._admit(scope, request_log)
             receive = await self._with_body(scope, receive)
+            if scope["method"] == "POST" and not _is_json(scope["headers"]):
+                raise not_json()
         except ApiError as error:
             await error.response()(scope, receive, send)
             return
@@ -139,6 +141,12 @@ def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         if name == b"authorization" and kind.lower() == "bearer":
             return secret.strip()
     return None
+
+
+def _is_json(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    kinds = [value.decode("latin-1") for name, value in headers if name == b"content-type"]
+    kind = kinds[0].partition(";")[0].strip().lower() if kinds else ""
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _endpoint(path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
 from lora_marketing.common.documents import Frozen
 
@@ -27,6 +27,16 @@ NEUTRAL = frozenset(
         "logit_bias",
         "logprobs",
         "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "top_logprobs",
+        "modalities",
+        "audio",
+        "prediction",
+        "reasoning_effort",
+        "web_search_options",
+        "service_tier",
         "store",
         "echo",
         "best_of",
@@ -35,17 +45,37 @@ NEUTRAL = frozenset(
 )
 """Their names."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+MOST_NAMES = 10_000
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
 PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
 FinishReason = Literal["stop", "length"]
 
 
+def _names(value: Any) -> int:
+    """How many names the objects of a JSON value have together."""
+    count, waiting = 0, [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            count += len(inner)
+            inner = inner.values()
+        if not isinstance(inner, str):
+            waiting += [one for one in inner if isinstance(one, dict | list)]
+    return count
+
+
 class RequestBody(Frozen):
-    """The body of a request. JSON can spell half a surrogate pair, which no tokenizer can read."""
+    """The body of a request.
+
+    JSON can spell half a surrogate pair, which no tokenizer can read. Of every name that is not known a
+    problem is made, so there may not be very many.
+    """
 
     @model_validator(mode="before")
     @classmethod
-    def _is_unicode(cls, value: Any) -> Any:
+    def _is_reasonable(cls, value: Any) -> Any:
+        if isinstance(value, dict | list) and _names(value) > MOST_NAMES:
+            raise ValueError(f"the body has more than {MOST_NAMES:,} names")
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -53,18 +83,42 @@ class RequestBody(Frozen):
         return value
 
 
+def _is_text(kind: object) -> object:
+    if kind in ("image_url", "input_audio", "file", "video_url"):
+        what = str(kind).removesuffix("_url").removeprefix("input_")
+        raise ValueError(f"this server reads text only, so parts of type {kind} ({what}) are refused")
+    return kind
+
+
 class TextPart(Frozen):
     """A piece of a message."""
 
-    type: Literal["text"]
+    type: Annotated[Literal["text"], BeforeValidator(_is_text)]
     text: str
 
 
+Content = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[TextPart], Field(fail_fast=True), Tag("parts")],
+    Discriminator(lambda value: "parts" if isinstance(value, list) else "text"),
+]
+
+
 class ChatMessage(Frozen):
-    """One turn; `developer` is another word for `system`."""
+    """One turn; `developer` is another word for `system`.
+
+    `name` is not shown to the model. The rest is what OpenAI's clients hold of an answer: it may be sent
+    back as it is, empty.
+    """
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: Content
+    name: str | None = None
+    refusal: None = None
+    annotations: Nothing | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: Nothing | None = None
+    parsed: None = None
 
     @property
     def text(self) -> str:
@@ -77,7 +131,8 @@ class ChatMessage(Frozen):
 class StreamOptions(Frozen):
     """Whether a last chunk has the usage."""
 
-    include_usage: bool = False
+    include_usage: bool | None = False
+    include_obfuscation: No | None = None
 
 
 class TextFormat(Frozen):
@@ -116,7 +171,7 @@ class CompletionSettings(RequestBody):
 
     model: str
     n: Annotated[int, Field(ge=1, le=64)] | None = 1
-    stop: StopString | Annotated[list[StopString], Field(max_length=4)] | None = None
+    stop: StopString | Annotated[list[StopString], Field(fail_fast=True, max_length=4)] | None = None
     seed: Seed | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -134,6 +189,16 @@ class CompletionSettings(RequestBody):
         return self.max_tokens
 
     @property
+    def tokens_param(self) -> str:
+        """What the client called it."""
+        return "max_tokens"
+
+    @property
+    def prompt_param(self) -> str:
+        """What holds the prompt."""
+        return "prompt"
+
+    @property
     def stop_strings(self) -> tuple[str, ...]:
         """Stop strings, however they were written."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
@@ -142,11 +207,25 @@ class CompletionSettings(RequestBody):
 class ChatRequest(CompletionSettings):
     """`POST /v1/chat/completions`."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1000)]
+    messages: Annotated[list[ChatMessage], Field(fail_fast=True, min_length=1, max_length=1000)]
     max_completion_tokens: PositiveCount | None = None
     response_format: ResponseFormat | None = None
     logprobs: No | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
     tools: Nothing | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    functions: Nothing | None = None
+    function_call: Literal["none", "auto"] | None = None
+    modalities: list[Literal["text"]] | None = None
+    audio: None = None
+    prediction: None = None
+    reasoning_effort: None = None
+    verbosity: None = None
+    web_search_options: None = None
+    service_tier: Literal["auto", "default"] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
     store: No | None = None
     metadata: dict[str, str] | None = None
 
@@ -155,14 +234,24 @@ class ChatRequest(CompletionSettings):
         """`max_completion_tokens`, or by its older name."""
         return self.max_completion_tokens or self.max_tokens
 
+    @property
+    def tokens_param(self) -> str:
+        """The name that counts."""
+        return "max_completion_tokens" if self.max_completion_tokens else "max_tokens"
+
+    @property
+    def prompt_param(self) -> str:
+        """The chat."""
+        return "messages"
+
 
 class CompletionRequest(CompletionSettings):
     """`POST /v1/completions`: text, several texts, or the token ids of one."""
 
     prompt: (
         str
-        | Annotated[list[str], Field(min_length=1, max_length=64)]
-        | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+        | Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=64)]
+        | Annotated[list[Annotated[int, Field(ge=0)]], Field(fail_fast=True, min_length=1)]
     )
     echo: No | None = None
     logprobs: None = None

@@ -44,6 +44,10 @@ class WritingEngine(Protocol):
     def context(self) -> int:
         """Most tokens of prompt and text together."""
 
+    @property
+    def vocabulary(self) -> int:
+        """Token ids below this one can be read."""
+
     def register(self, version: Version) -> str:
         """Make a version known and return the key that requests name it by. Cheap.
 

@@ -86,6 +86,7 @@ class FakeEngine:
 
     pace: float = 0.0
     context: int = 2000
+    vocabulary: int = 257
     max_rows: int = 8
     base: Any = field(default_factory=FakeBase)
     damaged: set[str] = field(default_factory=set)

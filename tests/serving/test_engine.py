@@ -83,6 +83,20 @@ def test_json_follows_its_schema(real: Running) -> None:
     assert (told.status_code, told.json()["error"]["param"]) == (400, "response_format")
 
 
+def test_a_token_that_the_model_lacks_is_refused(real: Running) -> None:
+    """Bases that see have tokenizers with a token for a picture, and text models without its embedding."""
+    base = real.engine.base
+    assert real.engine.vocabulary == len(base.model.get_input_embeddings().weight)
+    base.tokenizer.add_tokens(["<picture>"], special_tokens=True)
+    assert base.tokenizer.convert_tokens_to_ids("<picture>") >= real.engine.vocabulary
+    refused = post(real, "/v1/chat/completions", chat(text="What is <picture>?"))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unknown_token")
+    assert "<picture>" in refused.json()["error"]["message"]
+    assert post(real, "/v1/chat/completions", chat(max_tokens=3)).status_code == 200
+    with real.client() as client:
+        assert client.get("/healthz").status_code == 200
+
+
 def test_copy_keeps_to_its_channel(real: Running) -> None:
     body = {"model": EMBER, "brief": BRIEF, "variants": 4, "max_tokens": 100, "seed": 2}
     done = post(real, "/v1/copy", body).json()

@@ -17,6 +17,7 @@ from lora_marketing.serving.disconnect import EventStream, unless_disconnected
 from lora_marketing.serving.errors import invalid, one_line
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
+from lora_marketing.serving.prompts import require_short
 from lora_marketing.serving.rules import constraints_of_format
 from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
 from lora_marketing.serving.schema import AnswerMessage, ChatChoice, ChatCompletion, ChatMessage, ChatRequest
@@ -60,12 +61,13 @@ def _batch(service: Service, body: ChatRequest, caller: Caller) -> Batch:
 
     model = service.models.resolve(body.model, caller)
     base = service.engine.base
+    require_short([turn.text for turn in body.messages], service.engine, "messages")
     prompt = Prompt.of(_encoded(body.messages, base))
     try:
         rules = constraints_of_format(body.response_format, base)
     except DataError as error:
         raise invalid(one_line(error), "response_format") from error
-    return batch_of(model, [prompt], SamplingOverrides.of(body), service.engine.context, rules)
+    return batch_of(model, [prompt], SamplingOverrides.of(body), service.engine, rules)
 
 
 def _encoded(turns: Sequence[ChatMessage], base: LoadedBase) -> list[int]:

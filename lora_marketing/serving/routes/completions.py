@@ -15,13 +15,14 @@ from lora_marketing.serving.disconnect import EventStream, unless_disconnected
 from lora_marketing.serving.errors import invalid
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
+from lora_marketing.serving.prompts import require_short
 from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
 from lora_marketing.serving.schema import Completion, CompletionRequest, TextChoice
 from lora_marketing.serving.service import Service
 
 if TYPE_CHECKING:
-    from lora_marketing.engine.base import LoadedBase
     from lora_marketing.engine.request import Progress
+    from lora_marketing.serving.worker import WritingEngine
 
 router = APIRouter()
 
@@ -55,18 +56,20 @@ def _batch(service: Service, body: CompletionRequest, caller: Caller) -> Batch:
     from lora_marketing.writing.copywriter import Prompt
 
     model = service.models.resolve(body.model, caller)
-    prompts = [Prompt.of(tokens) for tokens in _encoded(body.prompt, service.engine.base)]
-    return batch_of(model, prompts, SamplingOverrides.of(body), service.engine.context)
+    prompts = [Prompt.of(tokens) for tokens in _encoded(body.prompt, service.engine)]
+    return batch_of(model, prompts, SamplingOverrides.of(body), service.engine)
 
 
-def _encoded(prompt: str | list[str] | list[int], base: LoadedBase) -> list[list[int]]:
+def _encoded(prompt: str | list[str] | list[int], engine: WritingEngine) -> list[list[int]]:
     if isinstance(prompt, str):
         prompt = [prompt]
     texts = [item for item in prompt if isinstance(item, str)]
     if texts:
-        return [list(base.tokenizer(text)["input_ids"]) for text in texts]
+        for text in texts:
+            require_short([text], engine, "prompt")
+        return [list(engine.base.tokenizer(text)["input_ids"]) for text in texts]
     ids = [item for item in prompt if isinstance(item, int)]
-    known = len(base.tokenizer)
+    known = min(len(engine.base.tokenizer), engine.vocabulary)
     if any(id >= known for id in ids):
         raise invalid(f"Token ids are less than {known}.", "prompt")
     return [ids]

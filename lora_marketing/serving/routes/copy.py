@@ -21,6 +21,7 @@ from lora_marketing.serving.dependencies import TheCaller, TheRequestLog, TheSer
 from lora_marketing.serving.disconnect import unless_disconnected
 from lora_marketing.serving.errors import invalid, one_line
 from lora_marketing.serving.keys import Caller
+from lora_marketing.serving.prompts import brief_texts, require_no_control_tokens, require_short
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.run_batch import finished_rows, usage
 from lora_marketing.serving.schema import PositiveCount, RequestBody, Seed, TokenUsage
@@ -128,15 +129,19 @@ def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
 
     model = service.models.resolve(body.model, caller)
     prompts = PromptCache(service.engine.base)
+    require_short([text for _, text in brief_texts(body.brief)], service.engine, "brief")
+    require_no_control_tokens(body.brief, service.engine.base)
     try:
         prompt = prompts.prompt(body.brief, model.brand)
     except UnknownName as error:
         raise invalid(one_line(error), "brief") from error
     # an ad must fit whole, whatever the client gives it
     most = tokens_to_write(body.brief, model.brand, body.max_tokens or 0) or None
-    overrides = SamplingOverrides(body.variants, body.seed, body.temperature, body.top_p, most)
+    overrides = SamplingOverrides(
+        body.variants, body.seed, body.temperature, body.top_p, most, prompt_param="brief"
+    )
     seed = request_seed(overrides)
-    sampling = sampling_of(model, prompt, overrides, service.engine.context, seed)
+    sampling = sampling_of(model, prompt, overrides, service.engine, seed)
     voice = service.models.voice(model, body.brief)
     return _CopyJob(Batch(model, seed, [prompt], ()), voice, sampling, prompts)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
+from pydantic import BaseModel, ValidationError
 
+from lora_marketing.serving.routes.copy import CopyRequest
+from lora_marketing.serving.schema import ChatRequest, CompletionRequest
 from tests.serving.conftest import World
-from tests.serving.making import EMBER, LUMEN, TIDAL, Running, canary, chat
+from tests.serving.making import BRIEF, EMBER, LUMEN, TIDAL, FakeEngine, Running, canary, chat, serving
 
 MESSAGES: Any = [{"role": "user", "content": "Write about soap."}]
 
@@ -100,6 +104,89 @@ def test_completions(client: openai.OpenAI, prompt: Any, prompts: int) -> None:
     assert list(texts.values()) == [choice.text for choice in done.choices]
 
 
+def test_what_a_client_got_may_be_sent_back(client: openai.OpenAI) -> None:
+    """With everything that OpenAI's own types hold of it, empty."""
+    said = client.chat.completions.create(model=EMBER, messages=MESSAGES, seed=1).choices[0].message
+    for turn in (said.model_dump(), said.to_dict(), {**said.model_dump(), "tool_calls": [], "parsed": None}):
+        again: Any = [*MESSAGES, turn, {"role": "user", "content": "Shorter.", "name": "ann"}]
+        done = client.chat.completions.create(model=EMBER, messages=again, seed=1)
+        assert done.usage is not None
+        whole = f"<user>Write about soap.<assistant>{said.content}<user>Shorter.<assistant>"
+        assert done.usage.prompt_tokens == len(whole)
+
+
+def test_what_changes_nothing_may_be_sent(shared: tuple[World, Running]) -> None:
+    neutral = {"tool_choice": "none", "functions": [], "top_logprobs": 0, "modalities": ["text"]}
+    neutral |= {"audio": None, "service_tier": "auto", "parallel_tool_calls": True, "tools": [], "n": None}
+    neutral |= {"reasoning_effort": None, "verbosity": None, "logprobs": False, "store": False}
+    neutral |= {"stream_options": {"include_usage": None}, "safety_identifier": "x", "prompt_cache_key": "x"}
+    world, running = shared
+    with running.client(world.ours) as client:
+        plain, more = (
+            client.post("/v1/chat/completions", json=chat(seed=2, **settings)) for settings in ({}, neutral)
+        )
+    assert more.status_code == 200, more.text
+    assert more.json()["choices"] == plain.json()["choices"]
+
+
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain", "application/xml"])
+def test_a_body_has_to_say_that_it_is_json(shared: tuple[World, Running], kind: str | None) -> None:
+    """`curl -d` sends a form, and a page in a browser may send that to any server."""
+    world, running = shared
+    headers = {} if kind is None else {"Content-Type": kind}
+    with running.client(world.ours) as client:
+        for path in ("/v1/chat/completions", "/v1/completions", "/v1/copy"):
+            answer = client.post(path, content=b'{"model": "ember/soap"}', headers=headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+            assert "Content-Type: application/json" in answer.json()["error"]["message"]
+        for good in ("application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json"):
+            body = b'{"model": "ember/soap", "prompt": "x"}'
+            answer = client.post("/v1/completions", content=body, headers={"Content-Type": good})
+            assert answer.status_code == 200
+
+
+def test_no_line_of_a_stream_ends_early(world: World) -> None:
+    """U+2028 and its kin end a line for `str.splitlines`, and so for clients that are built on it."""
+    slip = " a\u2028b\u2029c\x85d\ne\x0bf\x1cg"
+    with serving(world.root, FakeEngine(slip=slip)) as running, running.client() as client:
+        text = client.post("/v1/chat/completions", json=chat(stream=True)).text
+    events = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if "{" in line]
+    assert len(events) == text.count("data: ") - 1
+    assert slip in "".join(event["choices"][0]["delta"].get("content", "") for event in events)
+
+
+def test_seeds_that_the_server_draws_are_exact_in_every_language(shared: tuple[World, Running]) -> None:
+    world, running = shared
+    with running.client(world.ours) as client:
+        bodies = [{"model": EMBER, "brief": BRIEF}] * 20
+        seeds = [client.post("/v1/copy", json=body).json()["seed"] for body in bodies]
+    assert all(0 <= seed <= 2**53 - 1 for seed in seeds)
+    assert len(set(seeds)) == 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (CompletionRequest, {"prompt": [True] * 150_000}),
+        (CompletionRequest, {"prompt": ["x"] + [1] * 150_000}),
+        (CompletionRequest, {"prompt": "x", **{f"k{n}": 1 for n in range(60_000)}}),
+        (ChatRequest, {"messages": [{"role": "user", "content": [1] * 300_000}]}),
+        (ChatRequest, {"messages": [1] * 900}),
+        (ChatRequest, chat(stop=[1] * 300_000)),
+        (ChatRequest, chat(metadata={f"k{n}": 1 for n in range(60_000)})),
+        (CopyRequest, {"brief": {**BRIEF, "attributes": {f"k{n}": 1 for n in range(60_000)}}}),
+    ],
+    ids=range(8),
+)
+def test_of_a_hundred_thousand_mistakes_few_are_described(
+    kind: type[BaseModel], body: dict[str, Any]
+) -> None:
+    """It is done in the loop that serves everybody, and takes seconds for all of them."""
+    with pytest.raises(ValidationError) as found:
+        kind.model_validate({"model": EMBER, **body})
+    assert found.value.error_count() < 10
+
+
 def test_parts_and_developer_turns(client: openai.OpenAI) -> None:
     parts: Any = [
         {"role": "developer", "content": "Be brief."},
@@ -139,6 +226,14 @@ def test_errors_are_the_ones_that_clients_know(shared: tuple[World, Running], cl
         ({"messages": []}, "messages", "at least 1"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role", "system"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "string"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            "messages[0].content",
+            "reads text only, so parts of type image_url (image) are refused",
+        ),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": [{}]}]}, "messages[0].tool_calls", ""),
+        ({"tool_choice": "required"}, "tool_choice", "leave it out"),
+        ({"reasoning_effort": "high"}, "reasoning_effort", "leave it out"),
         ({"messages": [{"role": "user"}]}, "messages[0].content", "needed"),
         ({"max_tokens": 1990}, "max_tokens", "1990 tokens to write; prompt and text may have 2000"),
         ({"messages": [{"role": "user", "content": "x" * 3000}]}, None, "3017 tokens"),
