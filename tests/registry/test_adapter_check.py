@@ -322,7 +322,7 @@ def test_a_value_that_is_not_finite_is_found_wherever_it_stands(
 
 
 def test_large_tensors_are_looked_through_to_their_end(tmp_path: Path) -> None:
-    """They are read in pieces: the numbers at the edges of pieces count, and one that is alone in the last."""
+    """They are read in pieces: the numbers at a piece's edges count, and one that is alone in the last."""
     first, rows = 4, 2 * PIECE + 1 - 4
     shapes, config = {Q0: (rows, first)}, CONFIG | {"target_modules": ["q_proj"], "r": 1}
     tensors = {A0: np.ones((1, first), "float32"), B0: np.ones((rows, 1), "float32")}
