@@ -100,6 +100,26 @@ def test_a_first_publish_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert registry.names() == ()
 
 
+def test_every_new_name_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a new name is forced to the disk after it: also the first time, when all are new."""
+    forced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        forced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path))
+        real_fsync(descriptor)
+
+    adapter = write_adapter(tmp_path / "run")
+    monkeypatch.setattr(os, "fsync", fsync)
+    version = Registry(tmp_path / "adapters").publish(NAME, adapter, manifest())
+    line = "adapters/ember/soap"
+    folders = [name for name in forced if (tmp_path / name).is_dir()]
+    made = [".", "adapters", "adapters", "adapters/ember", line, f"{line}/versions"]
+    assert folders == [*made, line, f"{line}/aliases", line]
+    assert forced[-2:] == [f"{line}/history.jsonl", line]
+    published = {name for name in forced if name.startswith("adapters/.staging/")}
+    assert {Path(name).name for name in published} >= {*version.manifest.files, "manifest.json"}
+
+
 def test_an_interrupt_leaves_no_staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = registry_with_a_version(tmp_path)
     before = tree(registry.root)
