@@ -100,6 +100,21 @@ def test_a_first_publish_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert registry.names() == ()
 
 
+def test_a_disk_that_has_no_room_for_the_registry_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = write_adapter(tmp_path / "run")
+
+    def full(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", full)
+        with pytest.raises(RegistryError, match=r"needed [\d,]+ bytes, free [\d,]+ bytes"):
+            Registry(tmp_path / "not" / "there").publish(NAME, adapter, manifest())
+    assert not (tmp_path / "not").exists()
+
+
 def test_every_new_name_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder of a new name is forced to the disk after it: also the first time, when all are new."""
     forced: list[str] = []
