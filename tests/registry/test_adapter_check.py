@@ -12,7 +12,7 @@ import pytest
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.registry import AdapterSpec, check_adapter, check_values
 from lora_marketing.registry.adapter_check import PIECE, read_adapter_file
-from lora_marketing.registry.lora_config import FIXED
+from lora_marketing.registry.lora_config import FIXED, MAX_RANK
 from tests.registry.making import (
     CONFIG,
     RANK,
@@ -79,6 +79,12 @@ def test_rslora_scales_by_the_root_of_the_rank(tmp_path: Path) -> None:
 def test_full_module_names_are_targets_too(tmp_path: Path) -> None:
     config = CONFIG | {"target_modules": ["q_proj", *(m for m in SHAPES if m.endswith("o_proj"))]}
     assert check_adapter(write_adapter(tmp_path, config), SHAPES).modules == SPEC.modules
+
+
+@pytest.mark.parametrize("rank", [1, MAX_RANK])
+def test_the_least_and_the_largest_rank_pass(tmp_path: Path, rank: int) -> None:
+    write_adapter(tmp_path, CONFIG | {"r": rank}, lora_tensors(rank))
+    assert check_adapter(tmp_path, SHAPES).rank == rank
 
 
 ALTERED: dict[str, list[object]] = {
@@ -322,7 +328,7 @@ def test_a_value_that_is_not_finite_is_found_wherever_it_stands(
 
 
 def test_large_tensors_are_looked_through_to_their_end(tmp_path: Path) -> None:
-    """They are read in pieces: the numbers at a piece's edges count, and one that is alone in the last."""
+    """They are read in pieces: numbers at the edges of pieces count, and one that is alone in the last."""
     first, rows = 4, 2 * PIECE + 1 - 4
     shapes, config = {Q0: (rows, first)}, CONFIG | {"target_modules": ["q_proj"], "r": 1}
     tensors = {A0: np.ones((1, first), "float32"), B0: np.ones((rows, 1), "float32")}
