@@ -93,17 +93,12 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
     return Dataset(train, [row for row in ordered if group[row.id] in chosen], dropped)
 
 
-def asked(row: Example) -> str:
-    """The brief of a row as text: the same for rows of equal briefs."""
-    return row.brief().model_dump_json()
-
-
 def _groups(rows: Sequence[Example]) -> dict[str, str]:
     """By id, what is held out as one: the smallest id of the rows of one brief, or the brief of pairs."""
     smallest: dict[str, str] = {}
     for row in sorted(rows, key=lambda row: row.id):
-        smallest.setdefault(asked(row), row.id)
-    return {row.id: asked(row) if isinstance(row, PreferencePair) else smallest[asked(row)] for row in rows}
+        smallest.setdefault(row.key, row.id)
+    return {row.id: row.key if isinstance(row, PreferencePair) else smallest[row.key] for row in rows}
 
 
 def _shuffled(seed: int, group: str) -> bytes:
@@ -297,11 +292,11 @@ def _require_rows(rows: Sequence[Example], path: Path, line: str, minimum: int) 
 
 def _require_apart(train: Sequence[Example], held_out: Sequence[Example]) -> None:
     texts = {row.text: row.id for row in train}
-    briefs = {asked(row): row.id for row in train}
+    briefs = {row.key: row.id for row in train}
     problems = [
         Problem(f"a held-out {what} is also trained on", row.place, got=f"{row.id} equals {equal}")
         for row in held_out
-        for what, equal in (("text", texts.get(row.text)), ("brief", briefs.get(asked(row))))
+        for what, equal in (("text", texts.get(row.text)), ("brief", briefs.get(row.key)))
         if equal
     ]
     if problems:

@@ -19,9 +19,9 @@ def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
     """BLEU against the other variants of the same brief, where there are any."""
     of_brief: dict[str, list[int]] = defaultdict(list)
     for number, written in enumerate(texts):
-        of_brief[written.brief.model_dump_json()].append(number)
+        of_brief[written.brief.key].append(number)
     for number, written in enumerate(texts):
-        siblings = [other for other in of_brief[written.brief.model_dump_json()] if other != number]
+        siblings = [other for other in of_brief[written.brief.key] if other != number]
         if siblings:
             others = [texts[other].text for other in siblings]
             yield {"self_bleu": (counter(written.language).sentence_score(written.text, others).score, 1.0)}

@@ -16,7 +16,7 @@ def rules_of(brief: Brief, brand: Brand, base: LoadedBase) -> tuple[Constraint, 
     """What a brand's forbidden terms and a channel's limit, or the JSON of its ads, ask of a copy.
 
     Raises:
-        UnknownName: the brief's channel or field is not on the shelf.
+        UnknownName: the brief's channel or field is not known.
     """
     banned: tuple[Constraint, ...] = (BannedTerms(brand),) if brand.forbidden_terms else ()
     if brief.field == AD:

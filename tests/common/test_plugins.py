@@ -33,7 +33,7 @@ def test_a_new_file_is_a_new_thing(package: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "_private", "__init__", "left.py", "../left", "os", "LEFT"])
-def test_what_is_not_on_the_shelf_is_refused(package: str, name: str) -> None:
+def test_what_is_not_known_is_refused(package: str, name: str) -> None:
     with pytest.raises(plugins.UnknownName):
         plugins.module(package, name)
 

@@ -1,4 +1,4 @@
-"""The length guard against the counting rules and the limits on the shelf."""
+"""The length guard against the counting rules and the known limits."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Scripted:
 def voice(name: str = "tidal", **own: Any) -> Voice:
     known = {"schema": 1, "name": name, "display_name": name.title(), "locale": "en-GB", "guide": "g"}
     known |= {"lines": {"soap": "Bars."}, "banned_terms": ["miracle"]}
-    # only what these tests are about, whatever guards stand on the shelf
+    # only what these tests are about, whatever other guards there are
     off = ("facts", "claims", "language", "repetition", "regurgitation", "cross_brand", "profanity")
     return Voice(Brand.model_validate({**known, "severities": dict.fromkeys(off, "off"), **own}), "soap")
 
