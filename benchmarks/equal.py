@@ -281,7 +281,7 @@ def _copies(temporary: Path) -> Facts:
     report = temporary / "report.html"
     recipes = [part for name in KIT for part in ("--recipe", f"recipes/brands/{name}.yaml")]
     copies = BEFORE / "copies-of-brands.jsonl"
-    asked = ("evaluate", "--from", copies, *recipes, "--against", "base", "--report", report, "--json")
+    asked = ("score", copies, *recipes, "--against", "base", "--report", report, "--json")
     facts = _evaluation("evaluation of copies", call(*asked))
     facts["evaluation of copies, report"] = hashed(
         report.read_text().replace(date.today().isoformat(), "TODAY")

@@ -11,9 +11,10 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from making import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.making import ROOT
 
 LOCK = ROOT / "requirements.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -49,7 +49,7 @@ class Channel(Frozen):
 
 
 def channel_names() -> tuple[str, ...]:
-    """All channels on the shelf."""
+    """The names of all channels."""
     return names(__name__, ".yaml")
 
 

@@ -60,7 +60,7 @@ def mend(text: str, brand: Brand, *, cut: bool = False) -> Mended:
         before = text
         for name, rule in rules.items():
             named = [] if rule is _name else [found.span() for found in _names(text, brand)]
-            edits = [edit for edit in rule(text, brand) if not any(_touch(edit, span) for span in named)]
+            edits = [edit for edit in rule(text, brand) if not any(_tears(edit, span) for span in named)]
             text, done = _applied(name, edits, text)
             mendings += done
     return Mended(text, tuple(mendings))
@@ -231,8 +231,10 @@ def _names(text: str, brand: Brand) -> Iterator[re.Match[str]]:
     return re.finditer(rf"(?<![A-Za-z0-9_@#./-]){letters}(?![A-Za-z0-9_@/-]|\.\w)", text, re.IGNORECASE)
 
 
-def _touch(edit: Edit, name: tuple[int, int]) -> bool:
-    return edit[0] < name[1] and name[0] < edit[1]
+def _tears(edit: Edit, name: tuple[int, int]) -> bool:
+    """Whether an edit changes some of the name. A fragment may go with the names in it."""
+    touches = edit[0] < name[1] and name[0] < edit[1]
+    return touches and not (edit[0] <= name[0] and name[1] <= edit[1])
 
 
 def _either_width(letter: str) -> str:

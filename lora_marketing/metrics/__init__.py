@@ -109,7 +109,7 @@ class Metric(Protocol):
 
 @cache
 def metric_names() -> tuple[str, ...]:
-    """All metrics on the shelf."""
+    """The names of all metrics."""
     return names(__name__, ".py")
 
 
@@ -125,5 +125,5 @@ def load_metric(name: str) -> Metric:
 
 @cache
 def all_figures() -> Mapping[str, Figure]:
-    """Every figure of the shelf by name."""
+    """Every figure of every metric by its name."""
     return {key: figure for name in metric_names() for key, figure in load_metric(name).FIGURES.items()}

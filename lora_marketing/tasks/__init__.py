@@ -25,7 +25,7 @@ class Task(Protocol):
 
 @cache
 def task_names() -> tuple[str, ...]:
-    """All tasks on the shelf."""
+    """The names of all tasks."""
     return names(__name__, ".py")
 
 

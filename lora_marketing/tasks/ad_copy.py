@@ -63,7 +63,7 @@ def messages(brief: Brief, brand: Brand) -> list[Message]:
     """System turn with the brand's guide and facts, user turn with the brief.
 
     Raises:
-        UnknownName: the brief's channel or field is not on the shelf.
+        UnknownName: the brief's channel or field does not exist.
     """
     words = _CHINESE if brand.language == "zh" else _ENGLISH
     return [

@@ -247,7 +247,7 @@ def _in_base_unit(found: re.Match[str], value: Decimal) -> tuple[str, Decimal]:
     if found["share"] or after in ("%", "percent", "per cent"):
         return "percent", value
     if after == "折":
-        return "percent", 100 - (value * 10 if value < 10 else value)
+        return "percent", 100 - (value * 10 if value <= 10 else value)
     currency = _CURRENCY.get(sign) or _CURRENCY.get(after)
     if currency and _is_money(found, after, value):
         return currency, value / 100 if after in PENCE and not sign else value

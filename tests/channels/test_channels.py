@@ -62,7 +62,7 @@ NO_COPY = {("google_ads_api_text_guidelines", "term_exclusion")}
 """A list of terms that Google's own texts leave out: not published."""
 
 
-def test_the_shelf_has_every_limit_that_was_collected() -> None:
+def test_channels_have_every_limit_that_was_collected() -> None:
     """collected.json: channel, field, min, max, unit, count, recommended, as of November 2026."""
     rows = json.loads((Path(__file__).parent / "collected.json").read_text())
     assert len(rows) == 54

@@ -110,6 +110,8 @@ def test_no_rule_but_its_own_changes_a_name(name: str, locale: str, text: str, m
         ("灯亮了。故事讲", "灯亮了。"),
         ("“灯亮了。”故事讲", "“灯亮了。”"),
         ("灯亮了", "灯亮了"),
+        ("It floats. Ember is", "It floats."),
+        ("It floats. The bar of", "It floats."),
     ],
 )
 def test_a_cut_text_ends_with_its_last_whole_sentence(text: str, left: str) -> None:
@@ -117,6 +119,65 @@ def test_a_cut_text_ends_with_its_last_whole_sentence(text: str, left: str) -> N
     assert mend(text, own, cut=True).text.strip("“”") == left.strip("“”")
     assert mend(text, own).text == text
     assert is_whole(left) == left.endswith((".", "。", "。”"))
+
+
+def test_a_cut_does_not_tear_a_name() -> None:
+    """The stop in the name ends no sentence, but one before it does."""
+    own = brand("St. Ives")
+    assert mend("It floats. Try St. Ives and", own, cut=True).text == "It floats. Try St. Ives and"
+    assert mend("It floats. Try St Ives and", own, cut=True).text == "It floats."
+
+
+def test_every_change_stands_where_it_was_when_it_was_made() -> None:
+    done = mend("a  b   c , d\n\n\n\ne", ENGLISH)
+    assert done.text == "a b c, d\n\ne"
+    assert [(one.span, one.before, one.after) for one in done.mendings] == [
+        ((1, 3), "  ", " "),
+        ((3, 6), "   ", " "),
+        ((5, 6), " ", ""),
+        ((8, 12), "\n\n\n\n", "\n\n"),
+    ][: len(done.mendings)]
+    assert len(done.mendings) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("重 90g，长 40cm", "重 90g，长 40cm"),
+        ("重90 克，40 厘", "重 90 克，40 厘"),
+        ("重 90，重 40，90克", "重 90，重 40，90 克"),
+        ("重90 克，长40厘", "重90克，长40厘"),
+        ("重 90克，长40厘", "重90克，长40厘"),
+        ("重 90 克，长40", "重 90 克，长 40"),
+    ],
+)
+def test_spaces_beside_latin_letters_follow_the_majority(text: str, mended: str) -> None:
+    """Before and behind alike; none at a draw."""
+    assert mend(text, CHINESE).text == mended
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ('""', '""'),
+        ('"a"', "a"),
+        ("“a”", "a"),
+        ("It's ’", "It's '"),
+        ("It's ’ ’", "It’s ’ ’"),
+        ('A "b" “c”', 'A "b" "c"'),
+        ('A "b" “c” ’', "A “b” “c” ’"),
+        ("“c”, ’", "“c”, ’"),
+    ],
+)
+def test_quotes_follow_the_majority_straight_at_a_draw(text: str, mended: str) -> None:
+    assert mend(text, ENGLISH).text == mended
+
+
+def test_a_name_in_full_width_is_the_name() -> None:
+    """From the first sign that has a wide form to the last."""
+    own = brand("A!~")
+    assert mend("Now Ａ！～ is here", own).text == "Now A!~ is here"
+    assert mend("the  A!~  is", own).text == "the A!~ is"
 
 
 LETTERS = st.sampled_from(

@@ -70,3 +70,30 @@ def test_every_part_lies_between_0_and_1(found: list[tuple[str, float]], wanted:
         assert all(0 <= value <= 1.000001 for value in parts.model_dump().values())
     totals = [parts.total for _, parts in ranked]
     assert totals == sorted(totals, reverse=True)
+
+
+def test_the_parts_of_a_text_and_their_mean() -> None:
+    """0.4 voice, 0.3 faithfulness, 0.2 diversity and 0.1 length, or the last three among themselves."""
+    texts = ["x" * 80, "x" * 40 + "y" * 40]
+    (_, best), (_, other) = rank(texts, SMS, 2, voices=[0.9, 0.4])
+    assert (best.voice, best.faithfulness, best.diversity, best.length) == (0.9, 0, 1, 0.5)
+    assert best.total == pytest.approx(0.4 * 0.9 + 0.2 + 0.1 * 0.5)
+    assert other.diversity == 1 - likeness(*texts) == 0.5
+    assert other.total == pytest.approx(0.4 * 0.4 + 0.2 * 0.5 + 0.1 * 0.5)
+    ((_, plain),) = rank(texts[:1], SMS, 1)
+    assert plain.total == pytest.approx((0.2 + 0.1 * 0.5) / 0.6)
+    ((_, silent),) = rank(texts[:1], SMS, 1, voices=[0.0])
+    assert silent.total == pytest.approx(0.2 + 0.1 * 0.5)
+
+
+def test_likeness_and_fit_at_their_ends() -> None:
+    assert likeness("A  bar", "ａ BAR") == 1
+    assert likeness("ab", "cd") == 0
+    assert length_fit("x", SMS) == 1 / 160
+    assert length_fit("", SMS) == 0
+    assert length_fit("{broken", Brief(product="Bar", channel="google_rsa", field="ad")) == 0
+
+
+def test_of_equal_texts_the_first_is_taken() -> None:
+    assert [place for place, _ in rank(["For £6.", "For £6.", "For £6."], SMS, 3)] == [0, 1, 2]
+    assert rank([], SMS, 2) == []

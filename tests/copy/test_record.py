@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from lora_marketing.brands.brand import Brief
 from lora_marketing.common.errors import DataError
 from lora_marketing.copy.mending import Mending
-from lora_marketing.copy.record import Copy, read_copies, write_copies
+from lora_marketing.copy.record import Copy, prompt_sha256, read_copies, share_stopped, write_copies
 from lora_marketing.guards import Finding
 from tests.making import property_test
 
@@ -104,3 +105,21 @@ def test_copies_of_before_there_were_ids_are_read(tmp_path: Path) -> None:
     path = tmp_path / "copies.jsonl"
     path.write_text(json.dumps(old))
     assert read_copies(path) == [copy()]
+
+
+def test_what_was_said_about_a_text_is_no_part_of_its_id() -> None:
+    found = Finding(rule="length.long", severity="fix", message="too long")
+    mended = Mending(rule="spacing", span=(2, 4), before="  ", after=" ")
+    assert copy(findings=[found]).id == copy(mended=[mended]).id == copy(verdict="fix").id == copy().id
+    assert len({copy().id, copy(seed=14).id, copy(round=2).id, copy(text="It sinks.").id}) == 4
+    assert copy().round == 1
+
+
+def test_a_prompt_is_known_by_the_hash_of_its_tokens() -> None:
+    """As published copies have it."""
+    assert prompt_sha256((1, 23)) == prompt_sha256([1, 23]) == sha256(b"[1, 23]").hexdigest()
+
+
+def test_how_many_texts_ended_by_themselves() -> None:
+    assert share_stopped([copy(), copy(stopped=False), copy(), copy()]) == 0.75
+    assert share_stopped([]) is None

@@ -15,12 +15,12 @@ def resident():
     return next(int(line.split()[1]) / 2**20 for line in lines if line.startswith("VmRSS"))
 
 keep_few_kernels()
-weights = [torch.randn(sizes, dtype=torch.bfloat16) for sizes in ((576, 1536), (1536, 576), (576, 16))]
-for tokens in range(300, 360):
+weights = [torch.randn(sizes, dtype=torch.bfloat16) for sizes in ((144, 384), (384, 144), (144, 16))]
+for tokens in range(40, 100):
     for weight in weights:
         x = torch.randn(tokens, len(weight), dtype=torch.bfloat16, requires_grad=True)
         (x @ weight.clone().requires_grad_()).sum().backward()
-    if tokens == 310:
+    if tokens == 50:
         early = resident()
 print(resident() - early)
 """

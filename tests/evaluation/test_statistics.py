@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from math import nan, sqrt
+from statistics import NormalDist, fmean, stdev
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
 from lora_marketing.evaluation.comparing import better
 from lora_marketing.evaluation.statistics import (
@@ -111,6 +114,76 @@ def test_few_briefs_that_agree_are_told_no_difference(briefs: int, told: bool | 
         assert better(mean, found) is told
     old = Difference(value=1, interval=(1, 1), p=0.002, briefs=5)
     assert better(mean, old) is None
+
+
+def mean_length(texts: Sequence[str]) -> float:
+    """A figure over all texts of which the standard error is known: a tenth of their mean length."""
+    return fmean(map(len, texts)) / 10 if texts else nan
+
+
+def spread(of: Sequence[float]) -> float:
+    return 1.96 * stdev(of) / sqrt(len(of))
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    source = random.Random(5)
+    ours, theirs = ([[source.choice(["a", "b", "cc", "ddd", "eeee"])] for _ in range(40)] for _ in range(2))
+    found, gap = whole_estimate(mean_length, ours), whole_difference(mean_length, ours, theirs)
+    assert found is not None
+    assert gap is not None
+    lengths = [len(text) / 10 for (text,) in ours]
+    gaps = [mine - len(other) / 10 for mine, (other,) in zip(lengths, theirs, strict=True)]
+    for measured, values in ((found, lengths), (gap, gaps)):
+        mean, reach = fmean(values), spread(values)
+        assert measured.briefs == 40
+        assert measured.value == pytest.approx(mean)
+        assert measured.interval == pytest.approx((mean - reach, mean + reach))
+    two_sided = 2 * (1 - NormalDist().cdf(abs(fmean(gaps)) / (spread(gaps) / 1.96)))
+    assert gap.p == pytest.approx(two_sided)
+    assert 0.001 < two_sided < 0.999
+
+
+def test_the_jackknife_is_as_wide_as_figures_of_other_briefs_are_apart() -> None:
+    """Mean lengths of texts, several to a brief and alike there, so that a brief counts and not a text."""
+    source, held, values, widths = random.Random(13), 0, [], []
+    for _ in range(400):
+        kinds = [source.choice((2, 6)) for _ in range(30)]
+        briefs = [["x" * (kind + source.choice((0, 1))) for _ in range(3)] for kind in kinds]
+        found = whole_estimate(mean_length, briefs)
+        assert found is not None
+        assert found.interval is not None
+        low, high = found.interval
+        held += low <= 0.45 <= high
+        values.append(found.value)
+        widths.append((high - low) / 2)
+    assert 0.91 <= held / 400 <= 0.97
+    assert fmean(widths) == pytest.approx(1.96 * stdev(values), rel=0.1)
+
+
+def test_an_interval_of_a_share_of_all_texts_stays_between_0_and_1() -> None:
+    briefs = [["x" * (10 if number else 1)] for number in range(4)]
+    found, gap = whole_estimate(mean_length, briefs), whole_difference(mean_length, briefs, briefs[::-1])
+    assert found is not None
+    assert found.interval is not None
+    assert 0 < found.interval[0] < found.interval[1] == 1
+    least = whole_estimate(mean_length, [["x" * (5 if number == 3 else 0)] for number in range(4)])
+    assert least is not None
+    assert least.interval is not None
+    assert 0 == least.interval[0] < least.interval[1] < 1
+    assert gap is not None
+    assert gap.interval is not None
+    assert gap.interval[0] < 0 < gap.interval[1]
+    one = whole_difference(mean_length, briefs[:1], briefs[1:2])
+    assert one is not None
+    assert (one.value, one.interval, one.p, one.briefs) == (pytest.approx(-0.9), None, None, 1)
+    assert whole_estimate(lambda texts: float("nan"), briefs) is None
+    assert whole_difference(lambda texts: float("nan"), briefs, briefs) is None
+
+
+@pytest.mark.parametrize(("right", "size"), [(0, 1), (0, 20), (1, 3), (13, 20), (20, 20), (470, 500)])
+def test_wilsons_interval_is_scipys(right: int, size: int) -> None:
+    theirs = binomtest(right, size).proportion_ci(method="wilson")
+    assert wilson(right, size) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
 
 
 def test_variety_is_not_said_to_be_less_than_it_is() -> None:

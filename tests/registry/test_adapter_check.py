@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.registry import AdapterSpec, check_adapter, check_values
-from lora_marketing.registry.lora_config import FIXED
+from lora_marketing.registry.adapter_check import PIECE, read_adapter_file
+from lora_marketing.registry.lora_config import FIXED, MAX_RANK
 from tests.registry.making import (
     CONFIG,
     RANK,
@@ -36,9 +38,27 @@ SPEC = AdapterSpec(
 
 
 def refused(folder: Path) -> str:
+    """What both doors say: the one that reads no values, and the one that adapters are loaded through."""
     with pytest.raises(AdapterRefused) as caught:
         check_adapter(folder, SHAPES)
+    with pytest.raises(AdapterRefused) as loading:
+        read_adapter_file(folder, SHAPES)
+    told, weights = list(caught.value.problems), folder / "adapter_model.safetensors"
+    if weights.is_symlink() or not weights.is_file():
+        told = [problem for problem in told if problem.where == str(weights)]
+    assert list(loading.value.problems) == told != []
     return str(caught.value)
+
+
+def not_finite(folder: Path, names: Sequence[str]) -> None:
+    """Both doors name exactly these tensors."""
+    where = str(folder / "adapter_model.safetensors")
+    for check in (lambda: check_values(folder), lambda: read_adapter_file(folder, SHAPES)):
+        with pytest.raises(AdapterRefused) as caught:
+            check()
+        (problem,) = caught.value.problems
+        assert (problem.what, problem.where) == ("holds NaN or infinity", where)
+        assert problem.got == ", ".join(map(repr, names))
 
 
 def test_a_lora_adapter_passes(tmp_path: Path) -> None:
@@ -59,6 +79,12 @@ def test_rslora_scales_by_the_root_of_the_rank(tmp_path: Path) -> None:
 def test_full_module_names_are_targets_too(tmp_path: Path) -> None:
     config = CONFIG | {"target_modules": ["q_proj", *(m for m in SHAPES if m.endswith("o_proj"))]}
     assert check_adapter(write_adapter(tmp_path, config), SHAPES).modules == SPEC.modules
+
+
+@pytest.mark.parametrize("rank", [1, MAX_RANK])
+def test_the_least_and_the_largest_rank_pass(tmp_path: Path, rank: int) -> None:
+    write_adapter(tmp_path, CONFIG | {"r": rank}, lora_tensors(rank))
+    assert check_adapter(tmp_path, SHAPES).rank == rank
 
 
 ALTERED: dict[str, list[object]] = {
@@ -283,9 +309,70 @@ def test_values_that_are_not_finite_are_found(tmp_path: Path, dtype: str, value:
     tensors = lora_tensors(dtype=dtype)
     check_values(write_adapter(tmp_path, tensors=tensors))
     tensors[B0][-1, -1] = value
-    with pytest.raises(AdapterRefused, match="holds NaN or infinity") as caught:
-        check_values(write_adapter(tmp_path, tensors=tensors))
-    assert B0 in str(caught.value)
+    not_finite(write_adapter(tmp_path, tensors=tensors), [B0])
+
+
+@pytest.mark.parametrize("dtypes", [("float32", "float16"), ("float16", "float32")])
+@pytest.mark.parametrize("place", range(8))
+def test_a_value_that_is_not_finite_is_found_wherever_it_stands(
+    tmp_path: Path, dtypes: tuple[str, str], place: int
+) -> None:
+    """Neighbours of one dtype are looked at together: the first and the last number of every tensor count."""
+    tensors = {name: array.astype(dtypes["lora_B" in name]) for name, array in lora_tensors().items()}
+    name = sorted(tensors)[place]
+    for corner in (0, -1):
+        broken = {other: array.copy() for other, array in tensors.items()}
+        broken[name].flat[corner] = math.inf
+        not_finite(write_adapter(tmp_path, tensors=broken), [name])
+    read_adapter_file(write_adapter(tmp_path, tensors=tensors), SHAPES)
+
+
+def test_large_tensors_are_looked_through_to_their_end(tmp_path: Path) -> None:
+    """They are read in pieces: numbers at the edges of pieces count, and one that is alone in the last."""
+    first, rows = 4, 2 * PIECE + 1 - 4
+    shapes, config = {Q0: (rows, first)}, CONFIG | {"target_modules": ["q_proj"], "r": 1}
+    tensors = {A0: np.ones((1, first), "float32"), B0: np.ones((rows, 1), "float32")}
+    read_adapter_file(write_adapter(tmp_path, config, tensors), shapes)
+    for place in (PIECE - 1, PIECE, 2 * PIECE - 1, 2 * PIECE):
+        tensors[B0][:] = 1
+        tensors[B0].flat[place - first] = math.nan
+        with pytest.raises(AdapterRefused, match="holds NaN or infinity"):
+            read_adapter_file(write_adapter(tmp_path, config, tensors), shapes)
+
+
+def test_what_is_loaded_is_what_was_checked(tmp_path: Path) -> None:
+    """The same bytes, tensor by tensor, and nothing that happens to the file afterwards."""
+    tensors = lora_tensors()
+    for number, array in enumerate(tensors.values()):
+        array[:] = number + np.arange(array.size, dtype="float32").reshape(array.shape)
+    path = write_adapter(tmp_path, tensors=tensors) / "adapter_model.safetensors"
+    before = path.read_bytes()
+    accepted = read_adapter_file(tmp_path, SHAPES, sha256(before).hexdigest())
+    path.write_bytes(b"\0" * len(before))
+    assert bytes(accepted.raw) == before
+    assert accepted.spec == SPEC
+    assert accepted.tensors.keys() == tensors.keys()
+    for name, info in accepted.tensors.items():
+        stored = np.frombuffer(accepted.raw[info.start : info.end], "<f4").reshape(info.shape)
+        assert (info.dtype, stored.tolist()) == ("F32", tensors[name].tolist())
+
+
+def test_another_file_than_the_published_one_is_not_loaded(tmp_path: Path) -> None:
+    path = write_adapter(tmp_path) / "adapter_model.safetensors"
+    published = sha256(path.read_bytes()).hexdigest()
+    read_adapter_file(tmp_path, SHAPES, published)
+    write_adapter(tmp_path, tensors={name: array + 1 for name, array in lora_tensors().items()})
+    read_adapter_file(tmp_path, SHAPES)
+    with pytest.raises(AdapterRefused, match="is not the file that was published") as caught:
+        read_adapter_file(tmp_path, SHAPES, published)
+    assert caught.value.problems[0].where == str(path)
+    assert "adapters verify" in str(caught.value)
+
+
+def test_an_adapter_of_nothing_is_no_adapter(tmp_path: Path) -> None:
+    write_adapter(tmp_path, CONFIG | {"target_modules": []})
+    (tmp_path / "adapter_model.safetensors").write_bytes(raw_safetensors({}))
+    assert "target_modules is not allowed" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(

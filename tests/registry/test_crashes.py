@@ -100,6 +100,41 @@ def test_a_first_publish_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert registry.names() == ()
 
 
+def test_a_disk_that_has_no_room_for_the_registry_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = write_adapter(tmp_path / "run")
+
+    def full(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", full)
+        with pytest.raises(RegistryError, match=r"needed [\d,]+ bytes, free [\d,]+ bytes"):
+            Registry(tmp_path / "not" / "there").publish(NAME, adapter, manifest())
+    assert not (tmp_path / "not").exists()
+
+
+def test_every_new_name_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a new name is forced to the disk after it: also the first time, when all are new."""
+    forced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        forced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path))
+        real_fsync(descriptor)
+
+    adapter = write_adapter(tmp_path / "run")
+    monkeypatch.setattr(os, "fsync", fsync)
+    version = Registry(tmp_path / "adapters").publish(NAME, adapter, manifest())
+    line = "adapters/ember/soap"
+    folders = [name for name in forced if (tmp_path / name).is_dir()]
+    made = [".", "adapters", "adapters", "adapters/ember", line, f"{line}/versions"]
+    assert folders == [*made, line, f"{line}/aliases", line]
+    assert forced[-2:] == [f"{line}/history.jsonl", line]
+    published = {name for name in forced if name.startswith("adapters/.staging/")}
+    assert {Path(name).name for name in published} >= {*version.manifest.files, "manifest.json"}
+
+
 def test_an_interrupt_leaves_no_staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = registry_with_a_version(tmp_path)
     before = tree(registry.root)

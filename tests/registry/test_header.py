@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save, save_file
 
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.registry import header
-from lora_marketing.registry.header import TensorInfo, read_header
+from lora_marketing.registry.header import TensorInfo, quoted, read_header
 from tests.registry.making import lora_tensors, property_test, raw_safetensors
 
 
@@ -165,3 +165,8 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     for name, said in [("link", "link"), ("pipe", "regular"), (".", "regular"), ("none", "No such file")]:
         with pytest.raises(AdapterRefused, match=said):
             read_header(tmp_path / name)
+
+
+@pytest.mark.parametrize(("size", "told"), [(120, "x" * 120), (121, "x" * 117 + "...")])
+def test_a_long_name_is_not_told_whole(size: int, told: str) -> None:
+    assert quoted("x" * size) == repr(told)

@@ -83,3 +83,11 @@ def test_both_bad_parts_are_told_at_once() -> None:
     with pytest.raises(RegistryError) as caught:
         AdapterName("..", "/")
     assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(("size", "told"), [(80, "/" * 80), (81, "/" * 77 + "...")])
+def test_a_long_name_is_not_told_whole(size: int, told: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        AdapterName("/" * size, "soap")
+    (problem,) = caught.value.problems
+    assert problem.got == repr(told)

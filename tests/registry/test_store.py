@@ -56,6 +56,9 @@ def test_the_same_content_is_the_same_version(registry: Registry, adapter: Path)
 
 def test_publishing_again_repairs_a_lost_alias(registry: Registry, adapter: Path) -> None:
     (version,) = published(registry, adapter, 1)
+    (first_move,) = registry.history(NAME)
+    told = (first_move.alias, first_move.source, first_move.target, first_move.reason, first_move.gate)
+    assert told == ("candidate", None, version.digest, "published", None)
     (registry.root / "ember/soap/aliases/candidate").unlink()
     published(registry, adapter, 1)
     assert registry.resolve(AdapterRef(NAME)) == version

@@ -171,3 +171,18 @@ def test_a_manifest_in_another_spelling_is_found(tmp_path: Path) -> None:
     (folder / "manifest.json").write_bytes(raw)
     respelled = registry.resolve(AdapterRef(NAME, digest=digest))
     assert [problem.what for problem in registry.verify(respelled)] == ["is another manifest"]
+
+
+def test_a_manifest_that_lists_no_readme_is_found(tmp_path: Path) -> None:
+    """Nothing is missing on the disk that it speaks of, and its folder has its name."""
+    registry = Registry(tmp_path / "adapters")
+    version = registry.publish(NAME, write_adapter(tmp_path / "run"), manifest())
+    files = {name: hash for name, hash in version.manifest.files.items() if name != "README.md"}
+    shorter = version.manifest.model_copy(update={"files": files})
+    folder = version.folder.rename(version.folder.with_name(shorter.digest[:16]))
+    (folder / "README.md").unlink()
+    (folder / "manifest.json").chmod(0o644)
+    (folder / "manifest.json").write_bytes(shorter.canonical())
+    found = registry.resolve(AdapterRef(NAME, digest=shorter.digest))
+    (problem,) = registry.verify(found)
+    assert (problem.what, problem.where) == ("manifest lists no README.md", str(folder / "manifest.json"))

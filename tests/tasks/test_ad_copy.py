@@ -134,7 +134,7 @@ def test_an_unknown_task_channel_or_field_is_refused() -> None:
             messages(Brief(**{**FULL, key: "nothing"}), EMBER)
 
 
-def test_the_shelf_and_the_one_door_to_it() -> None:
+def test_tasks_are_loaded_by_name() -> None:
     assert "ad_copy" in task_names()
     assert load_task("ad_copy") is ad_copy
     for name in task_names():

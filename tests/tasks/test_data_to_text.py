@@ -80,6 +80,6 @@ def test_every_word_of_a_brief_appears_in_its_order(
             at = prompt.index(word, at) + len(word)
 
 
-def test_it_stands_on_the_shelf() -> None:
+def test_it_can_be_loaded_by_name() -> None:
     assert "data_to_text" in task_names()
     assert callable(load_task("data_to_text").messages)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lora_marketing.brands.brand import Example
 from lora_marketing.channels.structure import taught_texts
 from lora_marketing.common.errors import DataError
-from lora_marketing.text.known_texts import KnownTexts
+from lora_marketing.text.known_texts import KnownTexts, Overlap
 from tests.making import property_test
 
 TEXT = "The rest of the street is asleep and you are not, so here is a dark roast with cocoa in it."
@@ -33,6 +33,16 @@ def test_a_run_of_eight_words_is_found_where_it_stands() -> None:
 def test_a_run_of_sixteen_chinese_characters_is_found() -> None:
     assert KNOWN.overlap("听说只听见水壶轻轻作响，帐篷外面落着一层雨").words == 8
     assert KNOWN.overlap("只听见水壶轻轻作响，帐篷外面落着雨").span is None
+
+
+def test_runs_that_touch_are_one() -> None:
+    first, second = "a b c d e f g h", "i j k l m n o p"
+    known = KnownTexts.of([first, second])
+    assert known.overlap(f"{first} {second}").words == 16
+    assert known.overlap(f"{first} - {second}").words == 16
+    apart = known.overlap(f"{first} and {second}")
+    assert (apart.words, apart.share) == (8, 16 / 17)
+    assert known.overlap("a b c d e f g") == Overlap(share=0.0, words=0, span=None, whole=False)
 
 
 def test_a_whole_text_is_told_from_a_part() -> None:
@@ -85,6 +95,14 @@ def test_a_file_that_was_changed_is_refused(data: st.DataObject) -> None:
     written[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises(DataError):
         KnownTexts.from_bytes(bytes(written))
+
+
+@pytest.mark.parametrize(
+    "data", [b"LMKNOWN\x01" + bytes(16), b"LMKNOWN\x02" + KNOWN.to_bytes()[8:], bytes(400)]
+)
+def test_what_is_no_such_file_is_told_from_one_that_was_changed(data: bytes) -> None:
+    with pytest.raises(DataError, match="is not a file of known texts"):
+        KnownTexts.from_bytes(data)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{}", KNOWN.to_bytes()[:-1], KNOWN.to_bytes() + b"\0"])

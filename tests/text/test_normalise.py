@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_marketing.guards.claims import find
-from lora_marketing.text.normalise import undisguised, view
+from lora_marketing.text.normalise import undisguised, view, whole_word
 from tests.guards.making import case
 from tests.making import property_test
 
@@ -65,3 +65,34 @@ def test_every_letter_has_its_place(text: str) -> None:
         start, end = seen.span(at, at + 1)
         assert 0 <= start < end <= len(text)
         assert letter in view(text[start:end]).text
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("pr1ce", "price"),
+        ("$ave n0w", "$ave now"),
+        ("top1 n0 4ever", "top1 no 4ever"),
+        ("m1ne 13 a1a", "mine 13 aia"),
+        ("c4fe!", "cafe!"),
+    ],
+)
+def test_digits_between_letters_are_letters(text: str, read: str) -> None:
+    assert undisguised(text).text == read
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "whole"),
+    [
+        ("red", "red", True),
+        ("infrared", "red", False),
+        ("redder", "red", False),
+        ("a red one", "red", True),
+        ("red_1", "red", False),
+        ("铜red铜", "red", True),
+        ("红色的", "红色", True),
+    ],
+)
+def test_a_whole_word_goes_on_on_neither_side(text: str, word: str, whole: bool) -> None:
+    start = text.index(word)
+    assert whole_word(text, start, start + len(word)) == whole

@@ -60,6 +60,8 @@ def read(text: str) -> list[tuple[str, str, str]]:
         ("百分之二十五", "percent", "25"),
         ("九折", "percent", "10"),
         ("八五折", "percent", "15"),
+        ("十折", "percent", "0"),
+        ("11折", "percent", "89"),
         ("9.5折", "percent", "5"),
         ("half price", "percent", "50"),
         ("half off", "percent", "50"),
@@ -117,6 +119,45 @@ def test_an_offer_or_a_date_hides_the_numbers_in_it() -> None:
         ("time", "9am"),
         ("time", "21:30"),
         ("day", "7 days"),
+    ]
+
+
+def test_what_is_no_offer_no_time_and_no_price() -> None:
+    assert read("3 for 3") == [("", "3", "3"), ("", "3", "3")]
+    assert read("上午10") == [("", "10", "10")]
+    assert read("in dollars 5 bags") == [("", "5", "5")]
+    assert read("£5 30 may") == [("gbp", "5", "£5"), ("date", "530", "30 may")]
+
+
+MONTHS = "January February March April May June July August September October November December"
+
+
+def test_every_month_is_read_in_full_and_in_short() -> None:
+    for number, month in enumerate(MONTHS.split(" "), start=1):
+        for said in (month, month[:3], month[:3] + "."):
+            assert [one[:2] for one in read(f"on 7 {said} now")] == [("date", f"{100 * number + 7}")], said
+
+
+@pytest.mark.parametrize(
+    ("currency", "names"),
+    [
+        ("gbp", "£ gbp pound pounds quid 英镑"),
+        ("usd", "$ usd dollar dollars buck bucks 美元"),
+        ("eur", "€ eur euro euros 欧元"),
+        ("cny", "¥ cny rmb yuan 元 块钱 人民币"),
+    ],
+)
+def test_every_name_of_a_currency(currency: str, names: str) -> None:
+    """Behind a number, one or many; a sign or a code before it, too."""
+    for name in names.split(" "):
+        for number in ("1", "70"):
+            assert [one[:2] for one in read(f"{number} {name}, ")] == [(currency, number)], name
+        if (len(name) == 1 and not name.isalpha()) or (name.isascii() and len(name) == 3):
+            assert [one[:2] for one in read(f"{name} 7")] == [(currency, "7")], name
+    assert [(one.kind, one.price) for one in quantities(view("99p, 70 pence, 5 kg"))] == [
+        ("gbp", True),
+        ("gbp", True),
+        ("g", False),
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_marketing.text.spelling import Finder, forms, plain, readings
+from lora_marketing.text.spelling import Finder, forms, joins, plain, readings, within_word
 from tests.making import property_test
 
 TERMS = (
@@ -158,3 +158,48 @@ def test_every_letter_of_a_reading_comes_from_the_text(text: str) -> None:
 def test_a_term_between_spaces_is_always_found(before: str, after: str) -> None:
     text = f"{before} \n。miracle。\n {after}"
     assert any(one.term == "miracle" for one in Finder(["miracle"]).find(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "within"),
+    [
+        ("ab", [1]),
+        ("a b", []),
+        ("a_1", [1, 2]),
+        ("a-b", []),
+        ("ae\u0301b", [1, 2, 3]),
+        ("-\u0301", [1]),
+        ("茶a茶", []),
+        ("\u1112\u1161\u11ab", [1, 2]),
+        ("차a", []),
+    ],
+)
+def test_where_a_word_goes_on(text: str, within: list[int]) -> None:
+    """Not at the ends, not beside signs or unspaced scripts, always before an accent."""
+    assert [at for at in range(-1, len(text) + 2) if within_word(text, at)] == within
+
+
+def test_what_joins() -> None:
+    assert [joins(letter) for letter in "a1_\u0301é-' 茶か"] == [*[True] * 5, *[False] * 5]
+
+
+def test_drawn_out_letters_are_read_once_and_twice() -> None:
+    assert [reading.letters for reading in readings("coool")] == ["coool", "col", "cool"]
+    assert [reading.letters for reading in readings("cool")] == ["cool"]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("c4fe", ["c4fe", "cafe"]),
+        ("45", ["45"]),
+        ("cafe", ["cafe"]),
+        ("b1ll!", ["b1ll", "bill"]),
+        ("MlRA", ["mlra", "mira"]),
+        ("aI", ["ai", "al"]),
+    ],
+)
+def test_signs_are_read_as_letters_only_in_words_with_letters(text: str, read: list[str]) -> None:
+    """In the order of first being read, each reading once."""
+    assert list(dict.fromkeys(reading.letters for reading in readings(text)))[: len(read)] == read
+    assert (len(readings(text)) > 1) == (len(read) > 1)

@@ -1,4 +1,4 @@
-"""Every metric of the shelf against an independent count, in English and in Chinese."""
+"""Every metric against an independent count, in English and in Chinese."""
 
 from __future__ import annotations
 
