@@ -61,12 +61,12 @@ def folder_here(base: BaseSection) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     revision = base.revision or (entry.revision if entry else None)
-    found = try_to_load_from_cache(entry.id if entry else base.id, "config.json", revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
+    cached = try_to_load_from_cache(entry.id if entry else base.id, "config.json", revision=revision)
+    return Path(cached).parent if isinstance(cached, str) else None
 
 
 def template_arguments(base: BaseSection) -> dict[str, bool | str]:
-    """What the chat template is told: the catalogue's word, then the recipe's."""
+    """Arguments for the base's chat template: the catalogue's, overridden by the recipe's."""
     entry = load_catalogue().find(base.id)
     return {**(entry.template_arguments if entry else {}), **base.template_arguments}
 

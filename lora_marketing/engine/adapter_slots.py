@@ -1,7 +1,7 @@
-"""Where adapters live: on disk, in host memory, and in the slots of the stacks.
+"""Which adapter is in which slot of the stacks; the others are in host memory or on disk.
 
-A slot belongs to an adapter while rows are being written with it; a slot without rows is given to
-the next adapter that needs one, the longest unused first.
+A slot belongs to an adapter while rows are being written with it. A slot without rows is given to the
+next adapter that needs one, the least recently used first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from lora_marketing.common.errors import AdapterRefused, Problem
-from lora_marketing.engine.adapters import LayerLora, read_adapter
+from lora_marketing.engine.adapter_weights import LayerLora, read_adapter
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BARE
@@ -36,7 +36,7 @@ class AdapterSlots:
         self._memory = memory
         self._known: dict[str, tuple[Path, str | None]] = {}
         self._host = HostCache(host_bytes)
-        self._slots: OrderedDict[str, int] = OrderedDict()  # the longest unused first
+        self._slots: OrderedDict[str, int] = OrderedDict()  # the least recently used first
         self._rows: dict[str, int] = {}
         self._free = list(range(count, BARE, -1))
         self.ranks: dict[int, int] = {}
@@ -44,7 +44,7 @@ class AdapterSlots:
         self.load_seconds = 0.0
 
     def register(self, key: str, folder: Path, digest: str | None = None) -> None:
-        """Know where an adapter's files are, and the SHA-256 that its weights must have."""
+        """Say where an adapter's files are, and the SHA-256 that its weights must have. Reads nothing."""
         self._known[key] = folder, digest
 
     def load(self, key: str, folder: Path, digest: str | None = None) -> None:
@@ -59,21 +59,21 @@ class AdapterSlots:
         self._host.keep(key, layers)
 
     def prepare(self) -> None:
-        """Bring in adapters that are known as long as slots are free. One that is refused stays out."""
+        """Load registered adapters as long as slots are free. One that is refused stays out."""
         for key in self._known:
             if not self._free:
                 return
-            with suppress(AdapterRefused):  # whoever asks for it will be told
+            with suppress(AdapterRefused):  # a request for it gets the error
                 self.hold(key)
                 self.let_go(key)
 
     @property
     def resident(self) -> tuple[str, ...]:
-        """The adapters that have a slot, the longest unused first."""
+        """Keys of the adapters that have a slot, the least recently used first."""
         return tuple(self._slots)
 
     def forget(self, key: str) -> None:
-        """Give up an adapter's slot and what the host remembers of it; its folder stays known.
+        """Free an adapter's slot and its host memory; it stays registered.
 
         Raises:
             AdapterRefused: rows are being written with it.
@@ -85,25 +85,25 @@ class AdapterSlots:
             self._release(key)
 
     def hold(self, key: str | None) -> int | None:
-        """The slot of an adapter, kept for one row until `let_go`; None if rows hold every slot.
+        """Reserve an adapter's slot for one row until `let_go`; returns None if rows hold every slot.
 
         Raises:
             AdapterRefused: the adapter is not known, or the load gate refuses its files.
         """
         if key is None:
             return BARE
-        if key not in self._slots and not self._bring_in(key):
+        if key not in self._slots and not self._load_into_slot(key):
             return None
         self._slots.move_to_end(key)
         self._rows[key] = self._rows.get(key, 0) + 1
         return self._slots[key]
 
     def let_go(self, key: str | None) -> None:
-        """A row is done with its adapter."""
+        """End one row's reservation."""
         if key is not None:
             self._rows[key] -= 1
 
-    def _bring_in(self, key: str) -> bool:
+    def _load_into_slot(self, key: str) -> bool:
         if key not in self._known:
             raise AdapterRefused(Problem("adapter is not loaded", got=key))
         if not self._free:
@@ -134,7 +134,7 @@ class AdapterSlots:
 
 
 class HostCache:
-    """Adapters in host memory, within a limit of bytes; the longest unused leave first."""
+    """Adapters in host memory, within a limit of bytes; the least recently used leave first."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -142,13 +142,13 @@ class HostCache:
         self.bytes = 0
 
     def get(self, key: str) -> Layers | None:
-        """An adapter's layers, if they are still here."""
+        """An adapter's layers, or None if they have left."""
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
     def keep(self, key: str, layers: Layers) -> None:
-        """Remember an adapter; forget others until all fit."""
+        """Put an adapter in; drop others until all fit."""
         self.drop(key)
         self._kept[key] = layers
         self.bytes += _bytes(layers)
@@ -156,7 +156,7 @@ class HostCache:
             self.drop(next(iter(self._kept)))
 
     def drop(self, key: str) -> None:
-        """Forget an adapter."""
+        """Take an adapter out, if it is there."""
         if key in self._kept:
             self.bytes -= _bytes(self._kept.pop(key))
 

@@ -137,8 +137,8 @@ def _load_model(section: BaseSection, folder: Path) -> PreTrainedModel:
         )
     except (ValueError, OSError, SafetensorError) as error:
         raise BaseModelError(Problem("the base cannot be loaded", str(folder), got=str(error))) from error
-    model, told = loaded
-    if missing := sorted(told["missing_keys"]):  # transformers would go on with random numbers
+    model, loading_info = loaded
+    if missing := sorted(loading_info["missing_keys"]):  # transformers would go on with random numbers
         got = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise BaseModelError(Problem("the base lacks weights", str(folder), got=got, fix="fetch it again"))
     assert isinstance(model, PreTrainedModel)

@@ -104,7 +104,7 @@ class KVCache:
 
     @property
     def bytes(self) -> int:
-        """What the buffers take."""
+        """Bytes that the buffers take."""
         return sum(buffer.nbytes for buffer in self._all_buffers())
 
     def join(self, columns: int) -> int:
@@ -118,9 +118,9 @@ class KVCache:
                 layer.resize()
         return len(self._filled) - 1
 
-    def look(self, first: int, columns: Tensor) -> int:
+    def set_window(self, first: int, columns: Tensor) -> int:
         """Let the next forward write at `columns` (rows, tokens), -1 for padding, of rows `first`
-        and on; returns how many columns it sees."""
+        and on. Returns how many columns it sees."""
         width = int(columns.max()) + 1
         self._window.first, self._window.last = first, first + len(columns)
         self._window.at = torch.arange(len(columns), device=columns.device)[:, None]

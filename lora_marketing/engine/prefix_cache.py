@@ -1,6 +1,6 @@
 """Computed prompts, kept to be used again: a tree of tokens with their keys and values.
 
-transformers' continuous batching and llama.cpp's server find such memory by tokens alone, so one
+transformers' continuous batching and llama.cpp's server find such a cache by tokens alone, so one
 brand may be continued from what another brand's adapter computed. Here every tree belongs to one
 `Identity`, and a lookup names it.
 """
@@ -47,7 +47,7 @@ class _Node:
 
 
 class PrefixCache:
-    """Prefix trees within a limit of bytes; what was longest unused is forgotten first."""
+    """Prefix trees within a limit of bytes; the least recently used leaves are dropped first."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -56,15 +56,15 @@ class PrefixCache:
         self._clock = 0
 
     def find(self, identity: Identity, tokens: Sequence[int]) -> list[KeysValues]:
-        """Keys and values of the longest known beginning of `tokens`, piece by piece."""
+        """Keys and values of the longest cached prefix of `tokens`, one entry per piece of the tree."""
         return [_head(node.values, count) for node, count in self._path(identity, tokens)]
 
     def known(self, identity: Identity, tokens: Sequence[int]) -> int:
-        """How many of the first tokens `find` would give."""
+        """How many tokens the prefix has that `find` would return."""
         return sum(count for _, count in self._path(identity, tokens))
 
     def add(self, identity: Identity, tokens: Sequence[int], read: Callable[[int, int], KeysValues]) -> None:
-        """Remember a prompt; `read(start, stop)` copies the keys and values of what is new in it."""
+        """Cache a prompt. `read(start, stop)` returns a copy of the keys and values of its new tokens."""
         path = self._path(identity, tokens)
         start = sum(count for _, count in path)
         if start == len(tokens) or not self.limit:
@@ -108,7 +108,7 @@ class PrefixCache:
         node.children = {rest.tokens[0]: rest}
 
     def _shrink(self) -> None:
-        """Forget leaves until everything fits."""
+        """Drop leaves until everything fits."""
         while self.bytes > self.limit:
             leaves = (node for root in self._roots.values() for node in _below(root) if not node.children)
             self._remove(min(leaves, key=lambda node: node.used))

@@ -13,7 +13,7 @@ from lora_marketing.engine.sampling import Sampling
 Finish = Literal["stop", "stop_string", "length", "budget", "stuck", "cancelled", "failed"]
 """Why a row ended: by its stop token, at one of its stop strings, at `max_new_tokens`, because the
 next word would not have fitted a length budget, because its constraints left it no way on, because
-nobody waits for it any more, or because its adapter could not be used (then with the error)."""
+it was cancelled, or because its adapter could not be used (then with the error)."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class RowOutput:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a row has to tell after a step.
+    """What is new in a row after a step.
 
-    `text` is what may be shown since the last time: nothing of it will be taken back. `tokens`
+    `text` is what may be shown beyond the last progress: nothing of it will be taken back. `tokens`
     counts all tokens so far. `written` stands in the last progress of a row and only there; `error`
     beside it if the row failed before or while it was written.
     """

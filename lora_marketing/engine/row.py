@@ -20,9 +20,9 @@ MOST_RETURNS = 200
 
 
 class Row:
-    """A row grows by one token with each `choose`, or takes some back, until `written` is set.
+    """One text being written: each `choose` adds a token or takes some back, until `written` is set.
 
-    Its text depends on its request and on the logits it is given, not on when anybody looks at it.
+    The text depends on the request and on the logits given to `choose`, not on when progress is read.
     """
 
     def __init__(self, request: Request, base: LoadedBase) -> None:
@@ -39,7 +39,7 @@ class Row:
         self._bans: dict[int, set[int]] = {}
         self._returns = 0
         self._settled = 0
-        self._told = 0
+        self._sent = 0
         if request.sampling.max_new_tokens <= 0:
             self.end("length")
 
@@ -52,12 +52,12 @@ class Row:
         return (self.tokens or self.request.prompt)[-1], position
 
     def take_progress(self) -> Progress:
-        """What there is to tell since the last time. All texts together are `written.text`."""
+        """What is new since the last call. The texts of all calls together are `written.text`."""
         text, upto = self._text, self._settled
         if self.written is not None:
             text, upto = self.written.text, len(self.written.text)
-        told, self._told = self._told, upto
-        return Progress(text[told:upto], len(self.tokens), self.written, self.error)
+        start, self._sent = self._sent, upto
+        return Progress(text[start:upto], len(self.tokens), self.written, self.error)
 
     def choose(self, logits: Tensor) -> None:
         """Choose the next token by the (vocabulary,) logits that follow the last one that stands."""
@@ -79,7 +79,7 @@ class Row:
             self._settle()
 
     def end(self, finish: Finish, error: LoraMarketingError | None = None) -> None:
-        """End the row where it stands, for example because nobody waits for it any more."""
+        """End the row with the text it has, as where it was cancelled; `error` says what failed."""
         self.error = error
         self._end(finish, self._text)
 

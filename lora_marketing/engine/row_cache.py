@@ -1,7 +1,7 @@
-"""What the base remembers of the rows being written: joined, computed and dropped by number.
+"""The keys, values or states of the rows being written, and the forwards that extend them.
 
-`BatchedRowCache` computes all rows in one forward and shares what they begin with; `PerRowCache` gives
-each row a memory of its own, for architectures whose layers carry a state that cannot be shared.
+`BatchedRowCache` computes all rows in one forward and shares the prefixes of their prompts; `PerRowCache`
+has a cache per row, for architectures whose layers carry a state that cannot be shared.
 """
 
 from __future__ import annotations
@@ -30,32 +30,33 @@ class InputChunk:
 
 
 class RowCache(Protocol):
-    """Rows are numbered 0 to n-1; new ones come last, and a dropped row's number goes to the last."""
+    """Computes rows with what they have cached. Rows are numbered 0 to n-1: a new row comes last, and
+    when a row is dropped, the last one takes its number."""
 
     prefixes: PrefixCache
     together: bool
     """Whether a forward may compute many rows."""
 
     def join(self, columns: int, identity: Identity, prompt: Sequence[int]) -> int:
-        """Begin a row of at most `columns` tokens in all; returns how many of the prompt's tokens are
-        remembered already, never all of them."""
+        """Begin a row of at most `columns` tokens in all. Returns how many of the prompt's tokens come
+        from the prefix cache, never all of them."""
 
-    def compute(self, first: int, feeds: Sequence[InputChunk]) -> Tensor:
-        """(rows, vocabulary) logits after the last token of each feed, for rows `first` and on."""
+    def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
+        """(rows, vocabulary) logits after the last token of each chunk, for rows `first` and on."""
 
     def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:
-        """Remember a computed prompt for rows that begin alike."""
+        """Put a computed prompt into the prefix cache, for rows that begin alike."""
 
     def drop(self, row: int) -> None:
         """End a row."""
 
     @property
     def bytes(self) -> int:
-        """What the rows take."""
+        """Bytes that the rows' keys and values take."""
 
 
 def row_cache_for(model: PreTrainedModel, pad: int, prefix_bytes: int) -> RowCache:
-    """The memory that suits a model's architecture."""
+    """The row cache that suits a model's architecture."""
     text = model.config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ())
     if kinds <= SHAREABLE:
@@ -64,7 +65,7 @@ def row_cache_for(model: PreTrainedModel, pad: int, prefix_bytes: int) -> RowCac
 
 
 class BatchedRowCache:
-    """One buffer for all rows, and prefixes that are computed once."""
+    """One buffer per layer for all rows, and prefixes that are computed once."""
 
     together = True
 
@@ -80,23 +81,23 @@ class BatchedRowCache:
         row = self._buffers.join(columns)
         return self._buffers.put(row, self.prefixes.find(identity, prompt[:-1]))
 
-    def compute(self, first: int, feeds: Sequence[InputChunk]) -> Tensor:
+    def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
         """See `RowCache`. Rows with fewer tokens are padded on the left."""
-        most = max(len(feed.tokens) for feed in feeds)
-        missing = [most - len(feed.tokens) for feed in feeds]
+        most = max(len(chunk.tokens) for chunk in chunks)
+        missing = [most - len(chunk.tokens) for chunk in chunks]
         device = self._model.device
         ids = torch.tensor(
-            [[self._pad] * gap + list(feed.tokens) for feed, gap in zip(feeds, missing, strict=True)],
+            [[self._pad] * gap + list(chunk.tokens) for chunk, gap in zip(chunks, missing, strict=True)],
             device=device,
         )
         columns = torch.tensor(
             [
-                [-1] * gap + list(range(feed.start, feed.start + len(feed.tokens)))
-                for feed, gap in zip(feeds, missing, strict=True)
+                [-1] * gap + list(range(chunk.start, chunk.start + len(chunk.tokens)))
+                for chunk, gap in zip(chunks, missing, strict=True)
             ],
             device=device,
         )
-        width = self._buffers.look(first, columns)
+        width = self._buffers.set_window(first, columns)
         logits: Tensor = self._model(
             input_ids=ids,
             attention_mask=visible(self._model.config, columns, width),
@@ -137,21 +138,21 @@ class PerRowCache:
         self._rows.append(_CachedRow(self._model.config))
         return 0
 
-    def compute(self, first: int, feeds: Sequence[InputChunk]) -> Tensor:
+    def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
         """See `RowCache`. A row that was taken back is computed again: a state cannot be."""
-        return torch.cat([self._one(row, feed) for row, feed in enumerate(feeds, start=first)])
+        return torch.cat([self._compute_row(row, chunk) for row, chunk in enumerate(chunks, start=first)])
 
-    def _one(self, row: int, feed: InputChunk) -> Tensor:
-        held = self._rows[row]
-        if feed.start != len(held.tokens):
-            before = held.tokens[: feed.start]
-            held = self._rows[row] = _CachedRow(self._model.config)
-            feed = InputChunk([*before, *feed.tokens], 0)
-        ids = torch.tensor([list(feed.tokens)], device=self._model.device)
+    def _compute_row(self, row: int, chunk: InputChunk) -> Tensor:
+        cached = self._rows[row]
+        if chunk.start != len(cached.tokens):
+            before = cached.tokens[: chunk.start]
+            cached = self._rows[row] = _CachedRow(self._model.config)
+            chunk = InputChunk([*before, *chunk.tokens], 0)
+        ids = torch.tensor([list(chunk.tokens)], device=self._model.device)
         logits: Tensor = self._model(
-            input_ids=ids, **{self._cache_argument: held.cache}, logits_to_keep=1, use_cache=True
+            input_ids=ids, **{self._cache_argument: cached.cache}, logits_to_keep=1, use_cache=True
         ).logits
-        held.tokens += feed.tokens
+        cached.tokens += chunk.tokens
         return logits[:, -1]
 
     def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
-"""The memory behind the stacks: a slot is one piece, in which an adapter's layers lie side by side.
+"""The tensors behind the stacks: a slot is one row of memory, in which an adapter's layers lie side by side.
 
-So an adapter is brought in without a search for memory, and on the CPU into few large pages: the
-first touch of 20 MB in small ones takes longer than reading and checking the file.
+So loading an adapter allocates nothing, and on the CPU it writes into few large pages: the first touch of
+20 MB in small ones takes longer than reading and checking the file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lora_marketing.engine.adapters import LayerLora
+from lora_marketing.engine.adapter_weights import LayerLora
 from lora_marketing.engine.stacked_lora import BARE, StackedLora
 
 

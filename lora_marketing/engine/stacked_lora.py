@@ -64,7 +64,7 @@ class Groups:
 
 
 class BatchGroups:
-    """The groups of the running forward. Shared by all layers of one engine; None: only the base."""
+    """The groups of the running forward, shared by all layers of one engine. None: the base alone."""
 
     def __init__(self) -> None:
         self.groups: Groups | None = None
@@ -74,27 +74,27 @@ class StackedLora(nn.Module):
     """A base linear layer and the low-rank updates of all adapters that have a slot.
 
     `a` (slots, rank, in), `b` (slots, out, rank) and `magnitude` (slots, out) are views that a
-    SlotMemory gives and fills; None as long as no adapter sits on this layer, or none is DoRA.
+    SlotMemory gives and fills; None as long as no adapter has this layer, or none is DoRA.
     """
 
-    def __init__(self, linear: nn.Linear, seating: BatchGroups) -> None:
+    def __init__(self, linear: nn.Linear, batch_groups: BatchGroups) -> None:
         super().__init__()
         self.linear = linear
-        self.seating = seating
+        self.batch_groups = batch_groups
         self.a: Tensor | None = None
         self.b: Tensor | None = None
         self.magnitude: Tensor | None = None
         self._chosen: tuple[Groups, Tensor, Tensor] | None = None
 
     def changed(self) -> None:
-        """Slots were filled: what was copied from them no longer holds."""
+        """Drop what was copied from the slots: they were filled anew."""
         if self._chosen is not None:
             self._chosen = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, in) to (rows, tokens, out), each row with its slot's adapter."""
         y: Tensor = self.linear(x)
-        groups = self.seating.groups
+        groups = self.batch_groups.groups
         if groups is None or self.a is None or self.b is None:
             return y
         a, b = self._weights(groups, self.a, self.b)
@@ -135,12 +135,12 @@ class StackedLora(nn.Module):
         return y + update + (magnitude - 1) * (y - bias + update)
 
 
-def install(model: nn.Module, names: Sequence[str], seating: BatchGroups) -> dict[str, StackedLora]:
+def install(model: nn.Module, names: Sequence[str], batch_groups: BatchGroups) -> dict[str, StackedLora]:
     """Put a StackedLora in the place of every named linear layer."""
     stacks = {}
     for name in names:
         linear = model.get_submodule(name)
         assert isinstance(linear, nn.Linear)
-        stacks[name] = StackedLora(linear, seating)
+        stacks[name] = StackedLora(linear, batch_groups)
         model.set_submodule(name, stacks[name])
     return stacks

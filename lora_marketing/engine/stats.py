@@ -1,4 +1,4 @@
-"""What an engine has done so far, in numbers that a metrics page can show."""
+"""An engine's counters and its present load, as numbers for a metrics page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EngineStats:
-    """Counters since the engine began, and how it stands now.
+    """Counters since the engine began, and its present load.
 
     Counters: `steps` (forwards that wrote a token per row), `tokens_written`, `prompt_tokens_computed`
     and `prompt_tokens_reused` (taken from the prefix cache), `adapter_loads` (disk to a slot),

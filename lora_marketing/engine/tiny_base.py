@@ -42,7 +42,7 @@ SIZES = {
     "max_position_embeddings": 8192,
 }
 SLIDING = {"sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"]}
-EYES = {
+VISION_SIZES = {
     "hidden_size": 64,
     "intermediate_size": 128,
     "num_hidden_layers": 1,
@@ -56,7 +56,7 @@ FAMILIES = {
     "smollm3": Family("<|im_end|>", {"no_rope_layers": [1, 0]}),
     "mistral": Family("</s>", {"sliding_window": None}),
     "gemma3_text": Family("<end_of_turn>", {"query_pre_attn_scalar": 16, **SLIDING}),
-    "gemma3": Family("<end_of_turn>", {"query_pre_attn_scalar": 16, **SLIDING}, EYES),
+    "gemma3": Family("<end_of_turn>", {"query_pre_attn_scalar": 16, **SLIDING}, VISION_SIZES),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from lora_marketing.common.errors import AdapterRefused, Problem
-from lora_marketing.engine.adapters import require_same_base
+from lora_marketing.engine.adapter_weights import require_same_base
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.engine import Engine
 from lora_marketing.engine.request import Progress, Request, RowOutput
@@ -73,14 +73,14 @@ class Writer:
         unknown = {request.adapter for request in requests} - self._loaded
         if unknown:
             raise AdapterRefused(Problem("adapter is not loaded", got=", ".join(map(str, unknown))))
-        told: dict[int, Progress] = {}
+        last_progress: dict[int, Progress] = {}
         # rows of one adapter next to each other: the fewer adapters in a forward, the less it costs
         order = sorted(range(len(requests)), key=lambda index: requests[index].adapter or "")
         with self._lock:
             for index in order:
-                self._engine.submit(requests[index], partial(told.__setitem__, index))
+                self._engine.submit(requests[index], partial(last_progress.__setitem__, index))
             self._run()
-        return [_written(told[index]) for index in range(len(requests))]
+        return [_written(last_progress[index]) for index in range(len(requests))]
 
     def _run(self) -> None:
         done = False

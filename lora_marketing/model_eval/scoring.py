@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lora_marketing.common.errors import Problem, RenderContractError
 from lora_marketing.engine.adapter_slots import AdapterSlots
-from lora_marketing.engine.adapters import require_same_base, stack_dtype
+from lora_marketing.engine.adapter_weights import require_same_base, stack_dtype
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BatchGroups, Groups, install

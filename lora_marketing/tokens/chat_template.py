@@ -50,8 +50,8 @@ def open_chat_tokenizer(folder: Path, arguments: Mapping[str, bool | str]) -> Fi
         return None
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     special = {name: _text(settings[name]) for name in SPECIAL if settings.get(name)}
-    told = _json(folder / "generation_config.json") or _json(folder / "config.json")
-    ends = told.get("eos_token_id")
+    stop_config = _json(folder / "generation_config.json") or _json(folder / "config.json")
+    ends = stop_config.get("eos_token_id")
     ids = [*(ends if isinstance(ends, list) else [ends]), tokenizer.token_to_id(special.get("eos_token", ""))]
     stops = frozenset(int(id) for id in ids if id is not None)
     return FileChatTokenizer(tokenizer, _compiled(source), {**special, **arguments}, stops)

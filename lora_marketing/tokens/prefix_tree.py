@@ -128,10 +128,10 @@ def lay_out(tree: PrefixTree) -> Layout:
     length = max([trunk // 4, *map(len, branches)])
     packed: list[list[int]] = []
     for branch in sorted(branches, key=len, reverse=True):
-        home = next((one for one in packed if len(one) + len(branch) <= length), None)
-        if home is None:
-            packed.append(home := [])
-        home.extend(branch)
+        free_bin = next((tokens for tokens in packed if len(tokens) + len(branch) <= length), None)
+        if free_bin is None:
+            packed.append(free_bin := [])
+        free_bin.extend(branch)
     return Layout(trunk, tuple(map(tuple, packed)), max(map(len, packed), default=0))
 
 

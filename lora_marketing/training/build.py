@@ -18,7 +18,7 @@ from trl import DPOConfig, SFTConfig
 
 from lora_marketing.common.console import note
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.engine.adapters import dense_weight
+from lora_marketing.engine.adapter_weights import dense_weight
 from lora_marketing.engine.base import LoadedBase, sliding_window_of
 from lora_marketing.engine.peft_api import adapted_linear, lora_layers, lora_weights, scaling_of
 from lora_marketing.engine.trl_api import checkpointing

@@ -19,7 +19,7 @@ from transformers import TrainerState
 from trl import DPOConfig, DPOTrainer
 
 from lora_marketing.common.errors import Problem, TrainingError
-from lora_marketing.engine.adapters import require_same_base
+from lora_marketing.engine.adapter_weights import require_same_base
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.trl_api import PAIR_COLUMNS, REFERENCE, logged
 from lora_marketing.recipe import Recipe, variant_named

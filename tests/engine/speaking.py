@@ -78,8 +78,8 @@ def saying(base: Pieces, *texts: str) -> Model:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A finished row, and all it told on its way."""
+class FinishedRow:
+    """A finished row, and all its progress on the way."""
 
     written: RowOutput
     progress: list[Progress]
@@ -90,7 +90,7 @@ class Told:
         return self.written.text
 
 
-def write(base: Any, request: Request, model: Model) -> Told:
+def write(base: Any, request: Request, model: Model) -> FinishedRow:
     """Write one row to its end, asking for progress after every choice, as an engine does."""
     row, progress, choices = Row(request, base), [], 0
     progress.append(row.take_progress())
@@ -102,8 +102,8 @@ def write(base: Any, request: Request, model: Model) -> Told:
         row.choose(model(row.tokens))
         choices += 1
         progress.append(row.take_progress())
-        shown = "".join(told.text for told in progress)
+        shown = "".join(step.text for step in progress)
         assert (row.written.text if row.written else base.decode(row.tokens)).startswith(shown)
-    assert "".join(told.text for told in progress) == row.written.text
-    assert [told.written for told in progress if told.written] == [row.written]
-    return Told(row.written, progress, choices)
+    assert "".join(step.text for step in progress) == row.written.text
+    assert [step.written for step in progress if step.written] == [row.written]
+    return FinishedRow(row.written, progress, choices)

@@ -86,8 +86,8 @@ KOREAN_BASE = pieces(
 )
 def test_no_text_says_what_is_banned(terms: Any, base: Any, seed: int, stop: Any, spread: float) -> None:
     request = Request(PROMPT, None, Sampling(seed, 1.0, 1.0, 25, stop), (BannedTerms(terms),))
-    told = write(base, request, random_model(base, seed, spread=spread))
-    assert terms.forbidden_in(told.text) == []
+    finished = write(base, request, random_model(base, seed, spread=spread))
+    assert terms.forbidden_in(finished.text) == []
 
 
 @property_test
@@ -95,9 +95,9 @@ def test_no_text_says_what_is_banned(terms: Any, base: Any, seed: int, stop: Any
 def test_all_together(seed: int, unit: Unit, most: int) -> None:
     rules = (BannedTerms(ENGLISH), LengthBudget(most, unit))
     request = Request(PROMPT, None, Sampling(seed, 1.0, 1.0, 25, ("d.",)), rules)
-    told = write(ENGLISH_BASE, request, random_model(ENGLISH_BASE, seed, stop=-4))
-    assert ENGLISH.forbidden_in(told.text) == []
-    assert count(told.text.strip(), unit) <= most
+    finished = write(ENGLISH_BASE, request, random_model(ENGLISH_BASE, seed, stop=-4))
+    assert ENGLISH.forbidden_in(finished.text) == []
+    assert count(finished.text.strip(), unit) <= most
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_all_together(seed: int, unit: Unit, most: int) -> None:
 def test_a_row_takes_another_word_whatever_the_spelling(spelling: str) -> None:
     base = pieces("a", " ", "cu", "cure", "CURE", "re", "\u00ad", "\u200b", "ｃ", "\u0441", "u", "soap", "d")
     rules = (BannedTerms(ENGLISH),)
-    told = write(base, Request(PROMPT, None, Sampling(0, 0), rules), saying(base, spelling, "a soap"))
-    assert told.text == "a soap"
+    finished = write(base, Request(PROMPT, None, Sampling(0, 0), rules), saying(base, spelling, "a soap"))
+    assert finished.text == "a soap"
     longer = write(base, Request(PROMPT, None, Sampling(0, 0), rules), saying(base, "a cured"))
     assert longer.text == "a cured"
 
@@ -182,10 +182,10 @@ WORDS = pieces(
 def test_no_text_outgrows_its_budget(unit: Unit, seed: int, most: int, share: float) -> None:
     budget = LengthBudget(most, unit, int(most * share))
     request = Request(PROMPT, None, Sampling(seed, 1.0, 1.0, 40), (budget,))
-    told = write(WORDS, request, random_model(WORDS, seed))
-    length = count(told.text.strip(), unit)
+    finished = write(WORDS, request, random_model(WORDS, seed))
+    length = count(finished.text.strip(), unit)
     assert length <= most
-    assert length >= budget.least or told.written.finish in ("length", "stuck")
+    assert length >= budget.least or finished.written.finish in ("length", "stuck")
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ def test_no_text_outgrows_its_budget(unit: Unit, seed: int, most: int, share: fl
 )
 def test_a_text_ends_after_a_whole_word_or_a_late_sentence(text: str, most: int, written: str) -> None:
     request = Request(PROMPT, None, Sampling(0, 0), (LengthBudget(most, "char"),))
-    told = write(WORDS, request, saying(WORDS, text.replace("が", "か\u3099")))
-    assert told.text == written
-    assert told.written.finish == ("stop" if written == text else "budget")
+    finished = write(WORDS, request, saying(WORDS, text.replace("が", "か\u3099")))
+    assert finished.text == written
+    assert finished.written.finish == ("stop" if written == text else "budget")
 
 
 def test_long_texts_are_shown_as_they_grow() -> None:
@@ -276,7 +276,7 @@ def test_a_grammar_holds_no_row(llama: LoadedBase, adverts: JsonGrammar) -> None
 
 
 @pytest.mark.parametrize(
-    ("schema", "told"),
+    ("schema", "problem"),
     [
         ({"type": "strng"}, "strng"),
         ({"type": "array", "uniqueItems": True}, "uniqueItems"),
@@ -285,8 +285,8 @@ def test_a_grammar_holds_no_row(llama: LoadedBase, adverts: JsonGrammar) -> None
         ({"type": "string", "pattern": "(?=a)b"}, "look-ahead"),
     ],
 )
-def test_schemas_that_no_grammar_follows_are_told(schema: Any, told: str, llama: LoadedBase) -> None:
+def test_schemas_that_no_grammar_follows_are_told(schema: Any, problem: str, llama: LoadedBase) -> None:
     with pytest.raises(DataError) as caught:
         JsonGrammar(schema, llama)
-    assert told in str(caught.value)
+    assert problem in str(caught.value)
     assert "fix:" in str(caught.value)

@@ -28,14 +28,14 @@ from tests.engine.test_writer import often_stopping, peft_text
 GREEDY = Sampling(0, 0.0, 1.0, 6)
 
 
-class Heard:
-    """Everything that a row told."""
+class Recorder:
+    """A listener that keeps all progress of a row."""
 
     def __init__(self) -> None:
         self.progress: list[Progress] = []
 
     def __call__(self, progress: Progress) -> None:
-        assert not self.progress or self.progress[-1].written is None, "told after its end"
+        assert not self.progress or self.progress[-1].written is None, "progress after its end"
         self.progress.append(progress)
 
     @property
@@ -48,14 +48,14 @@ class Heard:
 
 
 def run(engine: Engine, requests: Sequence[Request]) -> list[RowOutput]:
-    heard = [Heard() for _ in requests]
-    for request, listen in zip(requests, heard, strict=True):
-        engine.submit(request, listen)
+    recorders = [Recorder() for _ in requests]
+    for request, recorder in zip(requests, recorders, strict=True):
+        engine.submit(request, recorder)
     while engine.step():
         pass
-    found = [listen.written for listen in heard]
-    assert [listen.text for listen in heard] == [one.text for one in found if one]
-    return [one for one in found if one]
+    outputs = [recorder.written for recorder in recorders if recorder.written]
+    assert [recorder.text for recorder in recorders] == [output.text for output in outputs]
+    return outputs
 
 
 def with_adapters(engine: Engine, folders: dict[str, Path]) -> Engine:
@@ -98,21 +98,21 @@ def test_rows_that_come_and_go_are_written_as_if_alone(
         host_bytes=chance.choice([0, 1 << 30]),
     )
     with_adapters(engine, folders)
-    waiting, heard, tickets = list(requests), [Heard() for _ in requests], []
+    waiting, recorders, handles = list(requests), [Recorder() for _ in requests], []
     given_up: set[int] = set()
     while True:
         for _ in range(chance.randint(0, 3)):
             if waiting:
-                tickets.append(engine.submit(waiting.pop(0), heard[len(tickets)]))
-        if tickets and chance.random() < 0.1:
-            number = chance.randrange(len(tickets))
-            if heard[number].written is None:
-                tickets[number].cancel()
+                handles.append(engine.submit(waiting.pop(0), recorders[len(handles)]))
+        if handles and chance.random() < 0.1:
+            number = chance.randrange(len(handles))
+            if recorders[number].written is None:
+                handles[number].cancel()
                 given_up.add(number)
         if not engine.step() and not waiting:
             break
     alone = with_adapters(Engine(base, max_rows=1, prefix_bytes=0), folders)
-    for number, (request, found) in enumerate(zip(requests, heard, strict=True)):
+    for number, (request, found) in enumerate(zip(requests, recorders, strict=True)):
         (wanted,) = run(alone, [request])
         assert found.written is not None
         if number in given_up:
@@ -182,17 +182,17 @@ def test_an_adapter_that_is_deleted_while_it_writes(
     engine = Engine(llama, adapter_slots=1, host_bytes=0)
     engine.load("dora", folders["dora"])
     engine._slots.register("gone", gone)
-    heard = Heard()
-    engine.submit(Request([30, 31, 32], "gone", GREEDY), heard)
+    recorder = Recorder()
+    engine.submit(Request([30, 31, 32], "gone", GREEDY), recorder)
     engine.step()
     shutil.rmtree(gone)
     with pytest.raises(AdapterRefused, match="being written with"):
         engine.load("gone", folders["dora"])
     while engine.step():
         pass
-    assert heard.written == wanted[0]
+    assert recorder.written == wanted[0]
     run(engine, [Request([30], "dora", GREEDY)])  # takes the only slot
-    late = Heard()
+    late = Recorder()
     engine.submit(Request([30, 31, 32], "gone", GREEDY), late)
     engine.step()
     assert late.written == RowOutput((), "", "failed")
@@ -232,7 +232,7 @@ def test_an_adapter_that_overflows_empties_its_own_row_only(
 
 
 @pytest.fixture
-def lone(tmp_path: Path) -> LoadedBase:
+def stateful(tmp_path: Path) -> LoadedBase:
     """A base whose convolutions carry a state from token to token."""
     llama = load_base(section(base_folder("llama", tmp_path / "llama")))
     torch.manual_seed(5)
@@ -254,18 +254,19 @@ def lone(tmp_path: Path) -> LoadedBase:
 
 
 def test_layers_with_a_state_are_written_row_by_row_and_as_peft_does(
-    lone: LoadedBase, tmp_path: Path
+    stateful: LoadedBase, tmp_path: Path
 ) -> None:
-    folder = save_adapter(lone, Kind(("q_proj", "w1", "out_proj"), 4, 1), tmp_path / "adapter")
-    engine = Engine(lone)
+    folder = save_adapter(stateful, Kind(("q_proj", "w1", "out_proj"), 4, 1), tmp_path / "adapter")
+    engine = Engine(stateful)
     engine.load("brand", folder)
     voices = ["brand", None, "brand", "brand"]
-    asked = prompts(lone, [9, 9, 30, 3])
+    prompt_ids = prompts(stateful, [9, 9, 30, 3])
     found = run(
-        engine, [Request(p, v, Sampling(0, 0.0, 1.0, 12)) for p, v in zip(asked, voices, strict=True)]
+        engine, [Request(p, v, Sampling(0, 0.0, 1.0, 12)) for p, v in zip(prompt_ids, voices, strict=True)]
     )
     wanted = [
-        peft_text(lone, folder if voice else None, p, 12) for p, voice in zip(asked, voices, strict=True)
+        peft_text(stateful, folder if voice else None, p, 12)
+        for p, voice in zip(prompt_ids, voices, strict=True)
     ]
     assert [row.tokens for row in found] == wanted
     assert len(set(wanted)) == 4
@@ -288,12 +289,12 @@ class Never:
         return max(0, at - len(self.letters))
 
 
-@pytest.mark.parametrize("kind", ["shared", "lone"])
+@pytest.mark.parametrize("kind", ["shared", "stateful"])
 def test_a_row_that_takes_tokens_back_goes_on_as_if_they_had_never_been(
-    llama: LoadedBase, lone: LoadedBase, kind: str
+    llama: LoadedBase, stateful: LoadedBase, kind: str
 ) -> None:
     """Against a row whose logits are computed anew over all of its tokens, every time."""
-    base = llama if kind == "shared" else lone
+    base = llama if kind == "shared" else stateful
     for number, prompt in enumerate(prompts(base, [9, 5, 12])):
         (free,) = run(Engine(base), [Request(prompt, None, Sampling(number, 1.0, 1.0, 30))])
         constraints = tuple(Never(token, base.decode) for token in free.tokens[3:30:6])
@@ -313,9 +314,9 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
     seen: list[list[InputChunk]] = []
     compute = BatchedRowCache.compute
 
-    def noted(self: BatchedRowCache, first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
-        seen.append(list(feeds))
-        return compute(self, first, feeds)
+    def noted(self: BatchedRowCache, first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
+        seen.append(list(chunks))
+        return compute(self, first, chunks)
 
     monkeypatch.setattr(BatchedRowCache, "compute", noted)
     return seen
@@ -329,4 +330,4 @@ def test_the_bare_base_shares_prefixes_within_a_scope_only(
     for scope, computed in (("one key", 30), ("one key", 1), ("another key", 30)):
         forwards.clear()
         run(engine, [replace(request, scope=scope)])
-        assert [len(feed.tokens) for feeds in forwards for feed in feeds] == [computed]
+        assert [len(chunk.tokens) for chunks in forwards for chunk in chunks] == [computed]

@@ -44,7 +44,7 @@ def test_rows_hold_what_was_written_for_them_whoever_joins_and_leaves(data: st.D
             start = data.draw(st.integers(0, held.shape[1]))  # a row that was taken back writes over itself
             columns[at, most - count :] = torch.arange(start, start + count)
             rows[first + at] = torch.cat([held[:, :start], new[at, :, most - count :]], dim=1)
-        width = buffers.look(first, columns)
+        width = buffers.set_window(first, columns)
         for layer in range(2):
             keys, values = buffers.cache.update(new + layer, -new, layer)
             assert keys.shape == (len(counts), 2, width, 4)
@@ -64,7 +64,7 @@ def test_nothing_is_left_of_a_row_that_ended() -> None:
     buffers = KVCache(CONFIG)
     for _ in range(3):
         buffers.join(10)
-    buffers.look(0, torch.arange(4).repeat(3, 1))
+    buffers.set_window(0, torch.arange(4).repeat(3, 1))
     new = states(3, 4, 0)
     new[0, 0, 0, 0] = torch.nan
     for layer in range(2):

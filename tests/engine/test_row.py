@@ -49,7 +49,7 @@ class Rule:
         return 0 if self.never or self.dead_after != "\0" else at
 
 
-def asked(sampling: Sampling, *constraints: Rule) -> Request:
+def request_of(sampling: Sampling, *constraints: Rule) -> Request:
     return Request(PROMPT, None, sampling, constraints)
 
 
@@ -64,14 +64,14 @@ def test_without_constraints_a_row_is_the_plain_loop(seed: int, temperature: flo
             finish = "stop"
             break
         tokens.append(token)
-    assert write(BASE, asked(sampling), model).written == RowOutput(
+    assert write(BASE, request_of(sampling), model).written == RowOutput(
         tuple(tokens), BASE.decode(tokens), finish
     )
 
 
 def test_a_real_tokenizer_gives_the_same_text(llama: LoadedBase) -> None:
     random = torch.Generator().manual_seed(1)
-    row, shown = Row(asked(Sampling(3, 1.0, 1.0, 80)), llama), ""
+    row, shown = Row(request_of(Sampling(3, 1.0, 1.0, 80)), llama), ""
     while row.written is None:
         row.choose(torch.randn(len(llama.tokenizer), generator=random))
         shown += row.take_progress().text
@@ -80,7 +80,7 @@ def test_a_real_tokenizer_gives_the_same_text(llama: LoadedBase) -> None:
 
 
 def test_no_tokens_at_all() -> None:
-    row = Row(asked(Sampling(max_new_tokens=0)), BASE)
+    row = Row(request_of(Sampling(max_new_tokens=0)), BASE)
     assert row.written == RowOutput((), "", "length")
     assert row.take_progress().written is row.written
     assert row.next_input() == (PROMPT[-1], len(PROMPT) - 1)
@@ -90,18 +90,18 @@ def test_no_tokens_at_all() -> None:
 @given(SEEDS, st.lists(st.sampled_from(["a", "ba", " a b", "山", "bb", "é\n", ""]), max_size=2))
 def test_stop_strings_end_the_text_before_the_first_of_them(seed: int, stop: list[str]) -> None:
     sampling = Sampling(seed, 1.0, 1.0, 20, tuple(stop))
-    told = write(BASE, asked(sampling), random_model(BASE, seed))
-    free = write(BASE, asked(Sampling(seed, 1.0, 1.0, 20)), random_model(BASE, seed))
+    finished = write(BASE, request_of(sampling), random_model(BASE, seed))
+    free = write(BASE, request_of(Sampling(seed, 1.0, 1.0, 20)), random_model(BASE, seed))
     found = [at for string in stop if string and (at := free.text.find(string)) >= 0]
-    assert told.text == free.text[: min(found, default=None)]
-    assert (told.written.finish == "stop_string") == bool(found)
-    assert BASE.decode(told.written.tokens).startswith(told.text)
-    needed = not BASE.decode(told.written.tokens[:-1]).startswith(told.text)
-    assert needed or not found or told.text.endswith("\ufffd") or not told.text
+    assert finished.text == free.text[: min(found, default=None)]
+    assert (finished.written.finish == "stop_string") == bool(found)
+    assert BASE.decode(finished.written.tokens).startswith(finished.text)
+    needed = not BASE.decode(finished.written.tokens[:-1]).startswith(finished.text)
+    assert needed or not found or finished.text.endswith("\ufffd") or not finished.text
 
 
 def test_the_beginning_of_a_stop_string_waits() -> None:
-    row = Row(asked(Sampling(0, 0, 1, 9, ("ab.",))), BASE)
+    row = Row(request_of(Sampling(0, 0, 1, 9, ("ab.",))), BASE)
     shown = []
     for token in BASE.spell("ba" + " "):
         row.choose(torch.nn.functional.one_hot(torch.tensor(token), len(BASE.pieces)).float())
@@ -112,7 +112,7 @@ def test_the_beginning_of_a_stop_string_waits() -> None:
 def test_half_a_character_is_not_shown() -> None:
     base = pieces("x", "\U0001f389")
     whole = [base.pieces.index(bytes([byte])) for byte in "\U0001f389".encode()]
-    row, shown = Row(asked(Sampling(0, 0, 1, 9)), base), []
+    row, shown = Row(request_of(Sampling(0, 0, 1, 9)), base), []
     for token in [1, *whole, 1]:
         row.choose(torch.nn.functional.one_hot(torch.tensor(token), len(base.pieces)).float())
         shown.append(row.take_progress().text)
@@ -125,7 +125,7 @@ def test_half_a_character_is_not_shown() -> None:
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 @pytest.mark.parametrize("temperature", [0, 0.7])
 def test_logits_that_are_no_numbers_end_the_row_alone(broken: float, temperature: float) -> None:
-    row = Row(asked(Sampling(0, temperature)), BASE)
+    row = Row(request_of(Sampling(0, temperature)), BASE)
     row.choose(torch.zeros(len(BASE.pieces)).index_fill(0, torch.tensor([1]), 9.0))
     row.choose(torch.full((len(BASE.pieces),), broken))
     progress = row.take_progress()
@@ -134,55 +134,57 @@ def test_logits_that_are_no_numbers_end_the_row_alone(broken: float, temperature
 
 
 def test_what_is_taken_back_is_not_chosen_again_at_its_place() -> None:
-    told = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(never="ab")), saying(BASE, "b ab", "b a b", "b é"))
-    assert told.written == RowOutput((*BASE.spell("b a b"),), "b a b", "stop")
-    assert told.choices == len(BASE.spell("b a b")) + 1 + 1
+    finished = write(
+        BASE, request_of(Sampling(0, 0, 1, 9), Rule(never="ab")), saying(BASE, "b ab", "b a b", "b é")
+    )
+    assert finished.written == RowOutput((*BASE.spell("b a b"),), "b a b", "stop")
+    assert finished.choices == len(BASE.spell("b a b")) + 1 + 1
 
 
 def test_a_row_that_may_not_stop_goes_on() -> None:
-    told = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(least=3)), saying(BASE, "a"))
-    assert len(told.text) >= 3
-    short = write(BASE, asked(Sampling(0, 0, 1, 2), Rule(least=8, allowed=(1, STOP))), saying(BASE, "a"))
+    finished = write(BASE, request_of(Sampling(0, 0, 1, 9), Rule(least=3)), saying(BASE, "a"))
+    assert len(finished.text) >= 3
+    short = write(BASE, request_of(Sampling(0, 0, 1, 2), Rule(least=8, allowed=(1, STOP))), saying(BASE, "a"))
     assert short.written == RowOutput((1, 1), "aa", "length")
 
 
 def test_a_ban_holds_for_its_place_after_the_same_tokens_only() -> None:
     base = pieces("a", "b", " ", ". ")
     rules = (Rule(least=3), Rule(never="b "))
-    told = write(base, asked(Sampling(0, 0, 1, 9), *rules), saying(base, "ab", "ab ", "a. "))
-    assert told.written == RowOutput((*base.spell("a. "),), "a. ", "stop")
+    finished = write(base, request_of(Sampling(0, 0, 1, 9), *rules), saying(base, "ab", "ab ", "a. "))
+    assert finished.written == RowOutput((*base.spell("a. "),), "a. ", "stop")
 
 
 def test_dead_ends_are_left_backwards() -> None:
-    told = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(dead_after="b")), saying(BASE, "a b", "a a"))
-    assert told.written == RowOutput((*BASE.spell("a a"),), "a a", "stop")
-    stuck = write(BASE, asked(Sampling(0, 0, 1, 9), Rule(dead_after="")), saying(BASE, "a"))
+    finished = write(BASE, request_of(Sampling(0, 0, 1, 9), Rule(dead_after="b")), saying(BASE, "a b", "a a"))
+    assert finished.written == RowOutput((*BASE.spell("a a"),), "a a", "stop")
+    stuck = write(BASE, request_of(Sampling(0, 0, 1, 9), Rule(dead_after="")), saying(BASE, "a"))
     assert stuck.written == RowOutput((), "", "stuck")
 
 
 def test_a_row_without_a_way_out_ends() -> None:
     rule = Rule(never="aaaa", allowed=(1,))
-    told = write(BASE, asked(Sampling(0, 0, 1, 50), rule), random_model(BASE, 1))
-    assert told.written.finish == "stuck"
-    assert "aaaa" not in told.text
-    assert told.choices <= 50 * (MOST_RETURNS + 2)
+    finished = write(BASE, request_of(Sampling(0, 0, 1, 50), rule), random_model(BASE, 1))
+    assert finished.written.finish == "stuck"
+    assert "aaaa" not in finished.text
+    assert finished.choices <= 50 * (MOST_RETURNS + 2)
 
 
 @property_test
 @given(SEEDS, st.sampled_from(["a", "ab", " ", "b b", "山"]), st.integers(0, 12))
 def test_rows_end_and_keep_to_their_rules(seed: int, never: str, least: int) -> None:
     rules = (Rule(never=never), Rule(least=least))
-    told = write(BASE, asked(Sampling(seed, 1.0, 1.0, 15), *rules), random_model(BASE, seed))
-    assert never not in told.text
-    assert len(told.text) >= least or told.written.finish in ("length", "stuck")
-    assert told == write(BASE, asked(Sampling(seed, 1.0, 1.0, 15), *rules), random_model(BASE, seed))
+    finished = write(BASE, request_of(Sampling(seed, 1.0, 1.0, 15), *rules), random_model(BASE, seed))
+    assert never not in finished.text
+    assert len(finished.text) >= least or finished.written.finish in ("length", "stuck")
+    assert finished == write(BASE, request_of(Sampling(seed, 1.0, 1.0, 15), *rules), random_model(BASE, seed))
 
 
 @property_test
 @given(SEEDS)
 def test_a_text_does_not_depend_on_who_looks_when(seed: int) -> None:
     model = random_model(BASE, seed)
-    request = asked(Sampling(seed, 1.0, 1.0, 15, ("b a",)), Rule(never="aba"))
+    request = request_of(Sampling(seed, 1.0, 1.0, 15, ("b a",)), Rule(never="aba"))
     row = Row(request, BASE)
     while row.written is None:
         row.choose(model(row.tokens))

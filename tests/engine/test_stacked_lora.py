@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lora_marketing.engine.adapters import LayerLora, read_adapter, stack_dtype
+from lora_marketing.engine.adapter_weights import LayerLora, read_adapter, stack_dtype
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BatchGroups, Groups, StackedLora, install
@@ -25,17 +25,17 @@ def logits(model: nn.Module, ids: Tensor) -> Tensor:
     return result
 
 
-def seat(seating: BatchGroups, slots: Sequence[int], rank: int = 99) -> None:
-    seating.groups = Groups.of(slots, dict.fromkeys(slots, rank), torch.device("cpu"))
+def set_groups(batch_groups: BatchGroups, slots: Sequence[int], rank: int = 99) -> None:
+    batch_groups.groups = Groups.of(slots, dict.fromkeys(slots, rank), torch.device("cpu"))
 
 
 def stacked(base: LoadedBase, folders: dict[str, Path]) -> tuple[nn.Module, BatchGroups]:
     """A model with every adapter in its slot: 1, 2, 3 in the order of `folders`."""
-    seating, model = BatchGroups(), base.with_modules_of_its_own().model
-    memory = SlotMemory(install(model, list(base.linear_shapes), seating), 4, stack_dtype(base))
+    batch_groups, model = BatchGroups(), base.with_modules_of_its_own().model
+    memory = SlotMemory(install(model, list(base.linear_shapes), batch_groups), 4, stack_dtype(base))
     for slot, folder in enumerate(folders.values(), start=1):
         memory.fill(slot, read_adapter(folder, base), range(1, slot))
-    return model, seating
+    return model, batch_groups
 
 
 @pytest.mark.parametrize("model_type", ["llama", "qwen2", "gemma3"])
@@ -50,8 +50,8 @@ def test_a_mixed_batch_has_the_logits_of_peft(tmp_path: Path, model_type: str) -
     for slot, folder in enumerate(folders.values(), start=1):
         expected[slots == slot] = logits(peft_model(base, folder), ids[slots == slot])
 
-    model, seating = stacked(base, folders)
-    seat(seating, slots.tolist())
+    model, batch_groups = stacked(base, folders)
+    set_groups(batch_groups, slots.tolist())
     mixed = logits(model, ids)
     close(mixed, expected)
     for row in (0, 2, 3):  # these adapters say something
@@ -59,7 +59,7 @@ def test_a_mixed_batch_has_the_logits_of_peft(tmp_path: Path, model_type: str) -
     # not one bit of a base row moves because others have adapters, DoRA on a layer with a bias included
     assert torch.equal(mixed[slots == 0], bare[slots == 0])
     for chosen in ([1, 3, 3, 1, 1, 1], [2] * 6, [0, 1, 1, 2, 2, 3], [3, 0, 0, 0, 0, 0]):
-        seat(seating, chosen)
+        set_groups(batch_groups, chosen)
         some = logits(model, ids)
         for row, slot in enumerate(chosen):
             one = (
@@ -68,7 +68,7 @@ def test_a_mixed_batch_has_the_logits_of_peft(tmp_path: Path, model_type: str) -
                 else logits(peft_model(base, [*folders.values()][slot - 1]), ids[row, None])[0]
             )
             close(some[row], one)
-    seating.groups = None
+    batch_groups.groups = None
     assert torch.equal(logits(model, ids), bare)
     assert [id(module) for module in base.model.modules()] == modules
     assert state(base) == before
@@ -86,10 +86,10 @@ def test_on_nf4_in_bfloat16_no_farther_from_the_truth_than_peft(tmp_path: Path) 
         truth[slot] = logits(peft_model(exact, adapter), ids[slot, None])[0]
         peft[slot] = logits(peft_model(base, adapter), ids[slot, None])[0]
 
-    model, seating = stacked(base, folders)
+    model, batch_groups = stacked(base, folders)
     stacks = [module for module in model.modules() if isinstance(module, StackedLora)]
     assert {stack.a.dtype for stack in stacks if stack.a is not None} == {torch.float32}
-    seat(seating, range(4))
+    set_groups(batch_groups, range(4))
     mixed = logits(model, ids)
     for row in range(1, 4):
         ours, theirs = ((near[row] - truth[row]).norm() / truth[row].norm() for near in (mixed, peft))
@@ -136,8 +136,8 @@ def test_every_row_is_the_formula_whatever_was_put_into_the_slots(
 ) -> None:
     """Slots are filled and filled again, ranks grow and shrink, layers come late."""
     torch.manual_seed(4)
-    seating = BatchGroups()
-    stacks = {name: StackedLora(nn.Linear(8, 6, bias=bias), seating) for name in ("first", "second")}
+    batch_groups = BatchGroups()
+    stacks = {name: StackedLora(nn.Linear(8, 6, bias=bias), batch_groups) for name in ("first", "second")}
     memory = kind(stacks, 5, torch.float32)
     held: dict[int, dict[str, LayerLora]] = {}
     for _ in range(data.draw(st.integers(1, 8))):
@@ -152,7 +152,7 @@ def test_every_row_is_the_formula_whatever_was_put_into_the_slots(
         rows = data.draw(st.lists(st.sampled_from([0, *held]), min_size=1, max_size=7))
         ranks = {at: max((len(one.a) for one in held[at].values()), default=0) for at in held}
         x = torch.randn(len(rows), data.draw(st.integers(1, 3)), 8)
-        seating.groups = Groups.of(rows, ranks, torch.device("cpu"))
+        batch_groups.groups = Groups.of(rows, ranks, torch.device("cpu"))
         for name, stack in stacks.items():
             with torch.inference_mode():
                 got, bare = stack(x), stack.linear(x)

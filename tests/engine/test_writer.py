@@ -162,9 +162,9 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
     seen: list[list[InputChunk]] = []
     compute = BatchedRowCache.compute
 
-    def noted(self: BatchedRowCache, first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
-        seen.append(list(feeds))
-        return compute(self, first, feeds)
+    def noted(self: BatchedRowCache, first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
+        seen.append(list(chunks))
+        return compute(self, first, chunks)
 
     monkeypatch.setattr(BatchedRowCache, "compute", noted)
     return seen
@@ -183,7 +183,7 @@ def test_a_batch_never_holds_more_rows_than_allowed_and_answers_in_order(
     written = writer.write(requests)
     assert max(map(len, forwards)) == 3
     # as one row ends, the next begins: no more forwards than three rows at a time need
-    assert sum(len(feeds) for feeds in forwards) == sum(len(row.tokens) for row in written)
+    assert sum(len(chunks) for chunks in forwards) == sum(len(row.tokens) for row in written)
     assert len({row.tokens for row in written}) == len(lengths)
     assert written == [writer.write([request])[0] for request in requests]
     assert writer.write([]) == []
@@ -208,12 +208,12 @@ def test_what_rows_share_is_computed_once_also_in_later_calls(
     guide, *briefs = prompts(writer.base, [60, 5, 7, 9])
     requests = [Request(guide + brief, "plain", Sampling(at, 0, 1, 2)) for at, brief in enumerate(briefs)]
     first = writer.write([*requests, requests[0]])  # and two variants of one brief
-    computed = [len(feed.tokens) for feeds in forwards for feed in feeds if len(feed.tokens) > 1]
+    computed = [len(chunk.tokens) for chunks in forwards for chunk in chunks if len(chunk.tokens) > 1]
     assert sorted(computed) == [7, 9, 65]
     assert first[3] == first[0]
     forwards.clear()
     assert writer.write(requests) == first[:3]
-    assert all(len(feed.tokens) == 1 for feeds in forwards for feed in feeds)
+    assert all(len(chunk.tokens) == 1 for chunks in forwards for chunk in chunks)
     other = replace(requests[0], adapter="rslora")
     forwards.clear()
     writer.write([other])

@@ -134,11 +134,11 @@ def test_loading_under_a_used_key_replaces_all_of_the_old_adapter(renewed: Path,
     prompt = prompts(writer.base, [6])[0]
     others = [Request(prompt, voice, Sampling(1, 1.0, 1.0, 8)) for voice in ("plain", "dora", None)]
     texts = writer.write(others)
-    asked = Request(prompt, "rslora", Sampling(1, 0, 1, 8))
-    old = writer.write([asked])
+    request = Request(prompt, "rslora", Sampling(1, 0, 1, 8))
+    old = writer.write([request])
     writer.load_folder("rslora", renewed)
-    new = writer.write([asked])
+    new = writer.write([request])
     assert writer.write(others) == texts
     writer.close()
     writer.load_folder("rslora", renewed)
-    assert writer.write([asked]) == new != old
+    assert writer.write([request]) == new != old

@@ -136,9 +136,9 @@ def test_nobody_says_anothers_phrase(
         for _ in range(40):
             brand = chance.choice([*BRANDS, None])
             request = Request(chance.choice(starts), brand, Sampling(0, 0.0, 1.0, LENGTH + 2))
-            ticket = engine.submit(request, said.listener(brand))
+            handle = engine.submit(request, said.listener(brand))
             if chance.random() < 0.1:
-                ticket.cancel()
+                handle.cancel()
             if chance.random() < 0.5:
                 engine.step()
             if chance.random() < 0.05:

@@ -52,19 +52,19 @@ def test_a_base_row_beside_adapter_rows_is_the_bases_to_the_bit(
     computed: list[torch.Tensor] = []
     compute = BatchedRowCache.compute
 
-    def noted(self: BatchedRowCache, first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
-        computed.append(compute(self, first, feeds))
+    def noted(self: BatchedRowCache, first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
+        computed.append(compute(self, first, chunks))
         return computed[-1]
 
     monkeypatch.setattr(BatchedRowCache, "compute", noted)
-    asked = prompts(llama, [9, 9, 9, 9])
+    prompt_ids = prompts(llama, [9, 9, 9, 9])
     seen = []
     for voices in ([None] * 4, [None, *KINDS]):
         writer = Writer(llama)
         for name, folder in folders.items():
             writer.load_folder(name, folder)
         computed.clear()
-        writer.write([Request(p, v, GREEDY) for p, v in zip(asked, voices, strict=True)])
+        writer.write([Request(p, v, GREEDY) for p, v in zip(prompt_ids, voices, strict=True)])
         seen.append([step[0] for step in computed])
     assert len(seen[0]) == len(seen[1]) > 1
     assert all(torch.equal(one, other) for one, other in zip(*seen, strict=True))
@@ -112,14 +112,14 @@ def _on_layers(base: LoadedBase, layers: Sequence[int], folder: Path) -> Path:
 
 def _first_logits(engine: Engine, request: Request) -> torch.Tensor:
     found: list[torch.Tensor] = []
-    compute = engine._memory.compute
+    compute = engine._cache.compute
     with pytest.MonkeyPatch.context() as patched:
 
-        def noted(first: int, feeds: Sequence[InputChunk]) -> torch.Tensor:
-            found.append(compute(first, feeds))
+        def noted(first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
+            found.append(compute(first, chunks))
             return found[-1]
 
-        patched.setattr(engine._memory, "compute", noted)
+        patched.setattr(engine._cache, "compute", noted)
         engine.submit(request, lambda progress: None)
         while engine.step():
             pass

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from lora_marketing.common.errors import DataError, TrainingError
 from lora_marketing.data.dataset import Dataset
-from lora_marketing.engine.adapters import dense_weight
+from lora_marketing.engine.adapter_weights import dense_weight
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.recipe import LoadedRecipe, variant_named, variant_names
 from lora_marketing.recipe.variants import variant_problems

@@ -56,7 +56,7 @@ class LengthBudget:
 
     def _best_end(self, text: str, at: int) -> int:
         """Where to end `text` within its first `at` characters and the budget; 0 if not one word fits."""
-        sentence = self._last(text, (found.end() for found in _SENTENCE_END.finditer(text)), at)
+        sentence = self._last(text, (match.end() for match in _SENTENCE_END.finditer(text)), at)
         if self._count(text[:sentence]) >= max(2 * self.most // 3 + 1, self.least):
             return sentence
         return self._last(text, _breaks(text), at)
@@ -71,6 +71,6 @@ class LengthBudget:
 
 def _breaks(text: str) -> Iterator[int]:
     """Where a text may be cut without tearing a word."""
-    for found in _BREAK.finditer(text):
-        if not text.endswith(_DANGLING, 0, found.start()):
-            yield found.start()
+    for match in _BREAK.finditer(text):
+        if not text.endswith(_DANGLING, 0, match.start()):
+            yield match.start()

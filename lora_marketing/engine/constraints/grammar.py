@@ -76,10 +76,10 @@ def _matcher(schema: Mapping[str, Any], vocabulary: LLTokenizer) -> LLMatcher:
         json.dumps(schema),
         overrides={"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
     )
-    broken, told = LLMatcher.validate_grammar_with_warnings(grammar, vocabulary)
+    broken, warnings = LLMatcher.validate_grammar_with_warnings(grammar, vocabulary)
     matcher = LLMatcher(vocabulary, grammar)
     if broken or matcher.is_error():
-        got = "; ".join(told) or matcher.get_error()
+        got = "; ".join(warnings) or matcher.get_error()
         fix = "correct the schema, or leave out what got names"
         raise DataError(Problem("no grammar follows this JSON schema", "schema", got=got, fix=fix))
     return matcher

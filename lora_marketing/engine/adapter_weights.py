@@ -1,4 +1,4 @@
-"""Adapters as tensors: read from a version folder after the load gate, without PEFT."""
+"""Read a published adapter's weights as tensors, after the load gate and without PEFT."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LayerLora:
 
 
 def require_same_base(version: Version, base: LoadedBase) -> None:
-    """Prove that a version was trained on this very base.
+    """Check that a version was trained on this very base.
 
     Raises:
         AdapterRefused: it was not, with what differs.
