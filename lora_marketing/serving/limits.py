@@ -8,13 +8,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class GrammarLimits:
+    """What compiling a client's JSON schema may take.
+
+    `schema_bytes` is its size as JSON, `seconds` and `memory_bytes` what trying it may take, `processes`
+    how many are tried at a time (of one client only one), `cache_bytes` the grammars that are kept.
+    """
+
+    schema_bytes: int = 64 << 10
+    seconds: int = 3
+    memory_bytes: int = 512 << 20
+    processes: int = 2
+    cache_bytes: int = 64 << 20
+
+
+@dataclass(frozen=True)
 class Limits:
     """What one server allows.
 
     `queue` is how many rows may wait besides those running, `seconds` how long a request may take
     from its acceptance, `body_bytes` and `body_seconds` how large and slow a body may be. `connections`
     is how many may be open, `header_seconds` how slow the headers of a request may be, `idle_seconds`
-    how long a connection may stay open between two requests.
+    how long a connection may stay open between two requests, `grammar` what a schema may take.
     """
 
     queue: int = 256
@@ -24,6 +39,7 @@ class Limits:
     connections: int = 512
     header_seconds: float = 10.0
     idle_seconds: int = 30
+    grammar: GrammarLimits = GrammarLimits()
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
@@ -45,37 +46,39 @@ NEUTRAL = frozenset(
 )
 """Their names."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-MOST_NAMES = 10_000
+MOST_NAMES, MOST_DEPTH = 10_000, 100
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
 PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
 FinishReason = Literal["stop", "length"]
 
 
-def _names(value: Any) -> int:
-    """How many names the objects of a JSON value have together."""
-    count, waiting = 0, [value]
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, dict):
-            count += len(inner)
-            inner = inner.values()
-        if not isinstance(inner, str):
-            waiting += [one for one in inner if isinstance(one, dict | list)]
-    return count
+def _require_simple(value: Any) -> None:
+    """Refuse JSON of very many names, or nested very deeply."""
+    names = depth = 0
+    level: list[Any] = [value]
+    while level:
+        depth += 1
+        names += sum(len(inner) for inner in level if isinstance(inner, dict))
+        if names > MOST_NAMES:
+            raise ValueError(f"the body has more than {MOST_NAMES:,} names")
+        if depth > MOST_DEPTH:
+            raise ValueError(f"the body is nested more than {MOST_DEPTH} levels deep")
+        parts = (inner.values() if isinstance(inner, dict) else inner for inner in level)
+        level = [one for part in parts for one in part if isinstance(one, dict | list)]
 
 
 class RequestBody(Frozen):
     """The body of a request.
 
     JSON can spell half a surrogate pair, which no tokenizer can read. Of every name that is not known a
-    problem is made, so there may not be very many.
+    problem is made, so there may not be very many. What reads schemas calls itself at every level.
     """
 
     @model_validator(mode="before")
     @classmethod
     def _is_reasonable(cls, value: Any) -> Any:
-        if isinstance(value, dict | list) and _names(value) > MOST_NAMES:
-            raise ValueError(f"the body has more than {MOST_NAMES:,} names")
+        if isinstance(value, dict | list):
+            _require_simple(value)
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -204,6 +207,9 @@ class CompletionSettings(RequestBody):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
+ANY_OBJECT: Mapping[str, JsonValue] = {"type": "object"}
+
+
 class ChatRequest(CompletionSettings):
     """`POST /v1/chat/completions`."""
 
@@ -233,6 +239,13 @@ class ChatRequest(CompletionSettings):
     def tokens_limit(self) -> int | None:
         """`max_completion_tokens`, or by its older name."""
         return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def json_schema(self) -> Mapping[str, JsonValue] | None:
+        """The schema that the answer must follow; None for free text."""
+        if isinstance(self.response_format, JsonSchemaFormat):
+            return self.response_format.json_schema.schema_
+        return ANY_OBJECT if isinstance(self.response_format, JsonObjectFormat) else None
 
     @property
     def tokens_param(self) -> str:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from starlette.types import Receive
 
 from lora_marketing.common.errors import EngineStopped, Problem
-from lora_marketing.serving.errors import busy, invalid
+from lora_marketing.serving.disconnect import unless_disconnected
+from lora_marketing.serving.errors import busy, invalid, timeout
+from lora_marketing.serving.grammars import Grammars
 from lora_marketing.serving.keys import Caller, KeyRing
 from lora_marketing.serving.limits import Limits, RateLimits
 from lora_marketing.serving.metrics import Metrics
 from lora_marketing.serving.models import Models
+from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.worker import Worker, WritingEngine
 
 ResultT = TypeVar("ResultT")
+TOKENIZER_THREADS = 4
 
 
 class Service:
@@ -53,8 +59,9 @@ class Service:
         self._active = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        # one thread: tokenizers are not made for several that set them up differently
         self._thread = ThreadPoolExecutor(1, "requests")
+        self._tokenizing = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
+        self.grammars = Grammars(engine.base, self.tokenize, self.limits.grammar)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -64,12 +71,38 @@ class Service:
         try:
             yield
         finally:
+            await self.grammars.close()
             await asyncio.to_thread(self.worker.stop)
             self._thread.shutdown(cancel_futures=True)
+            self._tokenizing.shutdown(cancel_futures=True)
 
     async def in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        """Run `work`, which reads files or counts tokens, without holding up everybody's stream."""
+        """Run `work`, which reads the registry or looks at texts, without holding up everybody's stream.
+
+        There is one such thread: what it calls need not bear several.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def tokenize(self, work: Callable[[], ResultT]) -> ResultT:
+        """Run `work`, which counts tokens, in one of several threads.
+
+        All of it must use the tokenizer with the same settings: changing them is not for several threads.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, work)
+
+    async def while_awaited(
+        self, receive: Receive, request_log: RequestLog, work: Coroutine[Any, Any, ResultT]
+    ) -> ResultT:
+        """What `work` returns; it is cancelled when its client hangs up, or the request's time is over.
+
+        Raises:
+            ClientDisconnected: the client hung up. ApiError: 504.
+        """
+        try:
+            async with asyncio.timeout(request_log.seconds_left(self.limits.seconds)):
+                return await unless_disconnected(receive, work)
+        except TimeoutError as error:
+            raise timeout() from error
 
     @contextmanager
     def active(self) -> Iterator[None]:

@@ -92,12 +92,16 @@ def load_engine(adapters: ServedAdapters, max_rows: int) -> WritingEngine:
         AdapterRefused: an adapter was trained on other weights of the same name.
     """
     from lora_marketing.engine.base import load_base
+    from lora_marketing.engine.constraints.grammar import vocabulary_of
     from lora_marketing.engine.engine import Engine
 
     engine = Engine(load_base(adapters.section), max_rows=max_rows)
     for version in adapters.versions:
         engine.register(version)
     engine.prepare()
+    # read once at the first use: the tokenizer's settings, and a vocabulary that holds up every thread
+    engine.base.encode([{"role": "user", "content": "x"}], header=True)
+    vocabulary_of(engine.base.tokenizer, engine.base.stop_ids)
     prepare_guards(adapters.versions)
     return engine
 

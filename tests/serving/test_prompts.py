@@ -69,8 +69,8 @@ def test_a_long_text_of_few_tokens_is_let_through(world: World) -> None:
             return "x"
 
     engine = FakeEngine(context=500, base=Syllables())
-    engine.base.tokenizer = lambda text, **_: {"input_ids": [1] * (len(text) // 1000)}
     with serving(world.root, engine) as running, running.client() as client:
+        engine.base.tokenizer = lambda text, **_: {"input_ids": [1] * (len(text) // 1000)}
         answer = client.post(CHAT, json=chat(text="x" * 100_000, max_tokens=5))
         assert answer.json()["usage"]["prompt_tokens"] == 100
 

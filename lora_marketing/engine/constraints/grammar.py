@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -14,9 +13,9 @@ from llguidance.hf import from_tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.constraints import ConstraintVerdict
+from lora_marketing.engine.json_grammar import compiled
 
 MOST_MATCHERS = 256
 """So many rows go on without reading their tokens again."""
@@ -33,7 +32,7 @@ class JsonGrammar:
     """
 
     def __init__(self, schema: Mapping[str, Any], base: LoadedBase) -> None:
-        self._start = _matcher(schema, _vocabulary(base.tokenizer, base.stop_ids))
+        self._start = compiled(schema, vocabulary_of(base.tokenizer, base.stop_ids))
         self._matchers: dict[tuple[int, ...], LLMatcher] = {}
         """Matchers by the tokens they have read: a row's next token asks for one of these."""
 
@@ -66,20 +65,7 @@ class JsonGrammar:
         return matcher
 
 
-@lru_cache(maxsize=2)  # takes half a second for 49,000 tokens; a process has one base, rarely two
-def _vocabulary(tokenizer: PreTrainedTokenizerBase, stop_ids: frozenset[int]) -> LLTokenizer:
+@lru_cache(maxsize=2)  # takes a second for 49,000 tokens; a process has one base, rarely two
+def vocabulary_of(tokenizer: PreTrainedTokenizerBase, stop_ids: frozenset[int]) -> LLTokenizer:
+    """The tokens that grammars choose from. Holds up every thread for as long as it takes."""
     return from_tokenizer(tokenizer, eos_token=sorted(stop_ids))  # type: ignore[arg-type]
-
-
-def _matcher(schema: Mapping[str, Any], vocabulary: LLTokenizer) -> LLMatcher:
-    grammar = LLMatcher.grammar_from_json_schema(
-        json.dumps(schema),
-        overrides={"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
-    )
-    broken, warnings = LLMatcher.validate_grammar_with_warnings(grammar, vocabulary)
-    matcher = LLMatcher(vocabulary, grammar)
-    if broken or matcher.is_error():
-        got = "; ".join(warnings) or matcher.get_error()
-        fix = "correct the schema, or leave out what got names"
-        raise DataError(Problem("no grammar follows this JSON schema", "schema", got=got, fix=fix))
-    return matcher

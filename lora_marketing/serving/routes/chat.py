@@ -10,23 +10,23 @@ from uuid import uuid4
 import jinja2
 from fastapi import APIRouter, Request, Response
 
-from lora_marketing.common.errors import DataError
 from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
 from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
 from lora_marketing.serving.disconnect import EventStream, unless_disconnected
-from lora_marketing.serving.errors import invalid, one_line
+from lora_marketing.serving.errors import invalid
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.prompts import require_short
-from lora_marketing.serving.rules import constraints_of_format
 from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
 from lora_marketing.serving.schema import AnswerMessage, ChatChoice, ChatCompletion, ChatMessage, ChatRequest
 from lora_marketing.serving.service import Service
 from lora_marketing.tasks import Message
 
 if TYPE_CHECKING:
-    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.constraints import Constraint
     from lora_marketing.engine.request import Progress
+    from lora_marketing.serving.worker import WritingEngine
+    from lora_marketing.writing.copywriter import Prompt
 
 router = APIRouter()
 
@@ -36,7 +36,7 @@ async def chat(
     body: ChatRequest, request: Request, service: TheService, caller: TheCaller, request_log: TheRequestLog
 ) -> ChatCompletion | Response:
     """Answer a chat in the brand's voice. The prompt is the client's: nothing is put before it."""
-    batch = await service.in_thread(lambda: _batch(service, body, caller))
+    batch = await service.while_awaited(request.receive, request_log, _batch(service, body, caller))
     if body.stream:
         head = {**_head(body, batch), "object": "chat.completion.chunk"}
         chunks = events(service, batch, request_log, body, head, _deltas)
@@ -56,26 +56,24 @@ async def chat(
     )
 
 
-def _batch(service: Service, body: ChatRequest, caller: Caller) -> Batch:
+async def _batch(service: Service, body: ChatRequest, caller: Caller) -> Batch:
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
+    prompt = await service.tokenize(lambda: _prompt(body.messages, service.engine))
+    constraints: tuple[Constraint, ...] = ()
+    if body.json_schema is not None:
+        constraints = (await service.grammars.grammar(body.json_schema, caller.id),)
+    return batch_of(model, [prompt], SamplingOverrides.of(body), service.engine, constraints)
+
+
+def _prompt(turns: Sequence[ChatMessage], engine: WritingEngine) -> Prompt:
     from lora_marketing.writing.copywriter import Prompt
 
-    model = service.models.resolve(body.model, caller)
-    base = service.engine.base
-    require_short([turn.text for turn in body.messages], service.engine, "messages")
-    prompt = Prompt.of(_encoded(body.messages, base))
-    try:
-        rules = constraints_of_format(body.response_format, base)
-    except DataError as error:
-        raise invalid(one_line(error), "response_format") from error
-    return batch_of(model, [prompt], SamplingOverrides.of(body), service.engine, rules)
-
-
-def _encoded(turns: Sequence[ChatMessage], base: LoadedBase) -> list[int]:
+    require_short([turn.text for turn in turns], engine, "messages")
     chat: list[Message] = [
         {"role": "system" if turn.role == "developer" else turn.role, "content": turn.text} for turn in turns
     ]
     try:
-        return base.encode(chat, header=True)
+        return Prompt.of(engine.base.encode(chat, header=True))
     except jinja2.TemplateError as error:
         text = f"The base's chat template does not take these messages: {error.message}"
         raise invalid(text, "messages") from error

@@ -23,6 +23,7 @@ from lora_marketing.serving.service import Service
 if TYPE_CHECKING:
     from lora_marketing.engine.request import Progress
     from lora_marketing.serving.worker import WritingEngine
+    from lora_marketing.writing.copywriter import Prompt
 
 router = APIRouter()
 
@@ -36,7 +37,7 @@ async def complete(
     request_log: TheRequestLog,
 ) -> Completion | Response:
     """Go on with one or more texts; choice `i` belongs to prompt `i // n`."""
-    batch = await service.in_thread(lambda: _batch(service, body, caller))
+    batch = await service.while_awaited(request.receive, request_log, _batch(service, body, caller))
     if body.stream:
         head = {**_head(body, batch), "object": "text_completion"}
         chunks = events(service, batch, request_log, body, head, _pieces)
@@ -52,12 +53,16 @@ async def complete(
     )
 
 
-def _batch(service: Service, body: CompletionRequest, caller: Caller) -> Batch:
+async def _batch(service: Service, body: CompletionRequest, caller: Caller) -> Batch:
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
+    prompts = await service.tokenize(lambda: _prompts(body.prompt, service.engine))
+    return batch_of(model, prompts, SamplingOverrides.of(body), service.engine)
+
+
+def _prompts(prompt: str | list[str] | list[int], engine: WritingEngine) -> list[Prompt]:
     from lora_marketing.writing.copywriter import Prompt
 
-    model = service.models.resolve(body.model, caller)
-    prompts = [Prompt.of(tokens) for tokens in _encoded(body.prompt, service.engine)]
-    return batch_of(model, prompts, SamplingOverrides.of(body), service.engine)
+    return [Prompt.of(tokens) for tokens in _encoded(prompt, engine)]
 
 
 def _encoded(prompt: str | list[str] | list[int], engine: WritingEngine) -> list[list[int]]:

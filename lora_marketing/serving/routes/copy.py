@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from lora_marketing.brands.brand import Brief
+from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.documents import Frozen
 from lora_marketing.common.errors import UnknownName
 from lora_marketing.copy.mending import Mending
@@ -29,7 +29,8 @@ from lora_marketing.serving.service import Service
 
 if TYPE_CHECKING:
     from lora_marketing.engine.sampling import Sampling
-    from lora_marketing.writing.copywriter import PromptCache, Voice
+    from lora_marketing.serving.worker import WritingEngine
+    from lora_marketing.writing.copywriter import Prompt, PromptCache, Voice
 
 router = APIRouter()
 
@@ -113,7 +114,7 @@ async def copy(
     body: CopyRequest, request: Request, service: TheService, caller: TheCaller, request_log: TheRequestLog
 ) -> CopyAnswer:
     """Write a brief in the brand's voice, with the brand's own prompt."""
-    job = await service.in_thread(lambda: _job(service, body, caller))
+    job = await service.while_awaited(request.receive, request_log, _job(service, body, caller))
     variants, tokens = await unless_disconnected(request.receive, _write(service, body, job, request_log))
     return CopyAnswer(
         model=body.model,
@@ -124,17 +125,12 @@ async def copy(
     )
 
 
-def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
+async def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
     from lora_marketing.writing.copywriter import PromptCache, tokens_to_write
 
-    model = service.models.resolve(body.model, caller)
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
     prompts = PromptCache(service.engine.base)
-    require_short([text for _, text in brief_texts(body.brief)], service.engine, "brief")
-    require_no_control_tokens(body.brief, service.engine.base)
-    try:
-        prompt = prompts.prompt(body.brief, model.brand)
-    except UnknownName as error:
-        raise invalid(one_line(error), "brief") from error
+    prompt = await service.tokenize(lambda: _prompt(body.brief, model.brand, prompts, service.engine))
     # an ad must fit whole, whatever the client gives it
     most = tokens_to_write(body.brief, model.brand, body.max_tokens or 0) or None
     overrides = SamplingOverrides(
@@ -142,8 +138,17 @@ def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
     )
     seed = request_seed(overrides)
     sampling = sampling_of(model, prompt, overrides, service.engine, seed)
-    voice = service.models.voice(model, body.brief)
+    voice = await service.in_thread(lambda: service.models.voice(model, body.brief))
     return _CopyJob(Batch(model, seed, [prompt], ()), voice, sampling, prompts)
+
+
+def _prompt(brief: Brief, brand: Brand, prompts: PromptCache, engine: WritingEngine) -> Prompt:
+    require_short([text for _, text in brief_texts(brief)], engine, "brief")
+    require_no_control_tokens(brief, engine.base)
+    try:
+        return prompts.prompt(brief, brand)
+    except UnknownName as error:
+        raise invalid(one_line(error), "brief") from error
 
 
 async def _write(

@@ -187,6 +187,21 @@ def test_of_a_hundred_thousand_mistakes_few_are_described(
     assert found.value.error_count() < 10
 
 
+@pytest.mark.parametrize("depth", [100, 300, 900])
+def test_a_body_nested_deeply_is_refused(shared: tuple[World, Running], depth: int) -> None:
+    """What reads a schema calls itself at every level, and ended the connection or the request."""
+    world, running = shared
+    schema = '{"items": ' * depth + '{"type": "string"}' + "}" * depth
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": "HERE"}}
+    body = json.dumps(chat(response_format=wanted)).replace('"HERE"', schema)
+    with running.client(world.ours) as client:
+        answer = client.post(
+            "/v1/chat/completions", content=body, headers={"Content-Type": "application/json"}
+        )
+    assert answer.status_code == 400
+    assert "nested more than 100 levels" in answer.json()["error"]["message"]
+
+
 def test_parts_and_developer_turns(client: openai.OpenAI) -> None:
     parts: Any = [
         {"role": "developer", "content": "Be brief."},

@@ -1,0 +1,217 @@
+"""Grammars of the JSON schemas that clients send: tried in another process, then kept for later requests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import Process
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from copy import copy
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from lora_marketing.common.errors import EngineStopped, Problem
+from lora_marketing.serving.errors import ApiError, invalid
+from lora_marketing.serving.limits import GrammarLimits
+from lora_marketing.serving.schema import ANY_OBJECT
+
+if TYPE_CHECKING:
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.constraints.grammar import JsonGrammar
+
+    InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+START_SECONDS = 120.0
+"""Seconds that a process has to read the tokenizer. It takes about one."""
+REFUSALS = 1000
+"""Schemas that were refused and are remembered, so that they cost nothing when they are sent again."""
+GRAMMAR_BYTES, BYTES_PER_LETTER = 512 << 10, 256
+"""What a grammar counts for in memory: so much, and so much for each letter of its schema. An estimate on the
+safe side: 3,000 properties in 80 kB of schema took 15 MB."""
+
+
+class Grammars:
+    """Compiles schemas, and keeps the grammars. Used from one event loop.
+
+    Args:
+        base: whose tokens the grammars are made of.
+        in_thread: runs a function in a thread.
+        limits: what a schema may take.
+    """
+
+    def __init__(self, base: LoadedBase, in_thread: InThread, limits: GrammarLimits | None = None) -> None:
+        self._base = base
+        self._in_thread = in_thread
+        self._limits = limits or GrammarLimits()
+        # now and once: it holds up every thread, for a second with a large tokenizer
+        setup = _setup(base, self._limits)
+        self._processes = [GrammarProcess(setup, self._limits) for _ in range(self._limits.processes)]
+        self._free = asyncio.LifoQueue[GrammarProcess]()
+        for process in self._processes:
+            self._free.put_nowait(process)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._kept: OrderedDict[str, tuple[JsonGrammar, int]] = OrderedDict()
+        self._refused: OrderedDict[str, str] = OrderedDict()
+
+    async def grammar(self, schema: Mapping[str, Any], client: str) -> JsonGrammar:
+        """The grammar of a schema. Cancelled, it ends what it began.
+
+        Args:
+            schema: as the client sent it.
+            client: the id of the client's key; its schemas are tried one after the other.
+
+        Raises:
+            ApiError: 400 if the schema is broken, too large, or takes too much time or memory.
+        """
+        text = json.dumps(schema)
+        if len(text) > self._limits.schema_bytes:
+            raise _refusal(f"this JSON schema has more than {self._limits.schema_bytes:,} bytes")
+        key = sha256(text.encode()).hexdigest()
+        turn = self._turns.setdefault(client, asyncio.Lock())
+        async with turn:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][0]
+            if key not in self._refused:
+                problem = None if schema == ANY_OBJECT else await self._try(text)
+                if problem is None:
+                    return await self._compile(key, schema, text)
+                self._refuse(key, problem)
+            raise _refusal(self._refused[key])
+
+    async def close(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            await process.end()
+
+    async def _try(self, text: str) -> str | None:
+        process = await self._free.get()
+        try:
+            return await process.problem(text)
+        finally:
+            self._free.put_nowait(process)
+
+    async def _compile(self, key: str, schema: Mapping[str, Any], text: str) -> JsonGrammar:
+        from lora_marketing.engine.constraints.grammar import JsonGrammar
+
+        grammar: JsonGrammar = await self._in_thread(lambda: JsonGrammar(schema, self._base))
+        self._kept[key] = grammar, GRAMMAR_BYTES + BYTES_PER_LETTER * len(text)
+        while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self._limits.cache_bytes:
+            self._kept.popitem(last=False)
+        return grammar
+
+    def _refuse(self, key: str, problem: str) -> None:
+        self._refused[key] = problem
+        if len(self._refused) > REFUSALS:
+            self._refused.popitem(last=False)
+
+
+class GrammarProcess:
+    """One process of `serving/grammar_process.py`, started when it is needed, and again after it was killed.
+
+    Args:
+        setup: the first line it reads.
+        limits: what a schema may take.
+    """
+
+    def __init__(self, setup: bytes, limits: GrammarLimits) -> None:
+        self._setup = setup
+        self._limits = limits
+        self._start: asyncio.Task[Process] | None = None
+
+    async def problem(self, schema: str) -> str | None:
+        """What is wrong with a schema, as JSON; None if it compiles within the limits.
+
+        The process is killed when the limits are passed, or the caller is cancelled.
+        """
+        process = await asyncio.shield(self._started())
+        answer = b""
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                answer = await _exchange(process, schema.encode())
+        except TimeoutError:
+            return f"this JSON schema takes more than {self._limits.seconds} seconds to compile"
+        finally:
+            if not answer:
+                await _kill(process)
+        if not answer:
+            return (
+                f"this JSON schema takes more than {self._limits.memory_bytes >> 20} MiB of memory to compile"
+            )
+        problem: str | None = json.loads(answer)["problem"]
+        return problem
+
+    async def end(self) -> None:
+        """End the process, if there is one."""
+        if self._start is not None:
+            (process,) = await asyncio.gather(self._start, return_exceptions=True)
+            if isinstance(process, Process):
+                await _kill(process)
+
+    def _started(self) -> asyncio.Task[Process]:
+        start = self._start
+        if start is not None and start.done():
+            gone = start.cancelled() or start.exception() or start.result().returncode is not None
+            start = None if gone else start
+        self._start = start or asyncio.create_task(self._begin())
+        return self._start
+
+    async def _begin(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "lora_marketing.serving.grammar_process",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,  # what a library says of a schema quotes it
+            start_new_session=True,  # Ctrl-C is for the server, whose running requests may need this
+        )
+        ready = b""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                ready = await _exchange(process, self._setup)
+        finally:
+            if not ready:
+                await _kill(process)
+        if not ready:
+            raise EngineStopped(Problem("the process that compiles grammars does not start"))
+        return process
+
+
+def _setup(base: LoadedBase, limits: GrammarLimits) -> bytes:
+    tokenizer = copy(base.tokenizer.backend_tokenizer)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    setup = {
+        "tokenizer": tokenizer.to_str(),
+        "stop_ids": sorted(base.stop_ids),
+        "seconds": limits.seconds,
+        "memory_bytes": limits.memory_bytes,
+    }
+    return json.dumps(setup).encode()
+
+
+async def _exchange(process: Process, line: bytes) -> bytes:
+    """Send a line and read one; nothing if the process has ended."""
+    assert process.stdin
+    assert process.stdout
+    try:
+        process.stdin.write(line + b"\n")
+        await process.stdin.drain()
+        return await process.stdout.readline()
+    except (BrokenPipeError, ConnectionResetError):
+        return b""
+
+
+async def _kill(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+def _refusal(problem: str) -> ApiError:
+    return invalid(f"response_format: {problem}", "response_format", "invalid_schema")
