@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "lora_marketing"
 PICTURE = ROOT / "docs" / "images" / "house.svg"
-CELL, LEFT, TOP = 22, 470, 96
+CELL, LEFT, TOP = 22, 500, 96
 
 
 def wings() -> tuple[str, ...]:
@@ -42,12 +42,9 @@ def arrows(order: tuple[str, ...]) -> Counter[tuple[str, str]]:
 
 
 def summary(wing: str) -> str:
-    """The first clause of the wing's docstring."""
+    """The first line of the wing's docstring."""
     doc = ast.get_docstring(ast.parse((PACKAGE / wing / "__init__.py").read_text(encoding="utf-8"))) or ""
-    first = doc.split("\n")[0].split(". ")[0].rstrip(".")
-    head, _, tail = first.partition(": ")
-    said = tail if tail and head.lower().replace("the ", "") in (wing, wing.replace("_", " ")) else first
-    return said if len(said) <= 62 else said[:60].rsplit(" ", 1)[0] + " …"
+    return doc.split("\n")[0].rstrip(".")
 
 
 def drawing() -> str:

@@ -1,1 +1,1 @@
-"""A/B tests of texts: read the results, say which text is better and whether that is decided."""
+"""A/B results: which text is better, and is that decided?"""

@@ -1,1 +1,1 @@
-"""Bases: pinned, 4-bit quantized foundation models and their fingerprints."""
+"""Foundation models: where they lie, and their fingerprints."""

@@ -1,1 +1,1 @@
-"""A client's voice, what it may claim, its briefs and its texts: plain YAML and JSON lines."""
+"""A client's voice, claims, briefs and texts."""

@@ -1,4 +1,7 @@
-"""Where copy goes: one data file per channel with the limits of its fields, their source and date."""
+"""Where copy goes: the limits of each field, one file a channel.
+
+Every limit has its source and date.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Written copy: its record with provenance, small mendings, and the choice between several."""
+"""Written copy: its record, its mending, its ranking."""

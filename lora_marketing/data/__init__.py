@@ -1,1 +1,1 @@
-"""A brand's texts, read strictly and split the same way on every machine."""
+"""A brand's texts: read strictly, split the same everywhere."""

@@ -1,1 +1,1 @@
-"""One base in memory, many adapters: rows of all brands join and leave one running batch."""
+"""One base in memory, many adapters, one running batch."""

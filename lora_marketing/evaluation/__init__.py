@@ -1,4 +1,4 @@
-"""Figures over written copy, taken without a model: scored, kept, compared, reported."""
+"""Saved figures over copy: compared, reported; no model."""
 
 from lora_marketing.evaluation.comparing import compare, compare_evaluations, compare_writers, incomparable
 from lora_marketing.evaluation.document import Evaluation, read_evaluation, write_evaluation

@@ -1,4 +1,4 @@
-"""Guards: rules over a written text. One file per guard; its findings are told with the text.
+"""Rules over one text: findings with span and severity.
 
 A guard never changes a text. What may be done with one follows from the gravest finding: `pass`,
 `fix` (write the field again), `review` (a person decides) or `block` (not to be published).

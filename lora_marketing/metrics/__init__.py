@@ -1,4 +1,4 @@
-"""Metrics: a number over many texts. One file per metric.
+"""A number over many texts, one file a metric.
 
 Most figures are made of counts that add up over texts (matches, lengths, texts that passed), so the
 figure of any set of texts, also of one drawn anew for an interval, comes from the sum of their counts.

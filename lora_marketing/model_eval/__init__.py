@@ -1,5 +1,8 @@
-"""Judging an adapter with a model: its own words on held-out briefs, its loss, and whether the base with
-it can still answer everyday questions. `judge` is the door."""
+"""A version is judged: it writes held-out briefs, and is measured.
+
+Its own words, its loss, and whether the base with it can still answer everyday questions.
+`judge` is the door.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Plans: what a run needs before it starts. No torch, no weights: sizes, tokenised rows, arithmetic."""
+"""What a run needs before it starts: memory, time, batches.
+
+No torch, no weights: sizes, tokenised rows, arithmetic.
+"""

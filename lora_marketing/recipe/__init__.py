@@ -1,4 +1,7 @@
-"""Recipes: the only input of training. Strict, frozen, with the line of every key."""
+"""The only input of training: strict, frozen YAML.
+
+The file and line of every key are known.
+"""
 
 from lora_marketing.recipe.load import KeySetting, LoadedRecipe, load_recipe
 from lora_marketing.recipe.schema import Recipe

@@ -1,4 +1,4 @@
-"""The registry of adapters: named, immutable, checked versions. No torch anywhere in it.
+"""Named, immutable, checked versions, and moving aliases.
 
 store            publish, promote, roll back, verify: what the command line and the server call
 version          one published version: read it, say whether it is whole

@@ -1,4 +1,4 @@
-"""The review queue: which texts people approved, edited or rejected, and a log that shows a change."""
+"""What people approved, edited or rejected, with a chained log."""
 
 from lora_marketing.review.log import Item, LogEntry, ReviewState
 from lora_marketing.review.queue import Decision, Queue

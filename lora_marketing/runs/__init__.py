@@ -1,1 +1,1 @@
-"""From recipes to published versions: one run, a fleet of runs, a smoke run."""
+"""From a recipe to a published version: one run, many, smoke."""

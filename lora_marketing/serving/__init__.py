@@ -1,1 +1,1 @@
-"""Serving: brands over HTTP from one engine. The interface is OpenAI's, and one of the kit's own."""
+"""Brands over HTTP from one engine: OpenAI's API and /v1/copy."""

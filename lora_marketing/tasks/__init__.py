@@ -1,4 +1,7 @@
-"""Tasks: how a brief becomes chat messages. One file per task; training and generation share it."""
+"""How a brief becomes chat messages, one file a task.
+
+Training and generation share it.
+"""
 
 from __future__ import annotations
 

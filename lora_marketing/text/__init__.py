@@ -1,1 +1,1 @@
-"""How a text is read: spellings, words, quantities, and hashes of the texts an adapter was trained on."""
+"""How a text is read: spelling, words, quantities, known texts."""

@@ -1,1 +1,4 @@
-"""From chat messages to tokens: chat templates, rendered rows, prefix trees. Nothing here needs torch."""
+"""From chat messages to tokens and prefix trees.
+
+Nothing here needs torch.
+"""

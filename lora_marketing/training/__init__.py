@@ -1,1 +1,4 @@
-"""Training: the only package that knows TRL."""
+"""TRL's trainers, told what to do.
+
+The only package that knows TRL.
+"""

@@ -1,1 +1,4 @@
-"""Search for the settings of a recipe that write best. Only the `tune` command loads Optuna."""
+"""The search for settings of a recipe that write best.
+
+Only the `tune` command loads Optuna.
+"""

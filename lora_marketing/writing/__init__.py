@@ -1,1 +1,1 @@
-"""Writing: one base in memory, many adapters, each row of a batch with its own."""
+"""From briefs to copy that passes: write, mend, guard, rank."""
