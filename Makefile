@@ -1,4 +1,6 @@
 VENV ?= .venv
+# Every test process would compile the kit and the tests anew where the environment says so.
+export PYTHONDONTWRITEBYTECODE =
 TINY = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test fast lint clean
