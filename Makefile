@@ -3,6 +3,8 @@ TESTS ?=
 tiny = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n 2 --dist worksteal
 fast = -m "not real and not thorough" $(TESTS)
 reported = -W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning
+# Every test process would compile the kit and the tests anew where the environment says so.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help demo test fast lint lock floors newest clean
 

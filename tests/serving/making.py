@@ -173,6 +173,10 @@ class FakeEngine:
                 words, finish = [text[: text.index(stop)]], "stop_string"
         return words, finish
 
+    def unfinished(self) -> bool:
+        """Whether every row was given up before its text was whole."""
+        return all(ticket.told < len(ticket.words) for ticket in self.tickets)
+
     def figures(self) -> EngineStats:
         numbers = dict.fromkeys(EngineStats.__dataclass_fields__, 0)
         numbers |= {"max_rows": self.max_rows, "rows_running": len(self._running)}
@@ -233,7 +237,7 @@ class Running:
 
     def client(self, key: str | None = None, **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, **more)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **more)
 
 
 def service_of(
@@ -264,11 +268,11 @@ def serving(
         yield Running(f"http://{host}:{port}", server, service, engine, thread)
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
-def until(holds: Callable[[], bool], seconds: float = 5) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds, in another thread or after a while."""
     end = time.monotonic() + seconds
     while not holds():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,8 +18,9 @@ SHORT = chat(text="Go on forever.", max_tokens=40)
 
 
 def test_running_requests_end_and_new_ones_are_refused(world: World) -> None:
+    engine = FakeEngine(pace=0.2)
     with (
-        serving(world.root, FakeEngine(pace=0.02)) as running,
+        serving(world.root, engine, grace=60) as running,
         running.client() as client,
         ThreadPoolExecutor(4) as threads,
     ):
@@ -35,18 +35,20 @@ def test_running_requests_end_and_new_ones_are_refused(world: World) -> None:
         assert client.get("/healthz").status_code == 200
         refused = client.post("/v1/chat/completions", json=chat())
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        engine.pace = 0
         answers = [one.result() for one in asking]
         assert [answer.status_code for answer in answers] == [200, 200, 200]
         assert answers[1].text.endswith("data: [DONE]\n\n")
         assert answers[0].json()["usage"]["completion_tokens"] == 40
-        running.thread.join(5)
+        running.thread.join(60)
         assert not running.thread.is_alive()
         assert not running.service.worker.alive
 
 
 def test_what_does_not_end_in_time_is_told(world: World) -> None:
+    engine = FakeEngine(pace=0.01)
     with (
-        serving(world.root, FakeEngine(pace=0.01), grace=0.2) as running,
+        serving(world.root, engine, grace=0.2) as running,
         running.client() as client,
         ThreadPoolExecutor(2) as threads,
     ):
@@ -55,14 +57,14 @@ def test_what_does_not_end_in_time_is_told(world: World) -> None:
             for stream in (False, True)
         ]
         until(lambda: running.service.worker.open_rows == 2)
-        begun = time.monotonic()
         running.server.handle_exit(signal.SIGTERM, None)
         whole, stream = (one.result() for one in asking)
         assert (whole.status_code, whole.json()["error"]["code"]) == (503, "stopping")
         last = stream.text.strip().split("\n")[-1]
         assert json.loads(last.removeprefix("data: "))["error"]["code"] == "stopping"
-        running.thread.join(5)
-        assert time.monotonic() - begun < 3
+        running.thread.join(60)
+        assert not running.thread.is_alive()
+        assert engine.unfinished()
 
 
 def test_a_second_signal_does_not_wait(world: World) -> None:
@@ -72,7 +74,7 @@ def test_a_second_signal_does_not_wait(world: World) -> None:
         until(lambda: running.service.worker.open_rows == 1)
         running.server.handle_exit(signal.SIGTERM, None)
         running.server.handle_exit(signal.SIGTERM, None)
-        running.thread.join(5)
+        running.thread.join(60)
         assert not running.thread.is_alive()
         assert asking.exception() or asking.result().status_code >= 500
         client.close()
@@ -97,7 +99,7 @@ def test_an_engine_that_fails_takes_the_server_with_it(
         assert (whole.status_code, whole.json()["error"]["code"]) == (500, "internal_error")
         assert "internal_error" in stream.text
         assert "CUDA" not in whole.text + stream.text
-        running.thread.join(5)
+        running.thread.join(60)
         assert not running.thread.is_alive()
         assert running.service.engine_failed
     told = next(record for record in caplog.records if record.levelno == logging.CRITICAL)
