@@ -17,6 +17,7 @@ from lora_marketing.engine.adapters import LayerLora, read_adapter
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BARE
+from lora_marketing.registry.files import FileHashes
 
 Layers = Mapping[str, LayerLora]
 
@@ -34,7 +35,7 @@ class AdapterSlots:
     def __init__(self, base: LoadedBase, memory: SlotMemory, count: int, host_bytes: int) -> None:
         self._base = base
         self._memory = memory
-        self._known: dict[str, tuple[Path, str | None]] = {}
+        self._known: dict[str, tuple[Path, FileHashes | None]] = {}
         self._host = HostCache(host_bytes)
         self._slots: OrderedDict[str, int] = OrderedDict()  # the longest unused first
         self._rows: dict[str, int] = {}
@@ -43,19 +44,19 @@ class AdapterSlots:
         self.loads = 0
         self.load_seconds = 0.0
 
-    def register(self, key: str, folder: Path, digest: str | None = None) -> None:
-        """Know where an adapter's files are, and the SHA-256 that its weights must have."""
-        self._known[key] = folder, digest
+    def register(self, key: str, folder: Path, published: FileHashes | None = None) -> None:
+        """Know where an adapter's files are, and the hashes that they must have."""
+        self._known[key] = folder, published
 
-    def load(self, key: str, folder: Path, digest: str | None = None) -> None:
+    def load(self, key: str, folder: Path, published: FileHashes | None = None) -> None:
         """Read an adapter now, in place of what `key` named before.
 
         Raises:
             AdapterRefused: the load gate refuses it, or rows are being written with `key`.
         """
-        layers = read_adapter(folder, self._base, digest)
+        layers = read_adapter(folder, self._base, published)
         self.forget(key)
-        self.register(key, folder, digest)
+        self.register(key, folder, published)
         self._host.keep(key, layers)
 
     def prepare(self) -> None:
@@ -111,8 +112,8 @@ class AdapterSlots:
             if idle is None:
                 return False
         start = perf_counter()
-        folder, digest = self._known[key]
-        layers = self._host.get(key) or read_adapter(folder, self._base, digest)
+        folder, published = self._known[key]
+        layers = self._host.get(key) or read_adapter(folder, self._base, published)
         self._host.keep(key, layers)
         if not self._free:
             assert idle is not None

@@ -27,7 +27,7 @@ from lora_marketing.engine.row_cache import InputChunk, row_cache_for
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BatchGroups, Groups, install
 from lora_marketing.engine.stats import EngineStats
-from lora_marketing.registry.files import WEIGHTS
+from lora_marketing.registry.files import FileHashes
 from lora_marketing.registry.version import Version
 
 Listener = Callable[[Progress], None]
@@ -118,22 +118,22 @@ class Engine:
         """Know a published version; its files are read when a row needs them. Returns its key.
 
         Raises:
-            AdapterRefused: it was trained on another base.
+            AdapterRefused: it was trained on another base, or its manifest lists no hashes of its files.
         """
         require_same_base(version, self.base)
-        self._slots.register(version.digest, version.folder, version.manifest.files[WEIGHTS])
+        self._slots.register(version.digest, version.folder, version.hashes)
         return version.digest
 
-    def load(self, key: str, folder: Path, digest: str | None = None) -> None:
+    def load(self, key: str, folder: Path, published: FileHashes | None = None) -> None:
         """Read an adapter now, under `key`, in place of what `key` named before.
 
-        With `digest`, its weights must have this SHA-256.
+        With `published`, its files must have these hashes.
 
         Raises:
             AdapterRefused: the load gate refuses it, or rows are being written with what it would
                 replace; nothing that was loaded changes.
         """
-        self._slots.load(key, folder, digest)
+        self._slots.load(key, folder, published)
         self._memory.prefixes.forget(key)
 
     @torch.inference_mode()

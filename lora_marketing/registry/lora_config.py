@@ -15,7 +15,7 @@ from typing import Any
 
 from lora_marketing.common import strict_json
 from lora_marketing.common.errors import AdapterRefused, Problem, nearest
-from lora_marketing.registry.files import read_small
+from lora_marketing.registry.files import read_small, require_published
 from lora_marketing.registry.header import quoted
 
 MAX_CONFIG = 1_000_000
@@ -99,14 +99,22 @@ FIXED: Mapping[str, object] = {
 """Keys that PEFT writes but that may hold nothing except its default."""
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The keys of an adapter_config.json, not yet checked.
+def read_config(path: Path, digest: str | None = None) -> dict[str, Any]:
+    """The keys of an adapter_config.json, not yet checked. They come from the very bytes that were hashed.
+
+    Args:
+        path: the file.
+        digest: the SHA-256 that it must have, as the manifest tells it.
 
     Raises:
-        AdapterRefused: not a regular file of at most 1 MB, not strict JSON, not an object.
+        AdapterRefused: not a regular file of at most MAX_CONFIG bytes, another file than the one that was
+            published, not strict JSON, not an object.
     """
+    raw = read_small(path, MAX_CONFIG)
+    if digest is not None:
+        require_published(raw, digest, path)
     try:
-        config = strict_json.loads(read_small(path, MAX_CONFIG))
+        config = strict_json.loads(raw)
     except strict_json.NotStrictJson as error:
         raise AdapterRefused(Problem("is not strict JSON", str(path), got=str(error))) from error
     if not isinstance(config, dict):
