@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -72,7 +72,10 @@ def stack_dtype(base: LoadedBase) -> torch.dtype:
 
 
 def read_adapter(
-    folder: Path, base: LoadedBase, published: FileHashes | None = None
+    folder: Path,
+    base: LoadedBase,
+    published: FileHashes | None = None,
+    admit: Callable[[AdapterSpec], None] | None = None,
 ) -> Mapping[str, LayerLora]:
     """Read an adapter's layers into host memory, by module name.
 
@@ -80,11 +83,12 @@ def read_adapter(
         folder: with PEFT's two files.
         base: that it must fit.
         published: the hashes that its two files must have; None of an adapter that was not published.
+        admit: asked before memory is taken for the weights; refuses by raising AdapterRefused.
 
     Raises:
         AdapterRefused: the load gate found anything that this base or the manifest does not expect.
     """
-    accepted = read_adapter_file(folder, base.linear_shapes, published)
+    accepted = read_adapter_file(folder, base.linear_shapes, published, admit)
     tensors = _tensors(accepted)
     return {name: _layer(name, accepted.spec, tensors, base) for name in accepted.spec.modules}
 

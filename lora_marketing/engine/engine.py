@@ -85,6 +85,7 @@ class Engine:
         adapter_slots: adapters that can be computed with at the same time.
         prefix_bytes: how much is remembered of what prompts computed to.
         host_bytes: how much host memory keeps adapters that have no slot.
+        slot_bytes: how much memory the slots may take together; None asks what is free now.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Engine:
         adapter_slots: int = 32,
         prefix_bytes: int = 512 << 20,
         host_bytes: int = 1 << 30,
+        slot_bytes: int | None = None,
     ) -> None:
         self.base = base
         self.max_rows = max_rows
@@ -104,7 +106,7 @@ class Engine:
         model = base.with_modules_of_its_own().model
         self._seating = BatchGroups()
         stacks = install(model, list(base.linear_shapes), self._seating)
-        memory = SlotMemory(stacks, adapter_slots + 1, stack_dtype(base))
+        memory = SlotMemory(stacks, adapter_slots + 1, stack_dtype(base), slot_bytes)
         self._slots = AdapterSlots(base, memory, adapter_slots, host_bytes)
         self._memory = row_cache_for(model, base.tokenizer.pad_token_id, prefix_bytes)
         self._waiting: deque[RowHandle] = deque()

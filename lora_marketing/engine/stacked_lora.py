@@ -86,6 +86,11 @@ class StackedLora(nn.Module):
         self.magnitude: Tensor | None = None
         self._chosen: tuple[Groups, Tensor, Tensor] | None = None
 
+    def empty(self) -> None:
+        """No adapter sits on this layer any more."""
+        self.a = self.b = self.magnitude = None
+        self.changed()
+
     def changed(self) -> None:
         """Slots were filled: what was copied from them no longer holds."""
         if self._chosen is not None:

@@ -71,14 +71,17 @@ class Accepted:
 
 
 def read_adapter_file(
-    folder: Path, linear_shapes: Mapping[str, tuple[int, int]], published: FileHashes | None = None
+    folder: Path,
+    linear_shapes: Mapping[str, tuple[int, int]],
+    published: FileHashes | None = None,
+    admit: Callable[[AdapterSpec], None] | None = None,
 ) -> Accepted:
     """Read an adapter once and check it whole: names, shapes, values and, if given, both files' SHA-256.
 
     No memory is taken for the weights before their header says, byte for byte, what this base and the
     configuration ask for: a file that grew is refused by its header. What is returned is what was
     checked, whatever happens to the file: a mapped file could change afterwards, and one that is cut
-    short would end the process.
+    short would end the process. `admit` is asked before that memory is taken, and may refuse.
 
     Raises:
         AdapterRefused: everything that `check_adapter` or `check_values` refuses, or other files than
@@ -94,6 +97,8 @@ def read_adapter_file(
             return found[0][1]
 
         spec = _checked(folder, linear_shapes, header, published)
+        if admit is not None:
+            admit(spec)
         file, tensors = found[0]
         raw = _read(file, max(one.end for one in tensors.values()), path)
     if published is not None:

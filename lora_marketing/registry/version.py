@@ -17,7 +17,6 @@ from lora_marketing.registry.files import (
     REQUIRED,
     WEIGHTS,
     FileHashes,
-    open_regular,
     read_small,
     sha256_of,
 )
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from lora_marketing.text.known_texts import KnownTexts
 
 FOLDER_DIGITS = 16
+MAX_KNOWN_TEXTS = 256_000_000
 
 _TAMPERED = "do not load it; remove this folder and publish the adapter again"
 
@@ -99,8 +99,7 @@ def known_texts(version: Version) -> KnownTexts | None:
     if published is None:
         return None
     path = version.folder / KNOWN_TEXTS
-    with open_regular(path) as file:
-        raw = file.read()
+    raw = read_small(path, MAX_KNOWN_TEXTS)
     digest = hashlib.sha256(raw).hexdigest()
     if digest != published:
         raise AdapterRefused(
