@@ -118,6 +118,14 @@ def make_folder(folder: Path) -> None:
     flush_folder(folder.parent)
 
 
+def subfolders(parent: Path) -> list[str]:
+    """The names of the folders in `parent`, sorted; links are none."""
+    if not parent.is_dir():
+        return []
+    with os.scandir(parent) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
 def _settle(writer: BinaryIO, target: Path) -> None:
     writer.flush()
     target.chmod(READ_ONLY)
