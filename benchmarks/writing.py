@@ -357,13 +357,14 @@ def _engine_loads(base: LoadedBase, folders: Sequence[Path]) -> dict[str, list[f
 
     from lora_marketing.common.files import file_sha256
     from lora_marketing.engine.engine import Engine
-    from lora_marketing.registry.files import WEIGHTS
+    from lora_marketing.registry.files import CONFIG, WEIGHTS, FileHashes
 
     engine = Engine(base, adapter_slots=len(folders), host_bytes=0)
     slots = engine._slots
     names = [f"brand-{number}" for number in range(len(folders))]
     for name, folder in zip(names, folders, strict=True):
-        slots.register(name, folder, file_sha256(folder / WEIGHTS))
+        hashes = FileHashes(file_sha256(folder / CONFIG), file_sha256(folder / WEIGHTS))
+        slots.register(name, folder, hashes)
     gc.collect()
     gc.freeze()  # as `serve` does
     found = {"engine_first_ms": [_milliseconds(lambda name=name: _take_turn(engine, name)) for name in names]}

@@ -10,11 +10,14 @@ from unicodedata import combining
 from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
 from lora_marketing.brands.claims import Claim, Claims, Market
-from lora_marketing.common.documents import Frozen, read_document, validated
+from lora_marketing.common.documents import Document, Frozen, place_of, read_document, validated
+from lora_marketing.common.errors import Problem, RecipeError
 from lora_marketing.text.spelling import folded, folded_term, joins, places, unfolded, within_word
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+PUBLISHED = "candidate"
+"""The alias that every publish moves."""
 TRADITIONAL = ("zh-TW", "zh-HK", "zh-MO", "zh-Hant")
 """Locales that write Chinese in traditional characters, and quote with 「」."""
 
@@ -173,6 +176,21 @@ def load_brand(path: Path) -> Brand:
         DocumentError, RecipeError: with every problem and its line.
     """
     document = read_document(path)
+    brand = _with_claims(document, path)
+    if PUBLISHED in brand.gated_aliases:
+        raise RecipeError(
+            Problem(
+                f"gated_aliases may not name {PUBLISHED}",
+                place_of(("gated_aliases",), document.places),
+                got=", ".join(brand.gated_aliases),
+                allowed="any other alias, such as prod",
+                fix=f"take {PUBLISHED} out: every publish moves it, so that the gate has something to judge",
+            )
+        )
+    return brand
+
+
+def _with_claims(document: Document, path: Path) -> Brand:
     named = document.value.get("claims")
     if not isinstance(named, str):
         return validated(Brand, document.value, document.places)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.common.console import result, rich_stdout
+from lora_marketing.common.console import note, result, rich_stdout
 from lora_marketing.common.errors import Problem, RegistryError
 
 if TYPE_CHECKING:
@@ -33,8 +33,12 @@ def list_(adapters: RegistryFolder = Path("adapters")) -> None:
 
     registry = Registry(adapters)
     table = Table("adapter", "version", "aliases", "held-out loss", "stops", "base", "created", box=None)
+    for problem in registry.links():
+        note(f"not listed: {problem}")
     for name in registry.names():
         aliases = registry.aliases(name)
+        for problem in (*registry.damaged(name), *registry.alias_problems(name)):
+            note(f"damaged: {problem}")
         for version in registry.versions(name):
             metrics = version.manifest.metrics
             held = ", ".join(f"@{alias}" for alias, digest in aliases.items() if digest == version.digest)
@@ -85,17 +89,22 @@ def promote(
     ] = None,
     adapters: RegistryFolder = Path("adapters"),
 ) -> None:
-    """Point an alias at a version. Where the brand gates the alias, the version has to pass the gate."""
+    """Point an alias at a version; a bare brand/line means its @candidate. Where the brand gates the alias,
+    the version has to pass the gate."""
     from lora_marketing.common.files import check_writable
     from lora_marketing.registry.names import AdapterRef
-    from lora_marketing.registry.store import Registry
+    from lora_marketing.registry.store import Registry, candidate_of
 
     check_writable(evaluation if recipe else None)
     registry = Registry(adapters)
-    version = registry.resolve(AdapterRef.parse(adapter))
-    if to not in _gated(registry, version, to, brand):
+    version = registry.resolve(candidate_of(AdapterRef.parse(adapter)))
+    gated = to in _gated(registry, version, to, brand)
+    if registry.aliases(version.name).get(to) == version.digest:
+        result(f"{version.name}@{to} is {version.digest[:16]} already: nothing was moved")
+        return
+    if not gated:
         registry.promote(AdapterRef(version.name, digest=version.digest), to, reason or force)
-    elif registry.aliases(version.name).get(to) != version.digest:
+    else:
         from lora_marketing.cli.gate import GateOptions, pass_gate
 
         options = GateOptions(recipe or [], evaluation, force, seed, base_id)
@@ -153,9 +162,16 @@ def verify(
     problems = []
     if adapter:
         versions = [registry.resolve(AdapterRef.parse(adapter))]
+        problems = registry.alias_problems(versions[0].name)
     else:
-        versions = [version for name in registry.names() for version in registry.versions(name)]
-        problems = [problem for name in registry.names() for problem in registry.damaged(name)]
+        names = registry.names()
+        versions = [version for name in names for version in registry.versions(name)]
+        problems = registry.links()
+        problems += [problem for name in names for problem in registry.damaged(name)]
+        problems += [problem for name in names for problem in registry.alias_problems(name)]
+        if not versions and not problems:
+            fix = "name the registry with --adapters"
+            raise RegistryError(Problem("there is no adapter to verify", str(adapters), fix=fix))
     for version in versions:
         damage = registry.verify(version)
         problems.extend(damage)
@@ -168,11 +184,13 @@ def _gated(registry: Registry, version: Version, alias: str, brand: Path | None)
     """The aliases that have a gate, as the given profile says, or else any of those that were kept with the
     version, the one that `alias` names now and the newest."""
     if brand is None:
+        from lora_marketing.registry.provenance import kept_profile
+
         published = registry.versions(version.name)
         named = registry.aliases(version.name).get(alias)
-        asked = (version, published[-1], *(known for known in published if known.digest == named))
-        profiles = [known.manifest.recipe.get("brand_profile", {}) for known in asked]
-        return {gated for profile in profiles for gated in profile.get("gated_aliases", [])}
+        asked = (version, published[-1], *(one for one in published if one.digest == named))
+        kept = [kept_profile(one.manifest).get("gated_aliases") for one in asked]
+        return {gated for aliases in kept if isinstance(aliases, list) for gated in aliases}
     from lora_marketing.brands.brand import load_brand
 
     policy = load_brand(brand)

@@ -17,6 +17,7 @@ from lora_marketing.evaluation.voices import BASE
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry.history import GatedCheck, GateRecord
 from lora_marketing.registry.names import AdapterRef
+from lora_marketing.registry.provenance import kept_profile
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 
@@ -100,14 +101,14 @@ def _decided(
 
 def _other_brands(registry: Registry, version: Version) -> list[str]:
     """The names under which the registry's other brands are known."""
-    own = version.manifest.recipe.get("brand_profile", {}).get("display_name")
+    own = kept_profile(version.manifest).get("display_name")
     profiles = {
-        name.brand: other.manifest.recipe.get("brand_profile", {})
+        name.brand: kept_profile(other.manifest)
         for name in registry.names()
         if name.brand != version.name.brand
         for other in registry.versions(name)
     }
-    return sorted({profile.get("display_name", brand) for brand, profile in profiles.items()} - {own})
+    return sorted({str(profile.get("display_name", brand)) for brand, profile in profiles.items()} - {own})
 
 
 def _record(evaluation: Evaluation, outcome: GateResult, against: str | None) -> GateRecord:

@@ -20,7 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
-from lora_marketing.common.errors import DocumentError, Problem, RecipeError, nearest
+from lora_marketing.common.errors import DocumentError, Problem, RecipeError, capped, nearest
 from lora_marketing.common.files import shown as shown
 
 KeyPath = tuple[str | int, ...]
@@ -33,6 +33,8 @@ _TEXT_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "timestamp", "value")
 _VALUE_TAGS = frozenset(f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "map", "seq"))
 _MAX_VALUES = 100_000
 """More values than this come from aliases of aliases, not from a person."""
+MOST_PROBLEMS = 200
+"""So many problems of one document are told; a person who has more begins with these."""
 
 
 class Frozen(BaseModel):
@@ -215,7 +217,7 @@ def validated(model: type[ModelT], value: Mapping[str, Any], places: Mapping[Key
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise RecipeError(list(validation_problems(model, value, error, places))) from None
+        raise RecipeError(capped(validation_problems(model, value, error, places), MOST_PROBLEMS)) from None
 
 
 def validation_problems(
@@ -229,10 +231,13 @@ def validation_problems(
     details: dict[KeyPath, list[Any]] = {}
     for detail in error.errors(include_url=False):
         details.setdefault(_written(detail["loc"], value, detail["type"] == "missing"), []).append(detail)
+    compared = 0
     for path, said in details.items():
         where = place_of(path, places)
         if said[0]["type"] == "extra_forbidden":
-            allowed = nearest(str(path[-1]), _fields_at(model, path[:-1]))
+            compared += 1
+            few = compared <= MOST_PROBLEMS
+            allowed = nearest(str(path[-1]), _fields_at(model, path[:-1])) if few else None
             yield Problem(f"unknown key {dotted(path)}", where, allowed=allowed)
         elif said[0]["type"] == "missing":
             yield Problem(f"{lacks} {dotted(path)}", where, fix=f"add {dotted(path)}")

@@ -26,6 +26,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from heapq import nsmallest
+
+MOST_SHOWN = 20
+"""Problems of one outside file that are told; of the others only how many there are."""
+MOST_LISTED = 60
+"""Allowed names that are listed."""
+MOST_COMPARED = 300
+LONGEST_COMPARED = 64
+"""Names and letters that `nearest` compares: comparing takes the square of a name's length."""
 
 
 @dataclass(frozen=True)
@@ -150,5 +159,37 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     names = sorted(allowed)
     if not names:
         return "none"
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else "one of " + ", ".join(names)
+    near, name = names, name[:LONGEST_COMPARED]
+    if len(names) > MOST_COMPARED:
+        near = nsmallest(MOST_COMPARED, names, key=lambda other: _distance(name, other))
+    comparable = [other for other in near if len(other) <= LONGEST_COMPARED]
+    close = get_close_matches(name, comparable, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    listed = ", ".join(_short(other) for other in names[:MOST_LISTED])
+    return f"one of {listed}" + (f" and {len(names) - MOST_LISTED:,} more" if names[MOST_LISTED:] else "")
+
+
+def _distance(name: str, other: str) -> tuple[bool, int]:
+    """A first, cheap idea of how near two names are."""
+    return other[:1] != name[:1], abs(len(other) - len(name))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_COMPARED else f"{name[:LONGEST_COMPARED]}…"
+
+
+def capped(problems: Iterable[Problem], most: int = MOST_SHOWN) -> list[Problem]:
+    """The first problems, and how many more there are: a hostile file has as many as it likes.
+
+    >>> [str(one) for one in capped([Problem("a"), Problem("b"), Problem("c")], most=1)]
+    ['a', 'and 2 more problems']
+    """
+    shown: list[Problem] = []
+    more = 0
+    for problem in problems:
+        if len(shown) < most:
+            shown.append(problem)
+        else:
+            more += 1
+    return [*shown, Problem(f"and {more:,} more problems")] if more else shown

@@ -162,6 +162,20 @@ def claim(staging: Path, target: Path) -> None:
         flush_folder(target.parent)
 
 
+def claim_new(staging: Path, target: Path) -> bool:
+    """Rename the folder `staging`, which is not empty, to `target`; False if that name is taken.
+
+    Of several processes that claim one name at one moment, exactly one is told True.
+    """
+    try:
+        staging.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
+    return True
+
+
 def flush(folder: Path) -> None:
     """Force every file below `folder`, and the folders themselves, to the disk."""
     for root, _, names in os.walk(folder):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +24,7 @@ from lora_marketing.registry.adapter_check import (
     AdapterSpec,
     read_adapter_file,
 )
+from lora_marketing.registry.files import FileHashes
 from lora_marketing.registry.version import Version
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -70,18 +71,24 @@ def stack_dtype(base: LoadedBase) -> torch.dtype:
     return torch.float32 if base.device.type == "cpu" else base.compute_dtype
 
 
-def read_adapter(folder: Path, base: LoadedBase, digest: str | None = None) -> Mapping[str, LayerLora]:
+def read_adapter(
+    folder: Path,
+    base: LoadedBase,
+    published: FileHashes | None = None,
+    admit: Callable[[AdapterSpec], None] | None = None,
+) -> Mapping[str, LayerLora]:
     """Read an adapter's layers into host memory, by module name.
 
     Args:
         folder: with PEFT's two files.
         base: that it must fit.
-        digest: the SHA-256 that its weights must have, as the manifest tells it.
+        published: the hashes that its two files must have; None of an adapter that was not published.
+        admit: asked before memory is taken for the weights; refuses by raising AdapterRefused.
 
     Raises:
         AdapterRefused: the load gate found anything that this base or the manifest does not expect.
     """
-    accepted = read_adapter_file(folder, base.linear_shapes, digest)
+    accepted = read_adapter_file(folder, base.linear_shapes, published, admit)
     tensors = _tensors(accepted)
     return {name: _layer(name, accepted.spec, tensors, base) for name in accepted.spec.modules}
 

@@ -27,7 +27,7 @@ from lora_marketing.engine.row_cache import InputChunk, row_cache_for
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BatchGroups, Groups, install
 from lora_marketing.engine.stats import EngineStats
-from lora_marketing.registry.files import WEIGHTS
+from lora_marketing.registry.files import FileHashes
 from lora_marketing.registry.version import Version
 
 Listener = Callable[[Progress], None]
@@ -91,6 +91,7 @@ class Engine:
         adapter_slots: adapters that can be computed with at the same time.
         prefix_bytes: limit of the prefix cache, the keys and values of computed prompts.
         host_bytes: limit of host memory for adapters that have no slot.
+        slot_bytes: limit of the slots' memory together; None asks what is free now.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Engine:
         adapter_slots: int = 32,
         prefix_bytes: int = 512 << 20,
         host_bytes: int = 1 << 30,
+        slot_bytes: int | None = None,
     ) -> None:
         self.base = base
         self.max_rows = max_rows
@@ -113,7 +115,7 @@ class Engine:
         model = base.with_modules_of_its_own().model
         self._batch_groups = BatchGroups()
         stacks = install(model, list(base.linear_shapes), self._batch_groups)
-        slot_memory = SlotMemory(stacks, adapter_slots + 1, stack_dtype(base))
+        slot_memory = SlotMemory(stacks, adapter_slots + 1, stack_dtype(base), slot_bytes)
         self._slots = AdapterSlots(base, slot_memory, adapter_slots, host_bytes)
         self._cache = row_cache_for(model, base.tokenizer.pad_token_id, prefix_bytes)
         self._waiting: deque[RowHandle] = deque()
@@ -129,22 +131,22 @@ class Engine:
         Returns the key that requests name it by, its digest.
 
         Raises:
-            AdapterRefused: it was trained on another base.
+            AdapterRefused: it was trained on another base, or its manifest lists no hashes of its files.
         """
         require_same_base(version, self.base)
-        self._slots.register(version.digest, version.folder, version.manifest.files[WEIGHTS])
+        self._slots.register(version.digest, version.folder, version.hashes)
         return version.digest
 
-    def load(self, key: str, folder: Path, digest: str | None = None) -> None:
+    def load(self, key: str, folder: Path, published: FileHashes | None = None) -> None:
         """Read an adapter now, under `key`, in place of what `key` named before.
 
-        With `digest`, its weights must have this SHA-256.
+        With `published`, its files must have these hashes.
 
         Raises:
             AdapterRefused: the load gate refuses it, or rows are being written with what it would
                 replace; nothing that was loaded changes.
         """
-        self._slots.load(key, folder, digest)
+        self._slots.load(key, folder, published)
         self._cache.prefixes.forget(key)
 
     @torch.inference_mode()

@@ -86,6 +86,11 @@ class StackedLora(nn.Module):
         self.magnitude: Tensor | None = None
         self._chosen: tuple[Groups, Tensor, Tensor] | None = None
 
+    def empty(self) -> None:
+        """No adapter sits on this layer any more."""
+        self.a = self.b = self.magnitude = None
+        self.changed()
+
     def changed(self) -> None:
         """Drop what was copied from the slots: they were filled anew."""
         if self._chosen is not None:

@@ -12,7 +12,7 @@ from lora_marketing.engine.adapter_weights import require_same_base
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.engine import Engine
 from lora_marketing.engine.request import Progress, Request, RowOutput
-from lora_marketing.registry.files import WEIGHTS
+from lora_marketing.registry.files import FileHashes
 from lora_marketing.registry.version import Version
 
 
@@ -46,19 +46,19 @@ class Writer:
             AdapterRefused: the version was trained on another base, or the load gate refuses it.
         """
         require_same_base(version, self.base)
-        self.load_folder(version.digest, version.folder, version.manifest.files[WEIGHTS])
+        self.load_folder(version.digest, version.folder, version.hashes)
         return version.digest
 
-    def load_folder(self, key: str, folder: Path, digest: str | None = None) -> None:
+    def load_folder(self, key: str, folder: Path, published: FileHashes | None = None) -> None:
         """Load an adapter folder under `key`, replacing what `key` named before.
 
-        With `digest`, its weights must have this SHA-256.
+        With `published`, its files must have these hashes.
 
         Raises:
             AdapterRefused: the load gate refuses it; nothing that was loaded changes.
         """
         with self._lock:
-            self._engine.load(key, folder, digest)
+            self._engine.load(key, folder, published)
             self._loaded.add(key)
 
     def write(self, requests: Sequence[Request]) -> list[RowOutput]:

@@ -14,7 +14,6 @@ from lora_marketing.engine.adapter_weights import require_same_base, stack_dtype
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BatchGroups, Groups, install
-from lora_marketing.registry.files import WEIGHTS
 from lora_marketing.registry.version import Version
 from lora_marketing.tasks import Message
 from lora_marketing.tokens.render import Rendered, render_prompt
@@ -55,7 +54,7 @@ class Scorer:
             AdapterRefused: it was trained on another base.
         """
         require_same_base(version, self._base)
-        self._slots.register(version.digest, version.folder, version.manifest.files[WEIGHTS])
+        self._slots.register(version.digest, version.folder, version.hashes)
         return version.digest
 
     @torch.inference_mode()

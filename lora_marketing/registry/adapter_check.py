@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
-from io import BytesIO
+from functools import lru_cache, partial
+from io import BufferedReader, BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lora_marketing.common.errors import AdapterRefused, Problem
-from lora_marketing.registry.files import CONFIG, WEIGHTS, open_regular
+from lora_marketing.registry.files import (
+    CONFIG,
+    REPUBLISH,
+    WEIGHTS,
+    FileHashes,
+    open_regular,
+    require_published,
+)
 from lora_marketing.registry.header import TensorInfo, header_of, quoted, read_header
 from lora_marketing.registry.lora_config import config_problems, read_config, scaling_of, valid
 
@@ -32,6 +39,8 @@ EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2",
 
 PIECE = 1 << 18
 """Numbers that are looked at together: their bits stay in the processor's cache."""
+
+_WAIT = "wait for the writer, then try again"
 
 TensorShape = tuple[int, ...]
 TensorKey = tuple[str, str]
@@ -62,40 +71,57 @@ class Accepted:
 
 
 def read_adapter_file(
-    folder: Path, linear_shapes: Mapping[str, tuple[int, int]], digest: str | None = None
+    folder: Path,
+    linear_shapes: Mapping[str, tuple[int, int]],
+    published: FileHashes | None = None,
+    admit: Callable[[AdapterSpec], None] | None = None,
 ) -> Accepted:
-    """Read an adapter once and check it whole: names, shapes, values and, if given, its SHA-256.
+    """Read an adapter once and check it whole: names, shapes, values and, if given, both files' SHA-256.
 
-    What is returned is what was checked, whatever happens to the file: a mapped file could change
-    afterwards, and one that is cut short would end the process.
+    No memory is taken for the weights before their header says, byte for byte, what this base and the
+    configuration ask for: a file that grew is refused by its header. What is returned is what was
+    checked, whatever happens to the file: a mapped file could change afterwards, and one that is cut
+    short would end the process. `admit` is asked before that memory is taken, and may refuse.
 
     Raises:
-        AdapterRefused: everything that `check_adapter` or `check_values` refuses, or another file than
-            the one that was published.
+        AdapterRefused: everything that `check_adapter` or `check_values` refuses, or other files than
+            those that were published.
     """
     path = folder / WEIGHTS
-    raw = _read(path)
-    if digest is not None and sha256(raw).hexdigest() != digest:
-        fix = "lora-marketing adapters verify; then publish it again"
-        raise AdapterRefused(Problem("is not the file that was published", str(path), fix=fix))
-    tensors: dict[str, TensorInfo] = {}
+    with ExitStack() as opened:
+        found: list[tuple[BufferedReader, dict[str, TensorInfo]]] = []
 
-    def header(where: Path) -> dict[str, TensorInfo]:
-        tensors.update(header_of(BytesIO(raw[: _header_end(raw)]), len(raw), where))
-        return tensors
+        def header(where: Path) -> dict[str, TensorInfo]:
+            file = opened.enter_context(open_regular(where))
+            found.append((file, header_of(file, os.fstat(file.fileno()).st_size, where)))
+            return found[0][1]
 
-    spec = _checked(folder, linear_shapes, header)
+        spec = _checked(folder, linear_shapes, header, published)
+        if admit is not None:
+            admit(spec)
+        file, tensors = found[0]
+        raw = _read(file, max(one.end for one in tensors.values()), path)
+    if published is not None:
+        require_published(raw, published.weights, path)
+    if header_of(BytesIO(raw[: _header_end(raw)]), len(raw), path) != tensors:
+        raise AdapterRefused(Problem("is being written", str(path), fix=_WAIT))
     _require_finite(raw, tensors, path)
     return Accepted(spec, tensors, raw)
 
 
-def _read(path: Path) -> memoryview:
-    """The bytes of a file, in memory that the system may give in large pages."""
+def _read(file: BufferedReader, size: int, path: Path) -> memoryview:
+    """The `size` bytes of a file, in memory that the system may give in large pages."""
     import numpy as np
 
-    with open_regular(path) as file:
-        raw = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
-        return raw[: file.readinto(raw)]
+    try:
+        file.seek(0)
+        raw = np.empty(size, np.uint8).data
+        length = file.readinto(raw)
+    except OSError as error:
+        raise AdapterRefused(Problem("cannot be read", str(path), error.strerror)) from error
+    if length < size:
+        raise AdapterRefused(Problem("is being written", str(path), fix=_WAIT))
+    return raw
 
 
 def _header_end(raw: memoryview) -> int:
@@ -119,9 +145,12 @@ def _checked(
     folder: Path,
     linear_shapes: Mapping[str, tuple[int, int]],
     header: Callable[[Path], dict[str, TensorInfo]],
+    published: FileHashes | None = None,
 ) -> AdapterSpec:
     problems: list[Problem] = []
-    config = _attempt(read_config, folder / CONFIG, problems)
+    config = _attempt(
+        partial(read_config, digest=published.config if published else None), folder / CONFIG, problems
+    )
     tensors = _attempt(header, folder / WEIGHTS, problems)
     selected: dict[str, set[str]] = {}
     if config is not None:
@@ -132,6 +161,8 @@ def _checked(
         if tensors is not None:
             wanted = None if targets is None else set(selected)
             problems += _tensor_problems(config, tensors, linear_shapes, wanted, str(folder / WEIGHTS))
+    if problems and published and all(problem.fix != REPUBLISH for problem in problems):
+        problems.append(Problem("is not what a published version holds", str(folder), fix=REPUBLISH))
     if problems or config is None:
         raise AdapterRefused(problems)
     return _spec(config, selected)

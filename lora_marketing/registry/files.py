@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +26,33 @@ ALLOWED = (*REQUIRED, LOSS_PLOT, KNOWN_TEXTS)
 """What a person may publish; the manifest is written by the registry."""
 
 READ_ONLY = 0o444
+
+
+REPUBLISH = "lora-marketing adapters verify; then publish it again"
+
+
+@dataclass(frozen=True)
+class FileHashes:
+    """The SHA-256, in hex, of the two files that decide what an adapter computes, as its manifest has them.
+
+    The weights alone do not: `lora_alpha` in the configuration multiplies every one of them.
+    """
+
+    config: str
+    weights: str
+
+
+def require_published(raw: bytes | memoryview, digest: str, path: Path) -> None:
+    """Prove that the bytes of a file are those that were published.
+
+    Raises:
+        AdapterRefused: they are not; `path` is for the message.
+    """
+    found = hashlib.sha256(raw).hexdigest()
+    if found != digest:
+        raise AdapterRefused(
+            Problem("is not the file that was published", str(path), found, digest, REPUBLISH)
+        )
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -88,6 +116,14 @@ def make_folder(folder: Path) -> None:
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     flush_folder(folder.parent)
+
+
+def subfolders(parent: Path) -> list[str]:
+    """The names of the folders in `parent`, sorted; links are none."""
+    if not parent.is_dir():
+        return []
+    with os.scandir(parent) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
 def _settle(writer: BinaryIO, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""The moves of aliases: one line each, appended and never rewritten."""
+"""Moves of aliases, what the gate said of them, and the way back. `registry/moves.py` records them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from lora_marketing.common import strict_json
 from lora_marketing.common.documents import Frozen
-from lora_marketing.common.files import flush_folder
-from lora_marketing.registry.files import open_regular
+from lora_marketing.registry.files import read_small
+
+MAX_HISTORY = 50_000_000
 
 ROLLBACK = "rollback"
 """The reason that marks a move back; `previous_target` must tell it from a promotion."""
@@ -57,8 +58,8 @@ class Move:
     gate: GateRecord | None = None
 
 
-def append_move(path: Path, move: Move) -> None:
-    """Add one line to the history and bring it to the disk."""
+def value_of(move: Move) -> dict[str, Any]:
+    """A move as JSON keeps it."""
     value: dict[str, Any] = {
         "time": move.time,
         "alias": move.alias,
@@ -68,24 +69,18 @@ def append_move(path: Path, move: Move) -> None:
     }
     if move.gate is not None:
         value["gate"] = move.gate.model_dump()
-    line = strict_json.dumps(value)
-    is_new = not path.exists()
-    # A line torn by a full disk or a kill stays alone, so that this one can be read.
-    start = "" if is_new or _ends_with_newline(path) else "\n"
-    with path.open("ab") as file:
-        file.write(f"{start}{line}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
-    if is_new:
-        flush_folder(path.parent)
+    return value
 
 
-def read_moves(path: Path) -> tuple[Move, ...]:
-    """All moves, oldest first. Torn lines are left out: the alias files are the truth."""
-    if not path.exists():
+def read_old_moves(path: Path) -> tuple[Move, ...]:
+    """The moves in a history.jsonl, oldest first. Torn lines are left out.
+
+    Raises:
+        AdapterRefused: not a regular file of at most 50 MB.
+    """
+    if not os.path.lexists(path):
         return ()
-    with open_regular(path) as file:
-        moves = [_move(line) for line in file.read().split(b"\n")]
+    moves = [_line(line) for line in read_small(path, MAX_HISTORY).split(b"\n")]
     return tuple(move for move in moves if move is not None)
 
 
@@ -116,18 +111,8 @@ def _cut_after(trail: list[str], digest: str) -> None:
         trail.pop()
 
 
-def _ends_with_newline(path: Path) -> bool:
-    with open_regular(path) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 1, 0))
-        return file.read() in (b"", b"\n")
-
-
-def _move(line: bytes) -> Move | None:
-    try:
-        value = strict_json.loads(line)
-    except strict_json.NotStrictJson:
-        return None
+def move_of(value: object) -> Move | None:
+    """What `value_of` made of a move; None of anything else."""
     if not isinstance(value, dict) or value.keys() - {"gate"} != {"time", "alias", "from", "to", "reason"}:
         return None
     optional = (value["from"], value["reason"])
@@ -139,6 +124,13 @@ def _move(line: bytes) -> Move | None:
     return Move(
         value["time"], value["alias"], value["from"], value["to"], value["reason"], _gate(value.get("gate"))
     )
+
+
+def _line(line: bytes) -> Move | None:
+    try:
+        return move_of(strict_json.loads(line))
+    except strict_json.NotStrictJson:
+        return None
 
 
 def _gate(value: object) -> GateRecord | None:

@@ -8,17 +8,18 @@ loader. Keys and defaults are those of LoraConfig in PEFT 0.21.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_marketing.common import strict_json
-from lora_marketing.common.errors import AdapterRefused, Problem, nearest
-from lora_marketing.registry.files import read_small
+from lora_marketing.common.errors import MOST_SHOWN, AdapterRefused, Problem, capped, nearest
+from lora_marketing.registry.files import read_small, require_published
 from lora_marketing.registry.header import quoted
 
-MAX_CONFIG = 1_000_000
+MAX_CONFIG = 128 * 1024
+"""Bytes. The configuration of an adapter of 80 layers that names every module is a fifth of it."""
 MAX_RANK = 1024
 MAX_SCALING = 64.0
 
@@ -99,14 +100,22 @@ FIXED: Mapping[str, object] = {
 """Keys that PEFT writes but that may hold nothing except its default."""
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The keys of an adapter_config.json, not yet checked.
+def read_config(path: Path, digest: str | None = None) -> dict[str, Any]:
+    """The keys of an adapter_config.json, not yet checked. They come from the very bytes that were hashed.
+
+    Args:
+        path: the file.
+        digest: the SHA-256 that it must have, as the manifest tells it.
 
     Raises:
-        AdapterRefused: not a regular file of at most 1 MB, not strict JSON, not an object.
+        AdapterRefused: not a regular file of at most MAX_CONFIG bytes, another file than the one that was
+            published, not strict JSON, not an object.
     """
+    raw = read_small(path, MAX_CONFIG)
+    if digest is not None:
+        require_published(raw, digest, path)
     try:
-        config = strict_json.loads(read_small(path, MAX_CONFIG))
+        config = strict_json.loads(raw)
     except strict_json.NotStrictJson as error:
         raise AdapterRefused(Problem("is not strict JSON", str(path), got=str(error))) from error
     if not isinstance(config, dict):
@@ -129,25 +138,28 @@ def scaling_of(config: Mapping[str, Any]) -> float | None:
 
 
 def config_problems(config: Mapping[str, Any], where: str) -> list[Problem]:
-    """Everything in an adapter's configuration that must not reach PEFT."""
-    problems = [
-        Problem(f"{key} is missing", where, allowed=spec.allowed)
-        for key, spec in KEYS.items()
-        if spec.required and key not in config
-    ]
+    """What in an adapter's configuration must not reach PEFT: the first problems, and how many more."""
+    return capped(_problems(config, where))
+
+
+def _problems(config: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    for key, spec in KEYS.items():
+        if spec.required and key not in config:
+            yield Problem(f"{key} is missing", where, allowed=spec.allowed)
+    compared = 0
     for key, value in config.items():
         if key in FIXED:
             if type(value) is not type(FIXED[key]) or value != FIXED[key]:
-                problems.append(_refused(key, value, strict_json.dumps(FIXED[key]), where))
+                yield _refused(key, value, strict_json.dumps(FIXED[key]), where)
         elif key not in KEYS:
-            known = nearest(key[:80], [*KEYS, *FIXED])
-            problems.append(Problem(f"unknown key {quoted(key)}", where, allowed=known, fix="remove the key"))
+            compared += 1
+            known = nearest(key, [*KEYS, *FIXED]) if compared <= MOST_SHOWN else None
+            yield Problem(f"unknown key {quoted(key)}", where, allowed=known, fix="remove the key")
         elif not KEYS[key].accepts(value):
-            problems.append(_refused(key, value, KEYS[key].allowed, where))
+            yield _refused(key, value, KEYS[key].allowed, where)
     if valid(config, "r") and valid(config, "lora_alpha") and scaling_of(config) is None:
         got = f"lora_alpha {quoted(str(config['lora_alpha']))} at rank {config['r']}"
-        problems.append(Problem("scaling is too large", where, got, f"at most {MAX_SCALING:g}"))
-    return problems
+        yield Problem("scaling is too large", where, got, f"at most {MAX_SCALING:g}")
 
 
 def _refused(key: str, value: object, allowed: str, where: str) -> Problem:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, StringConst
 
 from lora_marketing.common import strict_json
 from lora_marketing.common.documents import Frozen, dotted
-from lora_marketing.common.errors import Problem, RegistryError
+from lora_marketing.common.errors import Problem, RegistryError, capped
 from lora_marketing.registry.files import ALLOWED
 
 MAX_MANIFEST = 10_000_000
@@ -101,4 +101,4 @@ class Manifest(Frozen):
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
             problems = [Problem(f"{dotted(item['loc'])}: {item['msg']}", str(path)) for item in details]
-            raise RegistryError(problems) from None
+            raise RegistryError(capped(problems)) from None

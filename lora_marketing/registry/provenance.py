@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
+from pydantic import ValidationError
+
 from lora_marketing.brands.brand import Brand
-from lora_marketing.common.errors import BaseModelError, Problem, RegistryError
+from lora_marketing.common.documents import dotted
+from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem, RegistryError
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.recipe.schema import BaseSection
+from lora_marketing.recipe.schema import BaseSection, EvalSection
 from lora_marketing.registry.manifest import Manifest
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.store import Registry
@@ -32,10 +36,60 @@ def recorded_data(loaded: LoadedRecipe, data: Dataset) -> dict[str, str | int | 
 
 
 def recipe_of(manifest: Manifest) -> tuple[BaseSection, Brand, str]:
-    """Base section, brand and line that a published version was trained with."""
-    recipe: Mapping[str, Any] = manifest.recipe
-    base = BaseSection.model_validate(recipe["base"])
-    return base, Brand.model_validate(recipe["brand_profile"]), recipe["brand"]["line"]
+    """Base section, brand and line that a published version was trained with.
+
+    Raises:
+        AdapterRefused: another version of the kit recorded them, in a form that this one cannot read.
+    """
+    with _refusing(manifest):
+        base = BaseSection.model_validate(manifest.recipe["base"])
+        brand = Brand.model_validate(manifest.recipe["brand_profile"])
+        return base, brand, _text(manifest.recipe["brand"]["line"])
+
+
+def writing_defaults(manifest: Manifest) -> EvalSection:
+    """How a published version writes unless it is told otherwise: its recipe's `eval`.
+
+    Raises:
+        AdapterRefused: another version of the kit recorded it, in a form that this one cannot read.
+    """
+    with _refusing(manifest):
+        return EvalSection.model_validate(manifest.recipe.get("eval", {}))
+
+
+def require_usable(version: Version) -> None:
+    """Prove that a version's manifest says all that writing with it needs.
+
+    Raises:
+        AdapterRefused: it does not, and why.
+    """
+    _ = version.hashes, recipe_of(version.manifest), writing_defaults(version.manifest)
+
+
+def kept_profile(manifest: Manifest) -> Mapping[str, Any]:
+    """The brand profile as it was recorded, unchecked; empty if none was."""
+    profile = manifest.recipe.get("brand_profile")
+    return profile if isinstance(profile, dict) else {}
+
+
+@contextmanager
+def _refusing(manifest: Manifest) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        details = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else None
+        got = f"{dotted(details['loc'])}: {details['msg']}" if details else f"no {error}"
+        fix = "use the version of lora_marketing that published it, or train it again with this one"
+        what = (
+            f"the recipe in the manifest of {manifest.name} cannot be read by this version of lora_marketing"
+        )
+        raise AdapterRefused(Problem(what, got=got[:300], fix=fix)) from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text for brand.line")
+    return value
 
 
 def base_section_here(section: BaseSection, base_id: str | None) -> BaseSection:
@@ -60,11 +114,9 @@ def base_section_here(section: BaseSection, base_id: str | None) -> BaseSection:
 def brand_names(registry: Registry) -> frozenset[tuple[str, str]]:
     """(name, display name) of every brand that has a version. Damaged versions are passed over."""
     newest = (_usual_version(registry, name) for name in registry.names())
-    versions = (version for version in newest if version)
-    profiles = ((version.name.brand, version.manifest.recipe.get("brand_profile")) for version in versions)
-    return frozenset(
-        (brand, profile["display_name"]) for brand, profile in profiles if isinstance(profile, dict)
-    )
+    found = (version for version in newest if version)
+    shown = ((one.name.brand, kept_profile(one.manifest).get("display_name")) for one in found)
+    return frozenset((brand, name) for brand, name in shown if isinstance(name, str))
 
 
 def _usual_version(registry: Registry, name: AdapterName) -> Version | None:

@@ -2,22 +2,25 @@
 
     root/brand/line/versions/<first 16 hex of the digest>/   the files of one version and manifest.json
     root/brand/line/aliases/<alias>                          one line: the full digest
-    root/brand/line/history.jsonl                            one line for each move of an alias
+    root/brand/line/moves/<number>/move.json                 each move of an alias, and what all mean after it
+    root/brand/line/history.jsonl                            the moves that older versions of the kit made
     root/.staging/                                           work that has no name yet
 
-A rename claims a version, so a publisher that dies leaves nothing but a folder in `.staging`.
+A rename claims a version, and another one a move (`registry/moves.py`), so who dies leaves nothing but a
+folder in `.staging`. Folders that are links are refused: a name means one thing for every command.
 There is no lock: flock does nothing on some network file systems.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lora_marketing.common.errors import Problem, RegistryError, nearest
-from lora_marketing.common.files import flush_folder, write_atomic
+from lora_marketing.common.files import claim_new, flush_folder, write_atomic
 from lora_marketing.registry.files import (
     ALLOWED,
     MANIFEST,
@@ -26,17 +29,12 @@ from lora_marketing.registry.files import (
     copy_durable,
     make_folder,
     read_small,
+    subfolders,
     write_durable,
 )
-from lora_marketing.registry.history import (
-    ROLLBACK,
-    GateRecord,
-    Move,
-    append_move,
-    previous_target,
-    read_moves,
-)
+from lora_marketing.registry.history import ROLLBACK, GateRecord, Move, previous_target
 from lora_marketing.registry.manifest import Manifest, now
+from lora_marketing.registry.moves import DIGEST, MOVES, LineState, claim_move, latest_state, read_moves
 from lora_marketing.registry.names import AdapterName, AdapterRef, is_slug, slug_problems
 from lora_marketing.registry.staging import disk_errors_told, staging_folder
 from lora_marketing.registry.version import FOLDER_DIGITS, Version, changes, read_version, version_problems
@@ -44,9 +42,33 @@ from lora_marketing.registry.version import FOLDER_DIGITS, Version, changes, rea
 CANDIDATE = "candidate"
 PROD = "prod"
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _VERSION_FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}")
 _LIST = "lora-marketing adapters list"
+_PARTS = ("versions", "aliases", MOVES)
+_MOST_TRIES = 1000
+
+
+@dataclass(frozen=True)
+class _Anything:
+    """An alias may mean anything before it is moved."""
+
+
+ANYTHING: Final = _Anything()
+
+
+@dataclass(frozen=True)
+class _Aliases:
+    """What the aliases of a line mean, and for each damaged alias file what is wrong with it."""
+
+    state: LineState
+    known: dict[str, str]
+    damaged: dict[str, list[Problem]]
+
+    def target(self, alias: str) -> str | None:
+        """The digest, None of an unknown alias; raises RegistryError if its file is damaged."""
+        if alias in self.damaged:
+            raise RegistryError(self.damaged[alias])
+        return self.known.get(alias)
 
 
 class Registry:
@@ -57,12 +79,13 @@ class Registry:
 
     def names(self) -> tuple[AdapterName, ...]:
         """Every adapter that has a version, sorted."""
-        adapters = (
-            AdapterName(brand, line)
-            for brand in _slug_folders(self.root)
-            for line in _slug_folders(self.root / brand)
-        )
-        return tuple(sorted(name for name in adapters if self._version_folders(name)))
+        return tuple(name for name in self._lines() if not self._links(name) and self._version_folders(name))
+
+    def links(self) -> list[Problem]:
+        """Folders of brands and lines, and those inside lines, that are links: no command follows them."""
+        brands = [AdapterName(brand, "x") for brand in _slugs(self.root)]
+        found = {problem: None for name in (*brands, *self._lines()) for problem in self._links(name)}
+        return list(found)
 
     def versions(self, name: AdapterName) -> tuple[Version, ...]:
         """The versions of `name`, oldest first, without those that `damaged` tells of."""
@@ -74,18 +97,17 @@ class Registry:
         return self._scan(name)[1]
 
     def aliases(self, name: AdapterName) -> dict[str, str]:
-        """The full digest of each alias of `name`."""
-        folder = self._line(name) / "aliases"
-        if not folder.is_dir():
-            return {}
-        targets = (
-            (alias, self._target(name, alias)) for alias in sorted(os.listdir(folder)) if is_slug(alias)
-        )
-        return {alias: digest for alias, digest in targets if digest is not None}
+        """The full digest of each alias of `name`, without those that `alias_problems` tells of."""
+        return self._aliases(name).known
+
+    def alias_problems(self, name: AdapterName) -> list[Problem]:
+        """Alias files and moves of `name` that cannot be read."""
+        found = self._aliases(name)
+        return [*found.state.problems, *(problem for one in found.damaged.values() for problem in one)]
 
     def history(self, name: AdapterName) -> tuple[Move, ...]:
         """Every move of the aliases of `name`, oldest first."""
-        return read_moves(self._line(name) / "history.jsonl")
+        return read_moves(self._line(name))
 
     def resolve(self, ref: AdapterRef) -> Version:
         """Find the one version that `ref` means; a bare name means `prod`, else `candidate`.
@@ -100,13 +122,14 @@ class Registry:
             raise RegistryError(Problem(f"no adapter {ref.name}", str(self.root), allowed=known, fix=_LIST))
         if ref.digest is not None:
             return self._by_prefix(ref.name, ref.digest, folders)
-        aliases = self.aliases(ref.name)
-        alias = ref.alias or (PROD if PROD in aliases else CANDIDATE)
-        if alias not in aliases:
-            known = _known(alias, list(aliases))
+        aliases = self._aliases(ref.name)
+        alias = ref.alias or (PROD if PROD in aliases.known or PROD in aliases.damaged else CANDIDATE)
+        digest = aliases.target(alias)
+        if digest is None:
+            known = _known(alias, list(aliases.known))
             fix = f"lora-marketing adapters promote {ref.name}:DIGEST {alias}"
             raise RegistryError(Problem(f"{ref.name} has no alias {alias}", allowed=known, fix=fix))
-        return self._by_prefix(ref.name, aliases[alias], folders)
+        return self._by_prefix(ref.name, digest, folders)
 
     def publish(self, name: AdapterName, folder: Path, manifest: Manifest, alias: str = CANDIDATE) -> Version:
         """Copy an adapter into the registry as a new version and point `alias` to it.
@@ -141,7 +164,8 @@ class Registry:
     def promote(
         self, ref: AdapterRef, alias: str, reason: str | None = None, gate: GateRecord | None = None
     ) -> Version:
-        """Point `alias` to the version that `ref` means, after hashing its files.
+        """Point `alias` to the version that `ref` means, after hashing its files. A bare name means its
+        candidate.
 
         What the `gate` of the alias said is kept in the history beside the `reason`.
 
@@ -153,13 +177,9 @@ class Registry:
             raise RegistryError(problems)
         if reason == ROLLBACK:
             raise RegistryError(Problem(f'"{ROLLBACK}" is not a reason to promote', fix="use rollback"))
-        version = self.resolve(ref)
+        version = self.resolve(candidate_of(ref))
         self._require_whole(version)
-        if gate is not None and (now_named := self._target(ref.name, alias)) != gate.against:
-            what = f"{ref.name}@{alias} has moved since the gate compared with it"
-            fix = "let the gate judge again"
-            raise RegistryError(Problem(what, got=now_named, allowed=gate.against, fix=fix))
-        self._point(version, alias, reason, gate)
+        self._point(version, alias, reason, gate, ANYTHING if gate is None else gate.against)
         return version
 
     def rollback(self, name: AdapterName, alias: str) -> Version:
@@ -170,14 +190,14 @@ class Registry:
         """
         ref = AdapterRef(name, alias)
         # not resolved if it can be helped: what is rolled back may be damaged or gone
-        current = self._target(name, alias) or self.resolve(ref).digest
+        current = self._aliases(name).target(alias) or self.resolve(ref).digest
         digest = previous_target(self.history(name), alias, current)
         if digest is None:
             fix = f"promote another version of {name} to {alias}"
             raise RegistryError(Problem(f"{ref} has no earlier version", got=current, fix=fix))
         version = self.resolve(AdapterRef(name, digest=digest))
         self._require_whole(version)
-        self._point(version, alias, ROLLBACK)
+        self._point(version, alias, ROLLBACK, expected=current)
         return version
 
     def verify(self, version: Version) -> list[Problem]:
@@ -189,11 +209,26 @@ class Registry:
         return changes(a, b)
 
     def _line(self, name: AdapterName) -> Path:
+        if problems := self._links(name):
+            raise RegistryError(problems)
         return self.root / name.brand / name.line
+
+    def _lines(self) -> list[AdapterName]:
+        return [AdapterName(brand, line) for brand in _slugs(self.root) for line in _slugs(self.root / brand)]
+
+    def _links(self, name: AdapterName) -> list[Problem]:
+        brand = self.root / name.brand
+        line = brand / name.line
+        fix = "put the folder itself there: a link means different things to different commands"
+        return [
+            Problem("is a symbolic link", str(folder), allowed="a folder", fix=fix)
+            for folder in (brand, line, *(line / part for part in _PARTS))
+            if folder.is_symlink()
+        ]
 
     def _version_folders(self, name: AdapterName) -> list[Path]:
         folder = self._line(name) / "versions"
-        return [folder / entry for entry in _folders(folder) if _VERSION_FOLDER.fullmatch(entry)]
+        return [folder / entry for entry in subfolders(folder) if _VERSION_FOLDER.fullmatch(entry)]
 
     def _scan(self, name: AdapterName) -> tuple[list[Version], list[Problem]]:
         versions: list[Version] = []
@@ -216,25 +251,30 @@ class Registry:
             raise RegistryError(Problem(f"{name} has no version {prefix}", allowed=known, fix=_LIST))
         return version
 
-    def _target(self, name: AdapterName, alias: str) -> str | None:
-        path = self._line(name) / "aliases" / alias
-        if not os.path.lexists(path):
-            return None
-        digest = read_small(path, 128).decode("ascii", "replace").removesuffix("\n")
-        if not _DIGEST.fullmatch(digest):
-            fix = "remove the file, then promote a version to this alias"
-            raise RegistryError(Problem("is not an alias", str(path), ascii(digest), "one digest", fix))
-        return digest
+    def _aliases(self, name: AdapterName) -> _Aliases:
+        """The newest move says what aliases mean. Of those that it does not know, and where it cannot be
+        read, the alias files do."""
+        line = self._line(name)
+        state = latest_state(line)
+        found = _Aliases(state, dict(state.aliases), {})
+        folder = line / "aliases"
+        for alias in sorted(os.listdir(folder)) if folder.is_dir() else ():
+            if not is_slug(alias):
+                continue
+            try:
+                digest = _read_alias(folder / alias)
+            except RegistryError as error:
+                found.damaged[alias] = list(error.problems)
+                found.known.pop(alias, None)
+                continue
+            if state.problems or alias not in state.aliases:
+                found.known[alias] = digest
+        return found
 
     def _claim(self, name: AdapterName, staging: Path, digest: str) -> Version:
         target = self._line(name) / "versions" / digest[:FOLDER_DIGITS]
         make_folder(target.parent)
-        try:
-            staging.rename(target)
-        except OSError as error:
-            # The name is taken: by the same version, or the checks below say what is there.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
+        claim_new(staging, target)  # if the name is taken: by the same version, or the checks below tell
         with disk_errors_told(self.root, f"{name}:{target.name} is published, but a power cut may undo it"):
             flush_folder(target.parent)
         version = read_version(name, target)
@@ -246,22 +286,69 @@ class Registry:
             raise RegistryError(problems)
 
     def _point(
-        self, version: Version, alias: str, reason: str | None, gate: GateRecord | None = None
+        self,
+        version: Version,
+        alias: str,
+        reason: str | None,
+        gate: GateRecord | None = None,
+        expected: str | _Anything | None = ANYTHING,
     ) -> None:
+        """Move an alias, from what was `expected` only. The claim of the move is the one step that counts."""
         name, line = version.name, self._line(version.name)
-        before = self._target(name, alias)
-        if before == version.digest:
-            return
-        # The alias moves first: a history that is a line short is repaired when it is read.
         with disk_errors_told(self.root, f"{version} is published, but {name}@{alias} was not moved to it"):
+            make_folder(line / MOVES)
             make_folder(line / "aliases")
-            with staging_folder(self.root) as staging:
-                named = line / "aliases" / alias
-                write_atomic(named, f"{version.digest}\n", mode=READ_ONLY, staging=staging)
+            for _ in range(_MOST_TRIES):
+                now_known = self._aliases(name)
+                before = now_known.target(alias)
+                if expected != ANYTHING and before != expected:
+                    raise RegistryError(_moved_since(f"{name}@{alias}", before, expected))
+                if before == version.digest:
+                    break
+                move = Move(now(), alias, before, version.digest, reason, gate)
+                after = {**now_known.known, alias: version.digest}
+                with staging_folder(self.root) as staging:
+                    if claim_move(line, staging, now_known.state, move, after):
+                        break
+            else:
+                what = f"{name}@{alias} was not moved: others move aliases of {name} all the time"
+                raise RegistryError(Problem(what, str(line / MOVES), fix="try again"))
         with disk_errors_told(
-            self.root, f"{name}@{alias} is now {version}, but its history could not be written"
+            self.root,
+            f"{name}@{alias} is now {version}, but a power cut may undo it, or older kits not see it",
         ):
-            append_move(line / "history.jsonl", Move(now(), alias, before, version.digest, reason, gate))
+            flush_folder(line / MOVES)
+            self._show(name, alias)
+
+    def _show(self, name: AdapterName, alias: str) -> None:
+        """Write into the alias file what the newest move says. Whoever wrote it last looks once more."""
+        path = self._line(name) / "aliases" / alias
+        for _ in range(_MOST_TRIES):
+            found = self._aliases(name)
+            digest = found.target(alias)
+            if digest is None or (os.path.lexists(path) and _read_alias(path) == digest):
+                return
+            with staging_folder(self.root) as staging:
+                write_atomic(path, f"{digest}\n", mode=READ_ONLY, staging=staging)
+
+
+def candidate_of(ref: AdapterRef) -> AdapterRef:
+    """What is promoted where `ref` is named: a bare name means its candidate, not what is @prod."""
+    return ref if ref.alias or ref.digest else AdapterRef(ref.name, CANDIDATE)
+
+
+def _moved_since(alias: str, before: str | None, expected: object) -> Problem:
+    what = f"{alias} has moved since it was compared with"
+    fix = "look at what it names now, and let the gate judge again if it has one"
+    return Problem(what, got=before or "nothing", allowed=str(expected or "nothing"), fix=fix)
+
+
+def _read_alias(path: Path) -> str:
+    digest = read_small(path, 128).decode("ascii", "replace").removesuffix("\n")
+    if not DIGEST.fullmatch(digest):
+        fix = "remove the file, then promote a version to this alias"
+        raise RegistryError(Problem("is not an alias", str(path), ascii(digest), "one digest", fix))
+    return digest
 
 
 def _publishable(name: AdapterName, folder: Path, manifest: Manifest, alias: str) -> list[str]:
@@ -296,12 +383,9 @@ def _known(wanted: str, names: list[str]) -> str:
     return text if len(text) <= 300 else f"one of {len(names)}"
 
 
-def _folders(parent: Path) -> list[str]:
+def _slugs(parent: Path) -> list[str]:
+    """The names in `parent` that may be those of a brand or line: folders, and links, which are told of."""
     if not parent.is_dir():
         return []
     with os.scandir(parent) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-
-
-def _slug_folders(parent: Path) -> list[str]:
-    return [name for name in _folders(parent) if is_slug(name)]
+        return sorted(entry.name for entry in entries if entry.is_dir() and is_slug(entry.name))

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lora_marketing.common.errors import AdapterRefused, DataError, Problem, RegistryError
-from lora_marketing.registry.files import KNOWN_TEXTS, MANIFEST, REQUIRED, open_regular, read_small, sha256_of
+from lora_marketing.registry.files import (
+    CONFIG,
+    KNOWN_TEXTS,
+    MANIFEST,
+    REQUIRED,
+    WEIGHTS,
+    FileHashes,
+    read_small,
+    sha256_of,
+)
 from lora_marketing.registry.manifest import MAX_MANIFEST, Manifest
 from lora_marketing.registry.names import AdapterName
 
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
     from lora_marketing.text.known_texts import KnownTexts
 
 FOLDER_DIGITS = 16
+MAX_KNOWN_TEXTS = 256_000_000
 
 _TAMPERED = "do not load it; remove this folder and publish the adapter again"
 
@@ -33,6 +43,21 @@ class Version:
 
     def __str__(self) -> str:
         return f"{self.name}:{self.digest[:FOLDER_DIGITS]}"
+
+    @property
+    def hashes(self) -> FileHashes:
+        """What its configuration and its weights must hash to.
+
+        Raises:
+            AdapterRefused: the manifest lists no such file.
+        """
+        files = self.manifest.files
+        if missing := [name for name in (CONFIG, WEIGHTS) if name not in files]:
+            where = str(self.folder / MANIFEST)
+            raise AdapterRefused(
+                [Problem(f"manifest lists no {name}", where, fix=_TAMPERED) for name in missing]
+            )
+        return FileHashes(files[CONFIG], files[WEIGHTS])
 
 
 def read_version(name: AdapterName, folder: Path) -> Version:
@@ -74,8 +99,7 @@ def known_texts(version: Version) -> KnownTexts | None:
     if published is None:
         return None
     path = version.folder / KNOWN_TEXTS
-    with open_regular(path) as file:
-        raw = file.read()
+    raw = read_small(path, MAX_KNOWN_TEXTS)
     digest = hashlib.sha256(raw).hexdigest()
     if digest != published:
         raise AdapterRefused(

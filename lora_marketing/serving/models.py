@@ -12,7 +12,7 @@ from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.errors import AdapterRefused, RegistryError
 from lora_marketing.recipe.schema import EvalSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
-from lora_marketing.registry.provenance import recipe_of
+from lora_marketing.registry.provenance import recipe_of, writing_defaults
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 from lora_marketing.serving.errors import model_not_found, model_unavailable
@@ -67,10 +67,10 @@ class Models:
         version = self._version(_parsed(text), caller)
         try:
             key = self._engine.register(version)
+            _, brand, line = recipe_of(version.manifest)
+            defaults = writing_defaults(version.manifest)
         except AdapterRefused as error:
             raise _unavailable(version.name, error) from error
-        _, brand, line = recipe_of(version.manifest)
-        defaults = EvalSection.model_validate(version.manifest.recipe.get("eval", {}))
         return ServedModel(version, key, brand, line, defaults)
 
     def voice(self, model: ServedModel, brief: Brief) -> Voice:

@@ -12,7 +12,7 @@ from lora_marketing.common.errors import AdapterRefused, Problem, RegistryError
 from lora_marketing.guards import Case, findings
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
-from lora_marketing.registry.provenance import base_section_here, recipe_of
+from lora_marketing.registry.provenance import base_section_here, recipe_of, require_usable
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 
@@ -54,7 +54,9 @@ def find_adapters(
         by_base.setdefault(version.manifest.base.fingerprint, []).append(version)
     if not by_base:
         fix = "train and publish one: lora-marketing train RECIPE"
-        raise RegistryError(Problem("no adapter to serve", str(registry.root), fix=fix))
+        raise RegistryError(
+            Problem("no adapter to serve", str(registry.root), "; ".join(damaged) or None, fix=fix)
+        )
     if only and len(by_base) > 1:
         got = "; ".join(f"{group[0].name}: {group[0].manifest.base.id}" for group in by_base.values())
         fix = "serve them from separate processes"
@@ -70,16 +72,24 @@ def find_adapters(
 
 
 def _versions(registry: Registry, only: Sequence[AdapterName]) -> tuple[list[Version], list[str]]:
-    """The usual version of every adapter, and those that have none or a damaged one."""
-    if only:
-        return [registry.resolve(AdapterRef(name)) for name in only], []
+    """The usual version of every adapter, and those that have none, or one that cannot be used here."""
+    known = registry.names()
     versions, damaged = [], []
-    for name in registry.names():
+    for name in only or known:
         try:
-            versions.append(registry.resolve(AdapterRef(name)))
+            version = registry.resolve(AdapterRef(name))
+            require_usable(version)
+            versions.append(version)
         except RegistryError as error:
-            damaged.append(f"{name}: {error.problems[0].what}")
+            if name not in known:
+                raise
+            damaged.append(f"{name}: {_short(error)}")
     return versions, damaged
+
+
+def _short(error: RegistryError) -> str:
+    problem = error.problems[0]
+    return f"{problem.what} ({problem.got})" if problem.got else problem.what
 
 
 def load_engine(adapters: ServedAdapters, max_rows: int) -> WritingEngine:

@@ -25,7 +25,7 @@ from lora_marketing.engine.trl_api import PAIR_COLUMNS, REFERENCE, logged
 from lora_marketing.recipe import Recipe, variant_named
 from lora_marketing.recipe.variants import GateFlags, variants_with
 from lora_marketing.registry.adapter_check import AdapterSpec, read_adapter_file
-from lora_marketing.registry.files import CONFIG, WEIGHTS
+from lora_marketing.registry.files import CONFIG
 from lora_marketing.registry.version import Version
 from lora_marketing.tokens.pairs import RenderedPair, longest
 from lora_marketing.tokens.render import Rendered
@@ -138,7 +138,7 @@ def adapter_arguments(
 
 def _started(config: LoraConfig, recipe: Recipe, base: LoadedBase, start: Version) -> PeftModel:
     require_same_base(start, base)
-    accepted = read_adapter_file(start.folder, base.linear_shapes, start.manifest.files[WEIGHTS])
+    accepted = read_adapter_file(start.folder, base.linear_shapes, start.hashes)
     if problems := list(_differences(accepted.spec, config, recipe, start)):
         raise TrainingError(problems)
     model = get_peft_model(base.model, config)

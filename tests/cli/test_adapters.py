@@ -291,3 +291,26 @@ def test_an_alias_without_a_gate_loads_nothing_heavy(world: World) -> None:
     }
     assert not heavy & set(done.stderr.split())
     assert world.last.gate is None
+
+
+def test_a_bare_name_is_promoted_from_its_candidate(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name alone means @prod elsewhere: so it would be moved to where it is."""
+    code, said = world.promote(capsys, "tidal/soap", "prod", "--evaluation", kept(world))
+    assert (code, world.prod) == (0, world.new.digest)
+    assert f"tidal/soap@prod is now {world.new.digest[:16]}" in said.splitlines()
+    moves = len(world.registry.history(NAME))
+    for alias in ("prod", "candidate"):
+        code, said = world.promote(capsys, "tidal/soap", alias)
+        assert code == 0
+        assert said.strip() == f"tidal/soap@{alias} is {world.new.digest[:16]} already: nothing was moved"
+    assert len(world.registry.history(NAME)) == moves
+
+
+def test_candidate_may_not_be_gated(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    profile = world.root / "brand.yaml"
+    profile.write_text(BRAND + "gated_aliases: [prod, candidate]\n", encoding="utf-8")
+    code, said = world.promote(capsys, "tidal/soap", "staging", "--brand", profile)
+    assert code == 2
+    line = profile.read_text(encoding="utf-8").splitlines().index("gated_aliases: [prod, candidate]") + 1
+    assert f"brand.yaml:{line}: gated_aliases may not name candidate" in said
+    assert "take candidate out" in said

@@ -11,7 +11,7 @@ import torch
 
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.model_eval.scoring import BATCH_TOKENS, Scorer, render_answer
-from lora_marketing.registry.files import WEIGHTS, sha256_of
+from lora_marketing.registry.files import CONFIG, WEIGHTS, FileHashes, sha256_of
 from lora_marketing.tokens.render import Rendered
 from tests.engine.making import peft_model, prompts, save_adapters, section
 
@@ -22,8 +22,9 @@ def base(wild_base: Path) -> LoadedBase:
 
 
 def version(base: LoadedBase, name: str, folder: Path) -> Any:
-    manifest = SimpleNamespace(base=base.pin, files={WEIGHTS: sha256_of(folder / WEIGHTS)})
-    return SimpleNamespace(name=name, digest=name, folder=folder, manifest=manifest)
+    hashes = FileHashes(sha256_of(folder / CONFIG), sha256_of(folder / WEIGHTS))
+    manifest = SimpleNamespace(base=base.pin)
+    return SimpleNamespace(name=name, digest=name, folder=folder, manifest=manifest, hashes=hashes)
 
 
 def rows(base: LoadedBase) -> list[Rendered]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from lora_marketing.registry.history import (
     GatedCheck,
     GateRecord,
     Move,
-    append_move,
     previous_target,
-    read_moves,
+    read_old_moves,
+    value_of,
 )
 from tests.registry.making import property_test
 
@@ -23,13 +24,20 @@ def move(source: str | None, target: str, reason: str | None = None, alias: str 
     return Move("2026-11-23T12:00:00+00:00", alias, source, target, reason)
 
 
+def append_move(path: Path, move: Move) -> None:
+    """As the kit did before it made a folder of each move."""
+    torn = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" * torn + json.dumps(value_of(move), ensure_ascii=False) + "\n")
+
+
 def test_lines_are_added_and_read(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     moves = (move(None, "a"), move("a", "b", "更好"), move(None, "a", alias="candidate"))
-    assert read_moves(path) == ()
+    assert read_old_moves(path) == ()
     for one in moves:
         append_move(path, one)
-    assert read_moves(path) == moves
+    assert read_old_moves(path) == moves
     assert path.read_text(encoding="utf-8").count("\n") == 3
 
 
@@ -40,7 +48,7 @@ def test_a_torn_line_hides_no_other(tmp_path: Path, torn: str) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(torn)
     append_move(path, move("a", "b"))
-    assert read_moves(path) == (move(None, "a"), move("a", "b"))
+    assert read_old_moves(path) == (move(None, "a"), move("a", "b"))
 
 
 @property_test
@@ -77,7 +85,7 @@ def test_what_the_gate_said_is_kept(tmp_path: Path) -> None:
     gate = GateRecord(passed=False, forced=True, against="a", evaluation_sha256="e" * 64, checks=[check])
     append_move(path, move(None, "a"))
     append_move(path, replace(move("a", "b", "der Kunde will es"), gate=gate))
-    assert read_moves(path) == (move(None, "a"), replace(move("a", "b", "der Kunde will es"), gate=gate))
+    assert read_old_moves(path) == (move(None, "a"), replace(move("a", "b", "der Kunde will es"), gate=gate))
     assert "gate" not in path.read_text(encoding="utf-8").splitlines()[0], "older kits read such lines"
 
 
@@ -86,4 +94,4 @@ def test_a_record_of_the_gate_that_cannot_be_read_hides_no_move(tmp_path: Path) 
     append_move(path, move("a", "b"))
     line = path.read_text(encoding="utf-8").replace('"alias"', '"gate":{"newer":1},"alias"')
     path.write_text(line, encoding="utf-8")
-    assert read_moves(path) == (move("a", "b"),)
+    assert read_old_moves(path) == (move("a", "b"),)

@@ -105,6 +105,7 @@ class FakeEngine:
     def register(self, version: Version) -> str:
         if f"{version.name} at register" in self.damaged:
             raise AdapterRefused(Problem("is damaged", str(version.folder)))
+        assert version.hashes, "as the engine asks for them"
         self._names[version.digest] = str(version.name)
         return version.digest
 

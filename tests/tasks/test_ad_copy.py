@@ -158,4 +158,4 @@ def test_there_is_one_prompt_builder() -> None:
     others = {"serving/routes/chat.py", "serving/schema.py", "evaluation/llm_judge.py"}
     assert writers - others <= {f"tasks/{name}.py" for name in task_names()}
     assert "tasks/ad_copy.py" in writers
-    assert {"tokens/render.py", "serving/routes/copy.py"} <= callers
+    assert {"tokens/render.py", "writing/copywriter.py"} <= callers
