@@ -13,6 +13,7 @@ from peft import PeftModel
 from transformers import TrainerState, set_seed
 
 from lora_marketing.common.errors import Problem, TrainingError
+from lora_marketing.common.files import write_atomic
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.transformers_api import state_where_training_ended
 from lora_marketing.recipe import LoadedRecipe
@@ -104,9 +105,7 @@ def _base_loss(trainer: BrandTrainer | PreferenceTrainer, run: Path) -> float:
     with trainer.model.disable_adapter():  # loftq does not start from zero
         loss = float(trainer.evaluate()["eval_loss"])
     memo.parent.mkdir(parents=True, exist_ok=True)
-    staging = memo.with_suffix(".new")
-    staging.write_text(json.dumps(loss))
-    staging.rename(memo)
+    write_atomic(memo, json.dumps(loss))
     return loss
 
 
