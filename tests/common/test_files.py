@@ -175,7 +175,7 @@ def test_files_of_the_kit_are_read_by_package() -> None:
 
 def test_one_place_writes_atomically_and_one_reads_what_is_packed() -> None:
     """Renaming a file that was just written is the business of `common/files.py`, and so is forcing it to the
-    disk; the registry makes read-only files and appends a history besides."""
+    disk; the registry makes read-only files besides."""
     renames = re.compile(r"os\.replace\(|os\.rename\(|\.rename\(|mkstemp|NamedTemporaryFile")
     forces, packed = re.compile(r"\bfsync\("), re.compile(r"\bas_file\b")
     names = {
@@ -183,7 +183,7 @@ def test_one_place_writes_atomically_and_one_reads_what_is_packed() -> None:
         for what in (renames, forces, packed)
     }
     assert names == {
-        renames.pattern: {"common/files.py", "registry/store.py", "training/checkpoints.py"},  # folders
-        forces.pattern: {"common/files.py", "registry/files.py", "registry/history.py"},
+        renames.pattern: {"common/files.py", "training/checkpoints.py"},  # folders
+        forces.pattern: {"common/files.py", "registry/files.py"},
         packed.pattern: {"common/documents.py"},
     }
