@@ -129,8 +129,9 @@ def test_every_new_name_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.Monke
     line = "adapters/ember/soap"
     folders = [name for name in forced if (tmp_path / name).is_dir()]
     made = [".", "adapters", "adapters", "adapters/ember", line, f"{line}/versions"]
-    assert folders == [*made, line, f"{line}/aliases", line]
-    assert forced[-2:] == [f"{line}/history.jsonl", line]
+    assert folders == [*made, line, line, f"{line}/moves", f"{line}/aliases"], "and the move before its alias"
+    record = next(place for place, name in enumerate(forced) if name.endswith("/move.json"))
+    assert record < forced.index(f"{line}/moves")
     published = {name for name in forced if name.startswith("adapters/.staging/")}
     assert {Path(name).name for name in published} >= {*version.manifest.files, "manifest.json"}
 
