@@ -106,6 +106,10 @@ class AdapterRefused(RegistryError):
     """The load gate found something in an adapter that must not reach the base."""
 
 
+class NoMemoryForAdapter(AdapterRefused):
+    """There was no memory for an adapter. There may be some the next time."""
+
+
 class UnknownName(LoraMarketingError):
     """No plugin of this name: channel, guard, metric, task or export."""
 
