@@ -49,21 +49,31 @@ def rank(
     voices: Sequence[float] | None = None,
     weights: Weights | None = None,
 ) -> list[tuple[int, Parts]]:
-    """The best `wanted` of `texts`, best first: their places in `texts`, and why.
+    """Choose the best `wanted` of `texts`.
 
     They are taken one by one, each with its likeness to those taken before (maximal marginal
     relevance); of equal ones the first.
+
+    Args:
+        texts: variants of one brief that may all be published.
+        brief: what was asked for.
+        wanted: how many to take; all if there are fewer.
+        voices: for each text, how sure a classifier is of the brand, 0 to 1; None if none was asked.
+        weights: what each part counts.
+
+    Returns:
+        The place of each taken text in `texts`, and why it was taken, best first.
     """
     weights = weights or Weights()
-    said = [plain(text, brief) for text in texts]
-    faithful = [faithfulness(one, brief) for one in said]
+    plain_texts = [plain(text, brief) for text in texts]
+    faithful = [faithfulness(text, brief) for text in plain_texts]
     fits = [length_fit(text, brief) for text in texts]
     taken: list[tuple[int, Parts]] = []
     left = list(range(len(texts)))
     while left and len(taken) < wanted:
         options = {}
         for place in left:
-            alike = max((likeness(said[place], said[other]) for other, _ in taken), default=0.0)
+            alike = max((likeness(plain_texts[place], plain_texts[other]) for other, _ in taken), default=0.0)
             voice = None if voices is None else voices[place]
             options[place] = _parts(voice, faithful[place], 1 - alike, fits[place], weights)
         best = max(left, key=lambda place: options[place].total)
@@ -100,12 +110,12 @@ def _folded(text: str) -> str:
 
 
 def _parts(voice: float | None, faithful: float, diversity: float, length: float, weights: Weights) -> Parts:
-    heard = 0.0 if voice is None else weights.voice
+    voice_weight = 0.0 if voice is None else weights.voice
     weighted = (
-        heard * (voice or 0.0)
+        voice_weight * (voice or 0.0)
         + weights.faithfulness * faithful
         + weights.diversity * diversity
         + weights.length * length
     )
-    total = weighted / (heard + weights.faithfulness + weights.diversity + weights.length)
+    total = weighted / (voice_weight + weights.faithfulness + weights.diversity + weights.length)
     return Parts(voice=voice, faithfulness=faithful, diversity=diversity, length=length, total=total)

@@ -113,10 +113,10 @@ def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list
     Args:
         text: what was written.
         case: what it was to be.
-        guards: names of guards to ask; all if None.
+        guards: names of guards to ask; all of them if None.
 
     Raises:
-        UnknownName: the brief's channel or field is not known.
+        UnknownName: the brief's channel or field does not exist.
     """
     asked = guard_names() if guards is None else guards
     return list(_as_taken((one for name in asked for one in _found(name, text, case)), case.brand))

@@ -24,80 +24,15 @@ _IDIOM = re.compile(
 )
 _NAME = re.compile(r"(?<![.!?:;。\n\"“'’] )(?<!^)\b[A-Z][a-z]+(?:[ -](?:[A-Z][a-z]+|[A-Z]*\d+\w*|[IVX]+))+\b")
 _MODEL = re.compile(r"\b(?=[A-Z\d-]*\d)[A-Z]{1,5}-?\d{2,}[A-Z\d]*(?:-[A-Z\d]+)*\b")
-_VALUES = (
-    frozenset(
-        (
-            "red",
-            "blue",
-            "green",
-            "yellow",
-            "black",
-            "white",
-            "grey",
-            "gray",
-            "pink",
-            "purple",
-            "brown",
-            "beige",
-            "navy",
-            "teal",
-            "crimson",
-        )
-    ),
-    frozenset(
-        (
-            "cotton",
-            "linen",
-            "wool",
-            "silk",
-            "leather",
-            "polyester",
-            "nylon",
-            "cashmere",
-            "suede",
-            "denim",
-            "bamboo",
-            "hemp",
-        )
-    ),
-    frozenset(
-        (
-            "oak",
-            "pine",
-            "walnut",
-            "beech",
-            "steel",
-            "aluminium",
-            "titanium",
-            "copper",
-            "brass",
-            "plastic",
-            "ceramic",
-            "glass",
-        )
-    ),
-    frozenset(
-        (
-            "红色",
-            "蓝色",
-            "绿色",
-            "黄色",
-            "黑色",
-            "白色",
-            "灰色",
-            "粉色",
-            "紫色",
-            "棕色",
-            "米色",
-            "藏青",
-            "卡其色",
-        )
-    ),
-    frozenset(
-        ("纯棉", "亚麻", "羊毛", "真丝", "皮革", "涤纶", "尼龙", "羊绒", "牛皮", "麂皮", "雪纺", "聚酯")
-    ),
-    frozenset(("橡木", "松木", "胡桃木", "不锈钢", "铝合金", "钛", "铜", "塑料", "陶瓷", "玻璃")),
+_EXCLUSIVE = (
+    "red blue green yellow black white grey gray pink purple brown beige navy teal crimson",
+    "cotton linen wool silk leather polyester nylon cashmere suede denim bamboo hemp",
+    "oak pine walnut beech steel aluminium titanium copper brass plastic ceramic glass",
+    "红色 蓝色 绿色 黄色 黑色 白色 灰色 粉色 紫色 棕色 米色 藏青 卡其色",
+    "纯棉 亚麻 羊毛 真丝 皮革 涤纶 尼龙 羊绒 牛皮 麂皮 雪纺 聚酯",
+    "橡木 松木 胡桃木 不锈钢 铝合金 钛 铜 塑料 陶瓷 玻璃",
 )
+_VALUES = tuple(frozenset(values.split(" ")) for values in _EXCLUSIVE)
 """Values of one attribute exclude each other: a bag that is to be blue is not red."""
 
 

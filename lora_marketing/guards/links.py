@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _URL = re.compile(r"(?i:\bhttps?://|\bftp://|(?<![\w:])//|\bwww\.)[^\s<>\"'“”‘’（）()\[\]，。；！？、]+")
 _LETTER = rf"[^\W_{HAN}]"
 _BARE = re.compile(
-    rf"(?<![A-Za-z0-9_@./-])(?:{_LETTER}(?:(?:{_LETTER}|-)*{_LETTER})?\.)+(?!\d){_LETTER}{{2,}}"
+    rf"(?<![_@./-])(?<!{_LETTER})(?:{_LETTER}(?:(?:{_LETTER}|-)*{_LETTER})?\.)+(?!\d){_LETTER}{{2,}}"
     r"(?:/[^\s<>\"'（）()，。；！？]*)?"
 )
 _SCRIPT = re.compile(r"(?i)\b(?:javascript|vbscript):[!-~]+|\bdata:[\w/+.-]*[;,]\S*")

@@ -85,7 +85,9 @@ KINDS = (
     _DataKind(
         "email",
         "a mail address",
-        re.compile(rf"[a-z0-9._+%-]+{_AT}[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}[a-z]{{2,}}", re.I),
+        re.compile(
+            rf"(?<![a-z0-9._+%-])[a-z0-9._+%-]+{_AT}[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}[a-z]{{2,}}", re.I
+        ),
     ),
     _DataKind(
         "iban",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from lora_marketing.guards import Finding
 from lora_marketing.guards._packs import load_pack, pack_names
-from lora_marketing.guards.claims import find
+from lora_marketing.guards.claims import find, markets_of
 from tests.guards.making import case
 
 CALM = {"id": "calm", "says": ["soothes eczema"], "evidence": "trial 12", "kind": "health", "markets": ["GB"]}
@@ -182,3 +183,61 @@ def test_every_pack_names_its_source_and_rules_differ() -> None:
     for pack in packs:
         assert pack.source
         assert len({rule.id for rule in pack.rules}) == len(pack.rules)
+
+
+@pytest.mark.parametrize(
+    ("locale", "markets", "law"),
+    [
+        ("en-GB", [], ("GB",)),
+        ("en-AU", [], ("AU",)),
+        ("en", [], ("GB", "US")),
+        ("en-GB", ["US", "CN"], ("US", "CN")),
+        ("zh-CN", [], ("CN",)),
+        ("zh-TW", [], ("CN",)),
+        ("zh-Hans", [], ("CN",)),
+        ("zh", [], ("CN",)),
+        ("sr-Latn", [], ()),
+        ("de-DE", [], ("DE",)),
+        ("de", [], ()),
+    ],
+)
+def test_whose_law_holds(locale: str, markets: list[str], law: tuple[str, ...]) -> None:
+    """The profile's markets, else the locale's country (Chinese: the mainland's), else the language's."""
+    assert markets_of(case(locale=locale, markets=markets)) == law
+
+
+@pytest.mark.parametrize(
+    ("locale", "markets", "text"),
+    [
+        ("en-GB", ["CN"], "It cures psoriasis."),
+        ("zh-CN", ["GB"], "国家级面霜"),
+        ("zh-CN", ["HK"], "国家级面霜"),
+        ("zh-CN", ["TW"], "国家级面霜"),
+        ("en-AU", [], "It cures psoriasis."),
+    ],
+)
+def test_a_text_is_held_to_a_law_of_its_language_too(locale: str, markets: list[str], text: str) -> None:
+    assert "block" in {one.severity for one in found(text, locale, markets=markets)}
+
+
+def test_a_place_is_objected_to_once_by_its_widest_match() -> None:
+    findings = found("It cures psoriasis and heals eczema, cures psoriasis.")
+    spans = sorted(one.span for one in findings if one.span)
+    assert len(spans) == 3
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_a_name_may_hold_a_superlative_up_to_its_last_letter() -> None:
+    text = "Britain's finest"
+    assert found(f"{text} soap")
+    for name in (text, f"{text} soap", f"New {text}"):
+        assert list(find(f"A {name}!", case({"product": name}))) == [], name
+    assert list(find(f"A {text}!", case({"product": "finest"})))
+
+
+def test_a_permitted_claim_covers_only_what_it_shares_letters_with() -> None:
+    """`soothes eczema` is permitted; the cure right behind it is not."""
+    text = "Soothes eczema, cures eczema."
+    (one,) = found(text, claims=[CALM])
+    assert one.span is not None
+    assert text[slice(*one.span)].startswith("cures")

@@ -69,3 +69,13 @@ def test_names_that_a_text_says_are_told_from_those_it_does_not(text: str, left:
 
 def test_without_other_brands_nothing_is_said() -> None:
     assert list(find("Ember", case())) == []
+
+
+def test_only_what_stands_within_an_own_name_is_its_own() -> None:
+    """And what follows it is looked at, too."""
+    texts = ("Ember Bar, not Ember", "Ember, not Ember Bar", "Ember Bar 山屿")
+    assert [[(one.span, one.severity) for one in found(text)] for text in texts] == [
+        [((15, 20), "block")],
+        [((0, 5), "block")],
+        [((10, 12), "block")],
+    ]

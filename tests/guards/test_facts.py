@@ -120,3 +120,68 @@ def test_a_price_that_was_given_may_be_said() -> None:
 )
 def test_everyday_words_state_nothing(text: str) -> None:
     assert found(text) == []
+
+
+EXCLUSIVE = (
+    "red blue green yellow black white grey gray pink purple brown beige navy teal crimson",
+    "cotton linen wool silk leather polyester nylon cashmere suede denim bamboo hemp",
+    "oak pine walnut beech steel aluminium titanium copper brass plastic ceramic glass",
+    "红色 蓝色 绿色 黄色 黑色 白色 灰色 粉色 紫色 棕色 米色 藏青 卡其色",
+    "纯棉 亚麻 羊毛 真丝 皮革 涤纶 尼龙 羊绒 牛皮 麂皮 雪纺 聚酯",
+    "橡木 松木 胡桃木 不锈钢 铝合金 钛 铜 塑料 陶瓷 玻璃",
+)
+
+
+@pytest.mark.parametrize("values", EXCLUSIVE)
+def test_a_value_excludes_every_other_of_its_kind(values: str) -> None:
+    first, *others = values.split(" ")
+    brief = {"product": "Bar", "attributes": {"of": first}}
+    assert found(f"It is {first}.", brief) == []
+    for other in others:
+        (one,) = found(f"It is {other}.", brief)
+        assert (one.rule, one.severity, one.suggestion) == ("facts.value", "review", first)
+        assert found(f"It is {other}.", {"product": "Bar", "attributes": {"of": f"{first}, {other}"}}) == []
+    assert found(f"It is {others[0]}.", {"product": "Bar"}) == [], "the brief says nothing of it"
+
+
+def test_the_nearest_known_value_is_suggested() -> None:
+    notes = "100 g, 500 g, £5 and £20"
+    suggested = {
+        text: found(text, {"product": "Bar", "notes": notes})[0].suggestion
+        for text in ("90 g", "290 g", "310 g", "9 kg", "£12", "£13", "7 ml")
+    }
+    assert suggested == {
+        "90 g": "100 g",
+        "290 g": "100 g",
+        "310 g": "500 g",
+        "9 kg": "500 g",
+        "£12": "£5",
+        "£13": "£20",
+        "7 ml": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "states"),
+    [
+        ("two pieces", False),
+        ("two kilos", True),
+        ("ten pieces", False),
+        ("eleven pieces", True),
+        ("1 piece", True),
+        ("one kilo", False),
+        ("twelve pieces", True),
+        ("千层", False),
+        ("一百层", True),
+        ("亿级", False),
+    ],
+)
+def test_words_state_something_from_two_of_a_unit_or_eleven_on(text: str, states: bool) -> None:
+    assert bool(found(text, {"product": "Bar"})) == states
+
+
+def test_a_claims_wording_and_disclaimer_are_known() -> None:
+    claim = {"id": "a", "says": ["loved by 90 sailors"], "evidence": "b", "disclaimer": "Test on 52 people."}
+    asked = case({"product": "Bar"}, claims=[claim])
+    texts = ("90 sailors, 52 people", "91 sailors", "53 people")
+    assert [len(list(find(text, asked))) for text in texts] == [0, 1, 1]

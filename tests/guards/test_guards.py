@@ -1,4 +1,4 @@
-"""All guards: who is asked, how grave it is taken, and what follows."""
+"""All guards together: who is asked, how grave it is taken, and what follows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rules(text: str, **brand: Any) -> list[tuple[str, str]]:
     return [(one.rule, one.severity) for one in found]
 
 
-def test_every_file_of_the_folder_is_a_guard() -> None:
+def test_every_file_is_a_guard() -> None:
     assert {"terms", "length", "unfinished"} <= set(guard_names())
     for name in guard_names():
         assert all(finding.rule.split(".")[0] == name for finding in load_guard(name).find("x", case()))

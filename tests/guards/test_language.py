@@ -67,3 +67,54 @@ def test_the_other_script_is_told() -> None:
 )
 def test_headlines_names_and_numbers_say_nothing(text: str, locale: str) -> None:
     assert found(text, locale) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("皂" * 2, None),
+        ("皂" * 3, "review"),
+        ("か" * 5, "review"),
+        ("皂か" * 3, "fix"),
+        ("皂" * 6 + " abcd" * 6, None),
+        ("皂" * 6 + " abcd" * 5 + " abc", "fix"),
+    ],
+)
+def test_chinese_and_japanese_in_a_latin_text(text: str, severity: str | None) -> None:
+    """Three characters are seen, six are to be fixed; each weighs as much as four letters."""
+    assert found(text, "en-GB") == ([("other", severity)] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("kana", "han", "japanese"), [(2, 0, False), (3, 11, True), (3, 12, False), (3, 0, True), (4, 15, True)]
+)
+def test_japanese_in_a_chinese_text(kana: int, han: int, japanese: bool) -> None:
+    """Three kana, and more than one to four characters."""
+    text = "か" * kana + "皂" * han
+    assert found(text, "zh-CN") == ([("other", "fix")] if japanese else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("wash with soap in the sea", "fix"),
+        ("Wash with Sea Salt Soap of Fjord Isle", None),
+        ("wash with soap Sea Salt Of Fjord Isle", "review"),
+        ("皂 wash with soap in the sea", "review"),
+        ("皂 wash with soap in the sea and dry in the sun for long", "fix"),
+        ("皂皂皂皂 wash with soap in the sea", None),
+        ("wash the seashores", "review"),
+        ("seasides", None),
+    ],
+)
+def test_english_in_a_chinese_brands_text(text: str, severity: str | None) -> None:
+    """Three words in small letters; for sure from four on, in 40 letters or without a Chinese character."""
+    assert found(text, "zh-CN") == ([("other", severity)] if severity else [])
+
+
+def test_two_characters_of_the_other_script_may_be_a_names() -> None:
+    for text, severity in (("臺灣", "review"), ("臺灣鐵路", "fix"), ("臺灣鐵", "fix")):
+        (one,) = find(text, case(locale="zh-CN"))
+        assert (one.severity, one.message.split(":")[0]) == (severity, "traditional characters")
+    (one,) = find("我们", case(locale="zh-TW"))
+    assert one.message == "simplified characters: 们"

@@ -81,3 +81,36 @@ def test_suggestions_are_the_link_as_it_should_be() -> None:
 
 def test_who_is_asked_before_the_at_is_no_host() -> None:
     assert ("lookalike", "block") in rules("https://fjord.example@evil.com/")
+
+
+@pytest.mark.parametrize(
+    "end", ["com", "org", "cn", "io", "uk", "eu", "de", "fr", "ru", "jp", "kr", "xyz", "biz", "cc"]
+)
+def test_an_ending_that_is_no_word_makes_an_address_however_it_is_written(end: str) -> None:
+    """`Evil.Com` too, where `Great.So` is two sentences."""
+    ending = f"Co.{end.capitalize()}" if end in ("uk", "jp", "kr") else end.capitalize()
+    assert rules(f"See Evil.{ending} now") == [("foreign", "block")]
+
+
+def test_own_hosts_may_be_named_in_any_usual_way() -> None:
+    for own in ("https://www.Fjord.example/", "www.fjord.example", "fjord.example/"):
+        asked = case(links=[own])
+        assert list(find("fjord.example, a.fjord.example, https://www.fjord.example/x", asked)) == []
+        assert [one.rule for one in find("https://afjord.example", asked)] == ["links.foreign"]
+    ours = case(links=["fjord.md"])
+    assert list(find("fjord.md", ours)) == [], "an ending of files, but the brand's own"
+
+
+def test_letters_of_two_alphabets_in_one_label() -> None:
+    for host, mixed in (
+        ("аpple.com", True),
+        ("zебра.com", True),
+        ("münchen.com", False),
+        ("яндекс.com", False),
+    ):
+        assert rules(f"https://{host}") == [("lookalike" if mixed else "foreign", "block")], host
+
+
+def test_a_tracking_parameter_without_a_value_is_taken_out_and_others_stay() -> None:
+    (one,) = find("https://fjord.example/?a=&utm_source=&b", OWN)
+    assert (one.rule, one.suggestion) == ("links.tracking", "https://fjord.example/?a=&b=")

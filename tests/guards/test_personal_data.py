@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from stdnum import luhn
+from stdnum.iso7064 import mod_11_2
 
 from lora_marketing.guards.personal_data import find
 from tests.guards.making import case
@@ -98,3 +100,28 @@ def test_names_and_addresses_are_for_a_person() -> None:
     ):
         (one,) = find(text, case())
         assert one.severity == "review"
+
+
+def with_check_digit(digits: str) -> str:
+    """The shortest number with a right last digit by Luhn's sum that begins with `digits`."""
+    return next(f"{digits}{last}" for last in "0123456789" if luhn.is_valid(f"{digits}{last}"))
+
+
+@pytest.mark.parametrize(("digits", "card"), [(11, False), (12, True), (15, True), (18, True), (19, False)])
+def test_a_card_has_13_to_19_digits_with_a_check_digit(digits: int, card: bool) -> None:
+    number = with_check_digit("4" + "1" * (digits - 1))
+    assert (("card", number) in rules(f"Card {number},")) == card
+    wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
+    assert ("card", wrong) not in rules(f"Card {wrong},")
+    assert ("card", "1" + number[1:]) not in rules(f"Card 1{number[1:]},")
+
+
+@pytest.mark.parametrize(
+    ("day", "identity"),
+    [("19000101", True), ("18991231", False), ("21001231", True), ("21010101", False), ("19850230", False)],
+)
+def test_an_identity_number_holds_a_day_of_birth(day: str, identity: bool) -> None:
+    number = next(
+        f"990101{day}001{last}" for last in "0123456789X" if mod_11_2.is_valid(f"990101{day}001{last}")
+    )
+    assert (("identity", number) in rules(f"身份证{number}，")) == identity

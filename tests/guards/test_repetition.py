@@ -64,3 +64,36 @@ def test_where_the_loop_stands() -> None:
     (one,) = find(text, case())
     assert one.span is not None
     assert text[slice(*one.span)].startswith("It is blue and it is blue")
+
+
+LATIN = [f"w{letter}" for letter in "abcdefghijklmnopqrstuvwxyzABCDE"]
+HAN = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调"
+LOOPS = [(1, 4, 5), (2, 3, 4), (3, 3, 4), (4, 3, 3), (5, 3, 3), (6, 2, 2), (17, 2, 2), (30, 2, 2)]
+
+
+@pytest.mark.parametrize(("size", "words", "characters"), LOOPS)
+def test_how_often_a_phrase_is_a_loop(size: int, words: int, characters: int) -> None:
+    """By its length: so often, and not once less; Chinese characters more often than words."""
+    phrase, signs = " ".join(LATIN[:size]) + " ", HAN[:size]
+    assert "loop" in rules(phrase * words)
+    assert "loop" not in rules(phrase * (words - 1))
+    assert "loop" in rules(signs * characters)
+    assert "loop" not in rules(signs * (characters - 1))
+
+
+def test_the_longest_phrase_of_a_loop_has_thirty_words() -> None:
+    assert "loop" not in rules(f"{' '.join(LATIN[:31])} " * 2)
+
+
+def test_a_phrase_is_shown_where_it_comes_last() -> None:
+    text = "Made by hand in York, sold. Blue, made by hand in York. Now made by hand in York again."
+    (one,) = find(text, case())
+    assert (one.rule, one.span) == ("repetition.phrase", (60, 80))
+
+
+def test_one_word_all_over_the_text_is_told_once() -> None:
+    assert rules("Lather soapy soapy lather lather soapy soapy lather lather soapy") == ["word"]
+    assert rules("lather a b lather c d lather e f lather g h") == [], "four times"
+    text = "lather a b lather c d lather e f lather g h lather i j k l m n"
+    assert rules(text) == ["word"]
+    assert rules(f"{text} o") == [], "one word in four"

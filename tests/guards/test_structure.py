@@ -82,3 +82,12 @@ def test_a_cut_ad_is_unfinished_once_whatever_its_pieces_say() -> None:
     cut = [one.rule for one in findings(text, case({"channel": "google_rsa", "field": "ad"}, stopped=False))]
     whole = [one.rule for one in findings(text, RSA)]
     assert (cut.count("unfinished"), whole.count("unfinished")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("other", "rules"),
+    [("abcdefghix", ["structure.similar"]), ("abcdefghxi", ["structure.similar"]), ("abcdefgxyi", [])],
+)
+def test_pieces_say_nearly_the_same_from_nine_of_ten_letters_on(other: str, rules: list[str]) -> None:
+    found = find(ad("abcdefghij", other, "Six pounds"), RSA)
+    assert [one.rule for one in found] == rules

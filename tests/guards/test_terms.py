@@ -96,3 +96,15 @@ def test_apostrophes_in_a_name_may_be_straight_or_curly(name: str) -> None:
 def test_a_mended_name_is_right(name: str, text: str) -> None:
     own = brand(display_name=name, locale="en-GB" if text.split()[0].isascii() else "zh-CN")
     assert list(find(mend(text, own).text, replace(case(), brand=own))) == []
+
+
+def test_a_name_has_slips_from_seven_letters_on() -> None:
+    for name, slip, rules in (("Solista", "Solisto", ["terms.competitor"]), ("Golten", "Goltan", [])):
+        assert [one.rule for one in find(f"Like {slip}.", case(competitors=[name]))] == rules
+
+
+@pytest.mark.parametrize(
+    "text", ["@FJord", "#fJORD", "x/fJord", "a.fJORD", "my_fJORD", "my-FJord", "fJORD@x", "FJord-x"]
+)
+def test_addresses_and_tags_are_written_as_they_have_to_be(text: str) -> None:
+    assert found(text) == []
