@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from unicodedata import normalize
 
 from rapidfuzz.fuzz import ratio
 
 from lora_marketing.channels.structure import AD, Piece, pieces, read_ad
 from lora_marketing.common.errors import DataError
 from lora_marketing.guards import Case, Finding
+from lora_marketing.text.bounded import normalized
 
 ALIKE = 90
 """Pieces of which so many percent of the letters agree say the same."""
@@ -54,4 +54,4 @@ def _of_pieces(found: list[Piece]) -> Iterator[Finding]:
 
 def _folded(text: str) -> str:
     """Letters and digits alone, in one case and width."""
-    return "".join(filter(str.isalnum, normalize("NFKC", text).casefold()))
+    return "".join(filter(str.isalnum, normalized("NFKC", text).casefold()))
