@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from unicodedata import east_asian_width, normalize
+from unicodedata import east_asian_width
 
 from lora_marketing.channels import Unit
+from lora_marketing.text.bounded import normalized
 
 
 def count(text: str, unit: Unit) -> int:
@@ -132,7 +133,7 @@ def x_weight(text: str) -> int:
     make a URL, and what ends in another counts as the longer of the two, so not too little. Emoji
     joined as no font knows them are taken for one here; twitter-text counts each.
     """
-    text = normalize("NFC", text)
+    text = normalized("NFC", text)
     weight = 0
     if "." in text:
         weight += sum(_url_weight(url) for url in _URL.finditer(text))

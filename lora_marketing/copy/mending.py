@@ -7,6 +7,7 @@ to the chat and not to the text. Every other word and every digit stays. Mending
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,10 @@ from lora_marketing.text.scripts import HAN, has_han
 Edit = tuple[int, int, str]
 """Replace these characters by that text."""
 MendingRule = Callable[[str, Brand], Iterator[Edit]]
+ROUNDS = 20
+"""How often the rules are gone through; faults within faults are rarely three deep."""
 _WIDE = "，。！？；：、“”‘’（）《》「」『』【】…—"
-_END = re.compile(r"""[.!?…。！？]+["'”’)\]」』）]*(?=\s|\Z|(?<=[。！？…”’」』）]))""")
+_END = re.compile(r"""(?<![.!?…。！？])[.!?…。！？]+["'”’)\]」』）]*(?=\s|\Z|(?<=[。！？…”’」』）]))""")
 _FULL_WIDTH = str.maketrans(",;:!?()", "，；：！？（）")
 
 
@@ -55,14 +58,15 @@ def mend(text: str, brand: Brand, *, cut: bool = False) -> Mended:
     """
     rules = {"fragment": _fragment, **RULES} if cut else RULES
     mendings: list[Mending] = []
-    before = None
-    while before != text:  # what one rule leaves can be another's
+    for _ in range(ROUNDS):  # what one rule leaves can be another's
         before = text
         for name, rule in rules.items():
             named = [] if rule is _name else [found.span() for found in _names(text, brand)]
-            edits = [edit for edit in rule(text, brand) if not any(_tears(edit, span) for span in named)]
+            edits = [edit for edit in rule(text, brand) if not _tears(edit, named)]
             text, done = _applied(name, edits, text)
             mendings += done
+        if text == before:
+            break
     return Mended(text, tuple(mendings))
 
 
@@ -97,7 +101,7 @@ def _all(pattern: re.Pattern[str], text: str, after: str = "") -> Iterator[Edit]
         yield start, end, after
 
 
-_ROLE = re.compile(r"\A\s*(?:<\|[^|>]*\|>\s*)*(?:assistant|助手)\s*[:：\n]\s*", re.IGNORECASE)
+_ROLE = re.compile(r"\A\s*(?:(?:<\|[^|>]*\|>\s*)*(?:assistant|助手)\s*[:：\n]\s*)+", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|[a-z_]+\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
 
 
@@ -109,7 +113,7 @@ def _roles(text: str, brand: Brand) -> Iterator[Edit]:
         yield from _all(_SPECIAL, text)
 
 
-_MARKDOWN = re.compile(r"^(#{1,6} +)|(\*\*|__|`)(?=\S)(?:(?!\2).)+(?<=\S)(\2)", re.MULTILINE)
+_MARKDOWN = re.compile(r"^((?:#{1,6} +)+)|(\*\*|__|`)(?=\S)(?:(?!\2).)+(?<=\S)(\2)", re.MULTILINE)
 
 
 def _markdown(text: str, brand: Brand) -> Iterator[Edit]:
@@ -121,14 +125,20 @@ def _markdown(text: str, brand: Brand) -> Iterator[Edit]:
 
 
 _SPACES = re.compile(r"(?<=\S)([ \t\u3000]{2,})(?=\S)")
-_EDGES = re.compile(r"[ \t\u3000]+(?=\n|\Z)|(?<=\n)[ \t\u3000]+|\A\s+|\s+\Z")
+_EDGES = re.compile(r"(?<![ \t\u3000])[ \t\u3000]++(?=\n)|(?<=\n)[ \t\u3000]+|\A\s+")
+_BREAKS = re.compile(r"[ \t\u3000]+(?=\n|\Z)")
 _LINES = re.compile(r"\n{3,}")
 _BEFORE_MARK = re.compile(r"(?<=[^\W_])( +)(?=[,.;:!?](?:\s|\Z))")
 
 
 def _spacing(text: str, brand: Brand) -> Iterator[Edit]:
     """Two spaces for one, spaces at the edges of lines and before punctuation, which only French has."""
-    found = [(*match.span(), "") for match in _EDGES.finditer(text)]
+    said = len(text.rstrip())
+    found = [(*match.span(), "") for match in _EDGES.finditer(text) if match.start() < said]
+    if said < len(text):
+        spaces = _BREAKS.match(text, said)
+        rest = spaces.end() if spaces else said
+        found += [(start, end, "") for start, end in ((said, rest), (rest, len(text))) if start < end]
     found += [(*match.span(), "\n\n") for match in _LINES.finditer(text)]
     if brand.language != "fr":
         found += _all(_BEFORE_MARK, text)
@@ -148,7 +158,7 @@ def _apart(edits: Sequence[Edit]) -> Iterator[Edit]:
 _HALF_WIDTH = re.compile(rf"(?<=[{HAN}{_WIDE}])([,;:!?])(?=[\s{HAN}{_WIDE}]|\Z)")
 _STOP = re.compile(rf"(?<=[{HAN}])(\.)(?=[\s{HAN}{_WIDE}]|\Z)")
 _DOTS = re.compile(rf"(?<=[{HAN}])(\.{{3,}}|。{{3,}})")
-_BRACKETS = re.compile(rf"(?<=[{HAN}])(\()[^()\n]*[{HAN}][^()\n]*(\))")
+_BRACKETS = re.compile(rf"(?<=[{HAN}])(\()(?=[^()\n]*+\))[^()\n]*?[{HAN}][^()\n]*+(\))")
 _CHINESE_SPACE = re.compile(rf"(?<=[{HAN}{_WIDE}])([ \u3000]+)(?=[{HAN}{_WIDE}])")
 _BESIDE_WIDE = re.compile(r"(?<=[，。！？；：、])( +)(?=\S)|(?<=\S)( +)(?=[，。！？；：、])")
 _LATIN_SPACE = re.compile(rf"(?<=[{HAN}])( ?)(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])( ?)(?=[{HAN}])")
@@ -231,10 +241,12 @@ def _names(text: str, brand: Brand) -> Iterator[re.Match[str]]:
     return re.finditer(rf"(?<![A-Za-z0-9_@#./-]){letters}(?![A-Za-z0-9_@/-]|\.\w)", text, re.IGNORECASE)
 
 
-def _tears(edit: Edit, name: tuple[int, int]) -> bool:
-    """Whether an edit changes some of the name. A fragment may go with the names in it."""
-    touches = edit[0] < name[1] and name[0] < edit[1]
-    return touches and not (edit[0] <= name[0] and name[1] <= edit[1])
+def _tears(edit: Edit, names: Sequence[tuple[int, int]]) -> bool:
+    """Whether an edit changes some of a name. A fragment may go with the names in it."""
+    start, end, _ = edit
+    first = bisect_right(names, start, key=lambda name: name[1])
+    last = bisect_left(names, end, key=lambda name: name[0]) - 1
+    return first <= last and (names[first][0] < start or end < names[last][1])
 
 
 def _either_width(letter: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from unicodedata import normalize
 
 from rapidfuzz.fuzz import ratio
 
@@ -13,6 +12,7 @@ from lora_marketing.channels import load_limit
 from lora_marketing.channels.counting import count
 from lora_marketing.channels.structure import pieces, plain
 from lora_marketing.common.documents import Frozen
+from lora_marketing.text.bounded import normalized
 from lora_marketing.text.values import attribute_spans
 
 
@@ -106,7 +106,7 @@ def _fit(text: str, channel: str, field: str) -> float:
 
 
 def _folded(text: str) -> str:
-    return " ".join(normalize("NFKC", text).casefold().split())
+    return " ".join(normalized("NFKC", text).casefold().split())
 
 
 def _parts(voice: float | None, faithful: float, diversity: float, length: float, weights: Weights) -> Parts:

@@ -6,6 +6,7 @@ A guard never changes a text. What may be done with one follows from the gravest
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -23,6 +24,8 @@ from lora_marketing.text.known_texts import KnownTexts
 Severity = Literal["fix", "review", "block"]
 Verdict = Literal["pass", "fix", "review", "block"]
 GRAVITY: tuple[Verdict, ...] = ("pass", "fix", "review", "block")
+MOST_OF_A_RULE = 50
+"""Findings of one rule and severity that are told of one text."""
 OF_THE_WHOLE = frozenset({"structure", "length", "unfinished", "required"})
 """Guards that look at a whole ad as it is; others see its pieces one by one."""
 
@@ -110,6 +113,8 @@ def load_policy(profile: Path) -> Brand:
 def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list[Finding]:
     """Everything that speaks against publishing `text`, as grave as the brand takes it.
 
+    Of a rule that speaks against it again and again, the first `MOST_OF_A_RULE` findings.
+
     Args:
         text: what was written.
         case: what it was to be.
@@ -119,26 +124,35 @@ def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list
         UnknownName: the brief's channel or field does not exist.
     """
     asked = guard_names() if guards is None else guards
-    return list(_as_taken((one for name in asked for one in _found(name, text, case)), case.brand))
+    found = (one for name in asked for one in _found(name, text, case, Counter()))
+    return list(_as_taken(found, case.brand))
 
 
-def _found(name: str, text: str, case: Case) -> Iterator[Finding]:
+def _found(name: str, text: str, case: Case, told: Counter[tuple[str, str]]) -> Iterator[Finding]:
     """What one guard finds. It looks at each piece of a whole ad, and spans are places in the ad.
 
     An ad that has no pieces, or others than its channel's, is looked at as it is: it may be shown.
     """
     find = load_guard(name).find
     if case.brief.field != AD or name in OF_THE_WHOLE:
-        yield from find(text, case)
+        yield from _few(find(text, case), told)
         return
     fields, parts = ad_fields(case.brief.channel), pieces(text, case.brief)
     if not parts or any(piece.field not in fields for piece in parts):
-        yield from find(text, case)
+        yield from _few(find(text, case), told)
         return
     for piece in parts:
         brief = case.brief.model_copy(update={"field": piece.field})
-        for one in find(piece.text, replace(case, brief=brief, stopped=True)):
+        for one in _few(find(piece.text, replace(case, brief=brief, stopped=True)), told):
             yield one.model_copy(update={"span": piece.span(one.span)})
+
+
+def _few(found: Iterable[Finding], told: Counter[tuple[str, str]]) -> Iterator[Finding]:
+    """The first findings of each rule and severity; `told` counts them."""
+    for one in found:
+        told[one.rule, one.severity] += 1
+        if told[one.rule, one.severity] <= MOST_OF_A_RULE:
+            yield one
 
 
 def verdict(found: Iterable[Finding]) -> Verdict:

@@ -15,6 +15,7 @@ from pydantic import Field
 from lora_marketing.brands.claims import Market
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Severity
+from lora_marketing.text.bounded import Spans, matches
 from lora_marketing.text.normalise import whole_word
 
 
@@ -72,11 +73,11 @@ class CompiledPack:
 
     def matches(self, text: str) -> Iterator[Match]:
         """What the pack's rules find in `text`, as `text.normalise.view` spells it."""
-        free: dict[str, list[tuple[int, int]]] = {}
+        free: dict[str, Spans] = {}
         for match in self._anywhere(text):
             if match.rule.id not in free:
-                free[match.rule.id] = list(self._free(match.rule, text))
-            if not any(start < match.end and match.start < end for start, end in free[match.rule.id]):
+                free[match.rule.id] = Spans(self._free(match.rule, text))
+            if not free[match.rule.id].touch(match.start, match.end):
                 yield match
 
     def _anywhere(self, text: str) -> Iterator[Match]:
@@ -84,13 +85,13 @@ class CompiledPack:
             if whole_word(text, start, end):
                 yield Match(self.rules_of_terms[which], start, end)
         for rule, pattern in self.patterns:
-            for found in pattern.finditer(text):
+            for found in matches(pattern, text):
                 yield Match(rule, *found.span())
 
     def _free(self, rule: PackRule, text: str) -> Iterator[tuple[int, int]]:
         for pattern in (self.exempt.get(rule.id), self.exempt_all):
             if pattern:
-                yield from (found.span() for found in pattern.finditer(text))
+                yield from (found.span() for found in matches(pattern, text))
 
 
 @cache

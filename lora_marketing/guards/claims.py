@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from lora_marketing.brands.claims import Claim
 from lora_marketing.guards import Case, Finding
 from lora_marketing.guards._packs import CompiledPack, Match, load_pack, pack_names
+from lora_marketing.text.bounded import Apart, Spans
 from lora_marketing.text.normalise import View, undisguised, whole_word
 
 _HOME = {"zh": ("CN",), "en": ("GB", "US")}
@@ -24,8 +25,9 @@ class _StatedClaim:
     start: int
     end: int
 
-    def covers(self, match: Match) -> bool:
-        return self.start < match.end and match.start < self.end
+    @property
+    def span(self) -> tuple[int, int]:
+        return self.start, self.end
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -37,19 +39,18 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     markets = markets_of(case)
     seen = undisguised(text)
     said = list(_said(case, seen))
+    bare = frozenset(claim.id for claim in case.brand.claims if not _disclaimed(claim, seen))
     for one in said:
-        yield from _objections(one, seen, case, markets)
-    names = [*_places(case.brand.display_name, seen), *_places(case.brief.product, seen)]
-    taken: list[tuple[int, int]] = []
+        yield from _objections(one, seen, case, bare)
+    names = Spans([*_places(case.brand.display_name, seen), *_places(case.brief.product, seen)])
+    answered = {kind: Spans(one.span for one in said if _answers(one.claim, kind)) for kind in ("", "health")}
+    taken = Apart()
     matches = _matches(markets, case.brand.language, seen.text)
     for match in sorted(matches, key=lambda one: one.start - one.end):
-        named = match.rule.kind in _NAMES_MAY_SAY and any(
-            start <= match.start and match.end <= end for start, end in names
-        )
-        if named or any(_answers(one.claim, match) for one in said if one.covers(match)):
+        if match.rule.kind in _NAMES_MAY_SAY and names.cover(match.start, match.end):
             continue
-        if not any(start < match.end and match.start < end for start, end in taken):
-            taken.append((match.start, match.end))
+        permitted = answered["health" if match.rule.kind == "health" else ""]
+        if not permitted.touch(match.start, match.end) and taken.take(match.start, match.end):
             yield _finding(match, seen)
 
 
@@ -94,13 +95,18 @@ def _places(wording: str, seen: View) -> Iterator[tuple[int, int]]:
         start = seen.text.find(wanted, end)
 
 
-def _answers(claim: Claim, match: Match) -> bool:
-    return match.rule.kind != "health" or claim.kind == "health"
+def _answers(claim: Claim, kind: str) -> bool:
+    return kind != "health" or claim.kind == "health"
 
 
-def _objections(said: _StatedClaim, seen: View, case: Case, markets: tuple[str, ...]) -> Iterator[Finding]:
-    """What the claims file itself has against a claim as it stands."""
-    claim, span = said.claim, seen.span(said.start, said.end)
+def _disclaimed(claim: Claim, seen: View) -> bool:
+    """Whether the text says what has to be said beside a claim, if anything."""
+    return not claim.disclaimer or any(True for _ in _places(claim.disclaimer, seen))
+
+
+def _objections(said: _StatedClaim, seen: View, case: Case, bare: Collection[str]) -> Iterator[Finding]:
+    """What the claims file itself has against a claim as it stands; those in `bare` lack their disclaimer."""
+    claim, span, markets = said.claim, seen.span(*said.span), markets_of(case)
     about = f'claim "{claim.id}"'
     if not claim.holds_in((), case.today):
         message = f"{about} was permitted until {claim.expires}"
@@ -110,7 +116,7 @@ def _objections(said: _StatedClaim, seen: View, case: Case, markets: tuple[str, 
         message = f"{about} is permitted in {', '.join(claim.markets)}, not in {', '.join(markets)}"
         out = "leave it out"
         yield Finding(rule="claims.market", severity="block", message=message, span=span, suggestion=out)
-    elif claim.disclaimer and not list(_places(claim.disclaimer, seen)):
+    elif claim.id in bare:
         message = f"{about} needs its disclaimer in the same text"
         yield Finding(
             rule="claims.disclaimer", severity="fix", message=message, span=span, suggestion=claim.disclaimer

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.text.bounded import Spans
 from lora_marketing.text.spelling import Finder, letters_of
 
 
@@ -18,10 +19,10 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     """
     if not case.others:
         return
-    own = _names((case.brand.display_name, case.brief.product)).find(text)
+    own = Spans(one.span for one in _names((case.brand.display_name, case.brief.product)).find(text))
     for other in _names(case.others).find(text):
         start, end = span = other.span
-        if any(one.span[0] <= start and end <= one.span[1] for one in own):
+        if own.cover(start, end):
             continue
         written = text[start:end]
         ordinary = not other.sure or (written.isascii() and written.isalpha() and written.islower())
@@ -33,7 +34,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 def unsaid(names: Sequence[str], text: str) -> tuple[str, ...]:
     """Those of `names` that do not occur in `text`: who wrote it knows the others."""
-    heard = [letters_of(one.term) for one in _names(tuple(names)).find(text) if one.sure]
+    heard = {letters_of(one.term) for one in _names(tuple(names)).find(text) if one.sure}
     return tuple(name for name in names if not any(letters_of(name) in one for one in heard))
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.guards._given import attributes_of, known_texts_of
+from lora_marketing.text.bounded import matches
 from lora_marketing.text.normalise import View, view, whole_word
 from lora_marketing.text.quantities import Quantity, quantities
 
@@ -104,7 +105,7 @@ def _names(text: str, known: _Known) -> Iterator[Finding]:
     """Names of several capitals, where the text does not write every word so, and model numbers."""
     words = re.findall(r"\b[A-Za-z]\w{3,}", text)
     titled = sum(word[0].isupper() for word in words) > len(words) / 2
-    found = [*(() if titled else _NAME.finditer(text)), *_MODEL.finditer(text)]
+    found = [*(() if titled else matches(_NAME, text)), *matches(_MODEL, text)]
     for name in found:
         if not all(part in known.text for part in re.split(r"[ -]", name.group().casefold())):
             message = f'"{name.group()}" is a name that is neither in the brief nor in the profile'

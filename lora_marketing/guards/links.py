@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Case, Finding
+from lora_marketing.text.bounded import Apart, matches
 from lora_marketing.text.scripts import HAN
 from lora_marketing.text.spelling import plain
 
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 _URL = re.compile(r"(?i:\bhttps?://|\bftp://|(?<![\w:])//|\bwww\.)[^\s<>\"'“”‘’（）()\[\]，。；！？、]+")
 _LETTER = rf"[^\W_{HAN}]"
 _BARE = re.compile(
-    rf"(?<![_@./-])(?<!{_LETTER})(?:{_LETTER}(?:(?:{_LETTER}|-)*{_LETTER})?\.)+(?!\d){_LETTER}{{2,}}"
+    rf"(?<!{_LETTER})(?<![A-Za-z0-9_@./-])(?:{_LETTER}(?:{_LETTER}|-)*+(?<!-)\.)+(?!\d){_LETTER}{{2,}}"
     r"(?:/[^\s<>\"'（）()，。；！？]*)?"
 )
 _SCRIPT = re.compile(r"(?i)\b(?:javascript|vbscript):[!-~]+|\bdata:[\w/+.-]*[;,]\S*")
 _IMAGE = re.compile(
-    r"!\[[^\]]*\]\([^)]*\)|<\s*(?:img|iframe|script|object|embed|svg)\b[^>]*>?", re.IGNORECASE
+    r"!\[[^\]]{0,400}\]\([^)]{0,400}\)|<\s*(?:img|iframe|script|object|embed|svg)\b[^>]*>?", re.IGNORECASE
 )
-_MARKUP = re.compile(r"(?<!!)\[[^\]]+\]\([^)]+\)|<\s*/?\s*(?:a|form|meta|link|base)\b[^>]*>", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"(?<!!)\[[^\]]{1,400}\]\([^)]{1,400}\)|<\s*+/?\s*+(?:a|form|meta|link|base)\b[^>]{0,400}>", re.IGNORECASE
+)
 _STOP = re.compile(r"(?<=[A-Za-z0-9])[。｡](?=[A-Za-z0-9])")
 _WIDE = frozenset("．／：－")
 """Signs of addresses. Other wide ones end an address in a Chinese sentence."""
@@ -36,6 +39,7 @@ _NO_WORDS = frozenset(
     ("com", "org", "cn", "io", "uk", "eu", "de", "fr", "ru", "jp", "kr", "xyz", "biz", "cc")
 )
 """Endings that are an address however they are written: no sentence begins with one, as with `In`."""
+_LONGEST_HOST = 253
 _LAST = ".,;:!?…'\"*_~"
 
 
@@ -68,9 +72,9 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         (_SCRIPT, "script", "a link that runs code"),
         (_IMAGE, "embedded", "loads something from elsewhere when it is shown"),
     ):
-        for found in pattern.finditer(text):
+        for found in matches(pattern, text):
             yield Finding(rule=f"links.{rule}", severity="block", message=message, span=found.span())
-    for found in _MARKUP.finditer(text):
+    for found in matches(_MARKUP, text):
         message = "markup of a link: the text is published as it stands"
         yield Finding(rule="links.markup", severity="fix", message=message, span=found.span())
     for link in _links(text, case.brand.links):
@@ -90,16 +94,16 @@ def _narrow_letter(letter: str) -> str:
 
 
 def _links(text: str, allowed: list[str]) -> Iterator[_Link]:
-    taken: list[tuple[int, int]] = []
+    taken = Apart()
     for pattern in (_URL, _BARE):
-        for found in pattern.finditer(text):
+        for found in matches(pattern, text):
             said = found[0].rstrip(_LAST)
             span = found.start(), found.start() + len(said)
-            if any(start < span[1] and span[0] < end for start, end in taken):
+            if taken.touch(*span):
                 continue
             link = _link(said, span)
             if link and (pattern is _URL or _is_host(link, allowed)):
-                taken.append(span)
+                taken.take(*span)
                 yield link
 
 
@@ -116,6 +120,8 @@ def _link(said: str, span: tuple[int, int]) -> _Link | None:
 def _is_host(link: _Link, allowed: list[str]) -> bool:
     """Whether something without a scheme is an address: `fjord.com`, but no `Node.js`, no `ASP.NET`."""
     last = link.host.rpartition(".")[2]
+    if len(link.host) > _LONGEST_HOST:
+        return False
     if _within(link.host, allowed):
         return True
     said = link.said.split("/")[0]
@@ -172,9 +178,10 @@ def _within(host: str, allowed: list[str]) -> bool:
 
 
 def _tracks(name: str) -> bool:
-    return any(re.fullmatch(pattern.replace("*", ".*"), name.lower()) for pattern in _web().tracking)
+    return _tracking().fullmatch(name.lower()) is not None
 
 
+@lru_cache(maxsize=1024)
 def _looks(host: str) -> str:
     """What a host reads as, whatever alphabet its letters are of: no accents, 0 for o, 1 for l."""
     labels = ("".join(map(plain, label)) for label in host.removeprefix("www.").split("."))
@@ -191,6 +198,11 @@ def _mixed(host: str) -> bool:
         )
         for label in host.split(".")
     )
+
+
+@cache
+def _tracking() -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern.replace('*', '.*')})" for pattern in _web().tracking))
 
 
 @cache

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from itertools import chain
 
 from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.text.bounded import Apart, matches
 from lora_marketing.text.normalise import View, view
 from lora_marketing.text.scripts import HAN
 
@@ -86,7 +87,8 @@ KINDS = (
         "email",
         "a mail address",
         re.compile(
-            rf"(?<![a-z0-9._+%-])[a-z0-9._+%-]+{_AT}[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}[a-z]{{2,}}", re.I
+            rf"[a-z0-9._+%-]{{1,64}}+{_AT}[a-z0-9-]{{1,63}}(?:{_DOT}[a-z0-9-]{{1,63}}){{0,9}}{_DOT}[a-z]{{2,24}}",
+            re.I,
         ),
     ),
     _DataKind(
@@ -173,7 +175,8 @@ KINDS = (
         "address",
         "may be somebody's address",
         re.compile(
-            rf"(?:{_HAN}{{2,6}}[省市区县镇])+{_HAN}{{1,8}}[路街道巷弄村]\d{{1,5}}号(?:[\d\w]*[单元楼栋室号])*\d*"
+            rf"(?={_HAN}{{5,32}}+\d)(?:{_HAN}{{2,6}}[省市区县镇]){{1,2}}{_HAN}{{1,8}}[路街道巷弄村]\d{{1,5}}号"
+            r"(?:\w{0,12}[单元楼栋室号]){0,6}\d{0,8}"
         ),
         severity="review",
     ),
@@ -198,10 +201,14 @@ KINDS = (
         severity="review",
     ),
 )
-_DIGITS = re.compile(r"\d(?:[\s().·-]*\d){6,}")
+_DIGITS = re.compile(r"\d(?:[\s().·-]{0,8}+\d){6,}+")
+_NEAR = re.compile(r"\d(?:\D{0,6}+\d){6,}+")
+MOST_DIGITS = 10_000
+"""Characters around digits that are searched for telephone numbers; a thousand take some milliseconds."""
+_BESIDE, _PIECE = 32, 1024
 _NOT_A_CALL = re.compile(
     r"(?:\bv(?:er(?:sion)?)?\.?|版本|[$€£¥]|\b(?:no|nr|sku|isbn|ean|gtin|asin|model|order|art)\b\.?|编号|型号|货号|订单号?|条码)"
-    r"[\s:：#]*$",
+    r"[\s:：#]{0,16}$",
     re.IGNORECASE,
 )
 
@@ -210,21 +217,25 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     """Everything personal that neither the brand's facts nor the brief name, as its own contact."""
     own = _bare(view(" ".join(_own(case))).text)
     seen = view(text)
-    taken: list[tuple[int, int]] = []
+    taken = Apart()
     for kind in KINDS:
         read = View(text, None) if kind.severity == "review" else seen  # capitals tell a name
-        for found in kind.pattern.finditer(read.text):
-            if kind.rule == "ip" and _NOT_A_CALL.search(read.text[: found.start()]):
+        for found in matches(kind.pattern, read.text):
+            if kind.rule == "ip" and _is_no_call(read.text, found.start()):
                 continue
             span = read.span(*found.span())
-            if kind.holds(found[0]) and not _overlaps(span, taken) and not _known(found[0], kind, own):
-                taken.append(span)
+            if kind.holds(found[0]) and not _known(found[0], kind, own) and taken.take(*span):
                 yield _finding(kind.rule, kind.severity, kind.said, span)
-    for start, end in _calls(seen.text, _regions(case)):
+    calls, unread = _calls(seen.text, _regions(case))
+    for start, end in calls:
         span = seen.span(start, end)
-        if not _overlaps(span, taken) and _bare(seen.text[start:end]) not in own:
-            taken.append(span)
+        if _bare(seen.text[start:end]) not in own and taken.take(*span):
             yield _finding("phone", "block", "a telephone number", span)
+    if unread is not None:
+        message = (
+            f"more than {MOST_DIGITS} characters around digits: no telephone numbers are looked for here"
+        )
+        yield _finding("phone", "review", message, seen.span(unread, len(seen.text)))
 
 
 def _known(found: str, kind: _DataKind, own: str) -> bool:
@@ -235,10 +246,6 @@ def _known(found: str, kind: _DataKind, own: str) -> bool:
 
 def _finding(rule: str, severity: Severity, said: str, span: tuple[int, int]) -> Finding:
     return Finding(rule=f"personal_data.{rule}", severity=severity, message=said, span=span)
-
-
-def _overlaps(span: tuple[int, int], taken: Sequence[tuple[int, int]]) -> bool:
-    return any(start < span[1] and span[0] < end for start, end in taken)
 
 
 def _own(case: Case) -> Iterator[str]:
@@ -260,13 +267,48 @@ def _regions(case: Case) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*brand.markets, region[1] if region else usual, usual)))
 
 
-def _calls(text: str, regions: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Telephone numbers that exist in one of `regions`, or anywhere with a country code."""
-    if not _DIGITS.search(text):
-        return
+def _calls(text: str, regions: Sequence[str]) -> tuple[list[tuple[int, int]], int | None]:
+    """Telephone numbers that exist in one of `regions`, or anywhere with a country code.
+
+    Returns:
+        where they stand, and from where on nobody looked, in a text of more numbers than any text has.
+    """
+    pieces, unread = _numbers(text)
+    if not pieces:
+        return [], unread
     from phonenumbers import Leniency, PhoneNumberMatcher
 
-    for region in regions:
-        for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
-            if not _NOT_A_CALL.search(text[: match.start]):
-                yield match.start, match.end
+    return [
+        (start + match.start, start + match.end)
+        for region in regions
+        for start, end in pieces
+        for match in PhoneNumberMatcher(text[start:end], region, leniency=Leniency.VALID)
+        if not _is_no_call(text, start + match.start)
+    ], unread
+
+
+def _numbers(text: str) -> tuple[list[tuple[int, int]], int | None]:
+    """Pieces of a text around its digits, and where the first one begins that is too many.
+
+    The library takes the square of what it is given: long pieces are cut, and what they share is seen twice.
+    """
+    around: list[tuple[int, int]] = []
+    for run in _NEAR.finditer(text) if _DIGITS.search(text) else ():
+        start, end = max(0, run.start() - _BESIDE), min(len(text), run.end() + _BESIDE)
+        if around and start <= around[-1][1]:
+            start = around.pop()[0]
+        around.append((start, end))
+    pieces: list[tuple[int, int]] = []
+    left = MOST_DIGITS
+    for start, end in around:
+        for at in range(start, max(end - 2 * _BESIDE, start + 1), _PIECE - 2 * _BESIDE):
+            if left <= 0:
+                return pieces, at
+            pieces.append((at, min(at + _PIECE, end)))
+            left -= pieces[-1][1] - at
+    return pieces, None
+
+
+def _is_no_call(text: str, start: int) -> bool:
+    """Whether a word before a number says that it is no telephone number."""
+    return _NOT_A_CALL.search(text, max(0, start - 40), start) is not None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated
 
 from pydantic import Field
 
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.text.bounded import matches
 from lora_marketing.text.spelling import Finder, Spelled, folded, folded_term, places, widest
 
 LANGUAGES = ("en", "zh")
+_STARRED = re.compile(r"\b(?:[a-z]{1,20}(?:[*#@]{1,20}[a-z]{1,20})+|[a-z]{2,20}[*#@]{2,20})(?!\w)")
 
 
 class ProfanityList(Frozen):
@@ -43,6 +45,15 @@ class _Matching:
     hard: frozenset[str]
     political: frozenset[str]
     exempt: frozenset[str]
+
+    @cached_property
+    def by_length(self) -> dict[int, list[str]]:
+        """Hard words of Latin letters."""
+        found: dict[int, list[str]] = {}
+        for word in sorted(self.hard):
+            if re.fullmatch("[a-z]+", word):
+                found.setdefault(len(word), []).append(word)
+        return found
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -80,10 +91,9 @@ def _number(word: str) -> bool:
 
 def _starred(text: str, matching: _Matching) -> Iterator[Spelled]:
     """Hard words with stars for some letters: `f**k`, `sh**`. One star at the end leads to a note."""
-    for found in re.finditer(r"\b(?:[a-z]+(?:[*#@]+[a-z]+)+|[a-z]{2,}[*#@]{2,})(?!\w)", text.casefold()):
-        blank = re.sub(r"[*#@]", "[a-z]", found[0])
-        for word in sorted(matching.hard):
-            if re.fullmatch(blank, word):
+    for found in matches(_STARRED, text.casefold()):
+        for word in matching.by_length.get(len(found[0]), ()):
+            if all(sign in "*#@" or sign == letter for sign, letter in zip(found[0], word, strict=True)):
                 yield Spelled(word, found.span(), True)
                 break
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import eq
 
 from lora_marketing.guards import Case, Finding
 from lora_marketing.text.scripts import unbroken
@@ -49,17 +50,13 @@ def _finding(kind: str, message: str, span: tuple[int, int] | None, suggestion: 
 def _loop(said: Sequence[str]) -> tuple[int, int] | None:
     """From which to which word a phrase comes again and again."""
     for size, times, han_times in LOOPS:
-        run = 0
-        for at in range(size, len(said) + 1):
-            if at < len(said) and said[at] == said[at - size]:
-                run += 1
-                continue
-            if run >= size * (min(times, han_times) - 1):
-                phrase = "".join(said[at - size : at])
-                needed = han_times if all(map(unbroken, phrase)) else times
-                if run >= size * (needed - 1) and not phrase.isdigit():
-                    return at - run - size, at
-            run = 0
+        again = bytes(map(eq, said[size:], said))  # 1 for a word that stands `size` words before, too
+        for same in re.finditer(rb"\x01{%d,}" % (size * (min(times, han_times) - 1)), again):
+            run, at = same.end() - same.start(), same.end() + size
+            phrase = "".join(said[at - size : at])
+            needed = han_times if all(map(unbroken, phrase)) else times
+            if run >= size * (needed - 1) and not phrase.isdigit():
+                return at - run - size, at
     return None
 
 

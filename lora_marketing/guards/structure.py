@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from unicodedata import normalize
 
 from rapidfuzz.fuzz import ratio
 
 from lora_marketing.channels.structure import AD, Piece, pieces, read_ad
 from lora_marketing.common.errors import DataError
 from lora_marketing.guards import Case, Finding
+from lora_marketing.text.bounded import normalized
 
 ALIKE = 90
 """Pieces of which so many percent of the letters agree say the same."""
+COMPARED, LONGEST = 60, 1000
+"""Pieces of an ad that are held against each other, and letters of each: no channel takes so many."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -39,7 +41,7 @@ def _of_pieces(found: list[Piece]) -> Iterator[Finding]:
             message = f"{piece.field} {piece.number + 1} says nothing"
             yield Finding(rule="structure.empty", severity="fix", message=message, span=piece.span())
     repeated: set[int] = set()
-    for first, second in combinations(range(len(found)), 2):
+    for first, second in combinations(range(min(len(found), COMPARED)), 2):
         one, other = found[first], found[second]
         if second in repeated or one.field != other.field or not folded[first]:
             continue
@@ -47,11 +49,11 @@ def _of_pieces(found: list[Piece]) -> Iterator[Finding]:
         if folded[first] == folded[second]:
             repeated.add(second)
             yield Finding(rule="structure.repeated", severity="fix", message=message, span=other.span())
-        elif ratio(folded[first], folded[second]) >= ALIKE:
+        elif ratio(folded[first][:LONGEST], folded[second][:LONGEST]) >= ALIKE:
             message = message.replace("what", "nearly what")
             yield Finding(rule="structure.similar", severity="review", message=message, span=other.span())
 
 
 def _folded(text: str) -> str:
     """Letters and digits alone, in one case and width."""
-    return "".join(filter(str.isalnum, normalize("NFKC", text).casefold()))
+    return "".join(filter(str.isalnum, normalized("NFKC", text).casefold()))

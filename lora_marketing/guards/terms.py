@@ -11,6 +11,7 @@ from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.text.spelling import Finder, letters_of
 
 KINDS = {"banned": "a banned term", "competitor": "the name of a competitor"}
+_ADDRESS = re.compile(r"[.-]\w|@")
 LONG_NAME = 7
 """Letters of a name from which on one wrong letter leaves it recognisable."""
 
@@ -73,7 +74,7 @@ def _own_name(text: str, brand: Brand) -> Iterator[Finding]:
         start, end = one.span
         signed = text[max(0, start - before) : end + after]  # as the `!` of `Yahoo!`
         written = (" ".join(said.split()) for said in (text[start:end], signed))
-        address = text[start - 1 : start] in tuple("@#/.-_") or re.match(r"[.-]\w|@", text[end:])
+        address = text[start - 1 : start] in tuple("@#/.-_") or _ADDRESS.match(text, end)
         if one.sure and not address and not any(map(brand.may_be_called, written)):
             message = f'the brand is written "{name}"'
             yield Finding(

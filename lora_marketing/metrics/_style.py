@@ -26,7 +26,9 @@ LONGEST_SHAPE = 3
 
 # Not `text.words`: how marks and digits are set is style, too.
 _TOKEN = re.compile(rf"[^\W\d_{UNSPACED}]+(?:'[^\W\d_{UNSPACED}]+)*|[{UNSPACED}]|\d|[^\w\s]")
-_SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)|[。！？]+|\n+")
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?=\s|$)|[。！？]+|\n+")
+_CLOSED = re.compile(r"[^\w.。!！?？…]*+[.。!！?？…]")
+"""Of a text read backwards: whether no word follows its last full stop."""
 _WORD_TOKEN = re.compile(rf"[\w{PLACEHOLDER}]")
 
 
@@ -152,7 +154,7 @@ def _rhythm(text: str) -> tuple[list[float], float]:
         marks["'"] / words,
         flat.count("0") / words,
         flat.count(PLACEHOLDER) / words,
-        float(bool(re.search(r"[.。!！?？…]\W*$", text))),
+        float(bool(_CLOSED.match(text[::-1]))),
     ]
     return figures, log(words)
 

@@ -100,7 +100,9 @@ _PIECE = re.compile(
     rf"|(?P<word>(?:(?![{UNSPACED}])[^\W\d_])+(?:['’](?:(?![{UNSPACED}])[^\W\d_])+)*)"
     r"|(?P<symbol>[%‰°℃℉£$€¥₹₽&+×±])"
 )
-_SHAPED = re.compile(rf"{_PIECE.pattern}|(?P<end>(?:[.!?…]+(?=\s|$)|[。！？]+)\n*|\n+)|(?P<mark>[^\w\s])")
+_SHAPED = re.compile(
+    rf"{_PIECE.pattern}|(?P<end>(?:(?<![.!?…])[.!?…]++(?=\s|$)|[。！？]+)\n*|\n+)|(?P<mark>[^\w\s])"
+)
 _CLITIC = re.compile(r"(?<=[^\W\d_])['’](?:s|ll|re|ve|d|m|t)$", re.IGNORECASE)
 _CAPITAL = f"{PLACEHOLDER}A"
 _INFLECTION = re.compile(r"(?<=..)(?:ing|ed|ly|(?<!s)s)$")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lora_marketing.metrics import Counts, Figure, MeasuredText, Values
+from lora_marketing.text.bounded import Spans
 from lora_marketing.text.values import Span, any_spans, attribute_spans, measured, same
 
 FIGURES = {
@@ -49,11 +50,11 @@ def slot_errors(written: MeasuredText) -> tuple[int, int, int]:
 
 def _invented(written: MeasuredText) -> Iterator[bool]:
     """For each known attribute, whether the text says a value of it that nothing it was given has."""
-    given = _given(written)
+    given = Spans(_given(written))
     for name, others in _others(written).items():
         said = (attribute_spans(name, value, written.text, written.wordings) for value in others)
         yield any(
-            spans and all(any(not _within(place, given) for place in thing) for thing in spans)
+            spans and all(any(not given.cover(*place) for place in thing) for thing in spans)
             for spans in said
         )
 
@@ -80,7 +81,3 @@ def _given(written: MeasuredText) -> list[Span]:
     for words in (brief.product, brief.audience, brief.notes, *brief.attributes.values(), *written.facts):
         found += any_spans(words, text)
     return found + measured(text, written.facts)
-
-
-def _within(place: Span, given: Sequence[Span]) -> bool:
-    return any(start <= place[0] and place[1] <= end for start, end in given)

@@ -108,8 +108,8 @@ _TIME = re.compile(
 _QUANTITY = re.compile(
     rf"(?P<sign>[{_SIGNS}]|\b(?:{_CODES})\s?)?\s?(?:(?<![a-z\d])(?<!\d[.,])(?<![a-z]-)(?P<digits>{_NUMBER})(?!\d)"
     rf"|\b(?P<words>(?:{_LATIN})(?:[ -](?:{_LATIN}))?)\b"
-    r"|(?P<share>百分之)?(?P<han>[零〇一二两三四五六七八九十百千万亿]+(?:点[零一二三四五六七八九]+)?))"
-    r"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:hundred|thousand|million|billion)\b|[十百千万亿]+)?"
+    r"|(?P<share>百分之)?(?P<han>[零〇一二两三四五六七八九十百千万亿]{1,40}(?:点[零一二三四五六七八九]{1,20})?))"
+    r"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:hundred|thousand|million|billion)\b|[十百千万亿]{1,4})?"
     rf"(?P<after>\s?(?:%|percent\b|per ?cent\b|折(?![叠伞页扇])|[{_SIGNS}](?!\s?\d)"
     rf"|(?!pounds? of\b)(?:{_COINS})\b|{_COINS_ZH}))?"
     rf"(?(after)|(?:[\s-]?(?P<unit>{_any_of(_UNIT_OF)})(?![a-z]))?)"

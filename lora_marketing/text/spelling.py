@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 from typing import Literal
 from unicodedata import combining, name, normalize
 
+from lora_marketing.text.bounded import Apart, normalized
 from lora_marketing.text.scripts import has_han, unbroken
 
 
@@ -42,8 +43,8 @@ def folded(text: str) -> str:
     Decomposed, so that more text never changes how the text before it is spelled.
     """
     if not text.isascii():
-        text = normalize("NFKD", _UNSEEN.sub("", text)).translate(_PLAIN_SIGNS)
-    text = normalize("NFKD", text.casefold())
+        text = normalized("NFKD", _UNSEEN.sub("", text)).translate(_PLAIN_SIGNS)
+    text = normalized("NFKD", text.casefold())
     if _OTHER_ALPHABETS.search(text):
         text = text.translate(_latin_by_letter())
     return re.sub(r"\s+", " ", text)
@@ -57,7 +58,25 @@ def folded_term(term: str) -> str:
 
 def unfolded(text: str, place: int) -> int:
     """Where in `text` stands what stands at `place` when it is folded."""
-    return bisect_right(range(1, len(text) + 1), place, key=lambda size: len(folded(text[:size])))
+    return bisect_right(_folded_sizes(text), place)
+
+
+@lru_cache(maxsize=4)
+def _folded_sizes(text: str) -> tuple[int, ...]:
+    """How long every beginning of `text` is when it is folded; but for spaces, each letter adds its own."""
+    sizes: list[int] = []
+    size, spaced = 0, False
+    for letter in text:
+        said = _folded_letter(letter)
+        size += len(said) - (spaced and said.startswith(" "))
+        spaced = said.endswith(" ") if said else spaced
+        sizes.append(size)
+    return tuple(sizes)
+
+
+@lru_cache(maxsize=16384)
+def _folded_letter(letter: str) -> str:
+    return folded(letter)
 
 
 def places(term: str, text: str) -> Iterator[TermPlace]:
@@ -366,8 +385,6 @@ def _alike(gap: str, usual: str) -> bool:
 
 def widest(found: Iterable[Spelled]) -> list[Spelled]:
     """Sure ones before others and long ones before short ones; nothing within another one."""
-    kept: list[Spelled] = []
-    for one in sorted(found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span)):
-        if not any(own.span[0] < one.span[1] and one.span[0] < own.span[1] for own in kept):
-            kept.append(one)
-    return sorted(kept, key=lambda one: one.span)
+    ordered = sorted(found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span))
+    taken = Apart()
+    return sorted((one for one in ordered if taken.take(*one.span)), key=lambda one: one.span)

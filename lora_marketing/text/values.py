@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
+from lora_marketing.text.bounded import Spans
 from lora_marketing.text.normalise import View, view
 from lora_marketing.text.quantities import Quantity, quantities
 from lora_marketing.text.scripts import UNSPACED
@@ -239,9 +240,10 @@ def _flag(name: str, wanted: bool, text: str, others: Mapping[str, Sequence[str]
     for value, more in others.items():
         wordings[value.strip().casefold() in YES].extend(more)
     denied = [span for other in wordings[False] for span in _whole(other, text)]
+    said = Spans(denied)
     affirmed: list[Span] = []
     for span in (span for other in wordings[True] for span in _whole(other, text)):
-        if any(start <= span[0] and span[1] <= end for start, end in denied):
+        if said.cover(*span):
             continue
         (denied if read(text).negated(span) else affirmed).append(span)
     return apart(affirmed if wanted else denied)
