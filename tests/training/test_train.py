@@ -378,7 +378,9 @@ def test_unknown_layers_are_named(tiny: Path, tmp_path: Path) -> None:
     assert "k_proj" in str(caught.value)
 
 
-def test_overlong_rows_are_an_error_or_counted(tiny: Path, tmp_path: Path) -> None:
+def test_overlong_rows_are_an_error_or_counted(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = dataset()
     long = example(99).model_copy(update={"text": "Dark roast. " * 60})
     rows = Dataset([*rows.train, long], [*rows.validation, long.model_copy(update={"id": "late"})], 0)
@@ -393,7 +395,9 @@ def test_overlong_rows_are_an_error_or_counted(tiny: Path, tmp_path: Path) -> No
         render_dataset(placed, loaded, base)
     loaded = short(tiny, data=limit | {"overlong": "drop"})
     rendered = render_dataset(rows, loaded, base)
-    assert rendered.overlong_dropped == 2
+    assert rendered.sizes() == {"train_rows": 24, "validation_rows": 5, "overlong_dropped": 2}
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 of 25 training rows and 1 of 6 held-out ones dropped: longer than data.max_length" in said
     assert [row.id for row in rendered.train] == [row.id for row in dataset().train]
     assert max(len(row.input_ids) for row in (*rendered.train, *rendered.validation)) <= 256
     assert train(loaded, rendered, base, tmp_path, resume=False).metrics["overlong_dropped"] == 2
