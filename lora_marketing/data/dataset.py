@@ -27,6 +27,7 @@ from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import APPROVED
 from lora_marketing.review.rows import approved_rows
 from lora_marketing.tasks import task_names
+from lora_marketing.text.normalise import view
 
 MINIMUM_ROWS = 8
 """Fewer rows than this cannot be split into training and validation."""
@@ -60,7 +61,7 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
 
     Exact duplicates are dropped and counted. Without `data.validation`, rows are ordered by a
     hash of seed and id and the first `validation_fraction` of them is held out, so adding rows
-    moves few others across. Texts of one brief stay together.
+    moves few others across. Texts of one brief stay together, and equal texts of several briefs.
 
     Raises:
         DataError: every broken line, row without text, unknown channel and banned term at once.
@@ -86,7 +87,9 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
     groups = sorted(set(group.values()), key=lambda key: _shuffled(recipe.train.seed, key))
     if len(groups) == 1:
         what = "pairs" if kind is PreferencePair else "texts"
-        raise DataError(Problem(f"all {what} are of one brief: none can be held out", shown(path)))
+        raise DataError(
+            Problem(f"all {what} are of one brief or say the same: none can be held out", shown(path))
+        )
     chosen = set(groups[: max(1, round(len(groups) * recipe.data.validation_fraction))])
     ordered = sorted(rows, key=lambda row: _shuffled(recipe.train.seed, group[row.id]))
     train = [row for row in rows if group[row.id] not in chosen]
@@ -94,11 +97,36 @@ def prepare(loaded: LoadedRecipe) -> Dataset:
 
 
 def _groups(rows: Sequence[Example]) -> dict[str, str]:
-    """By id, what is held out as one: the smallest id of the rows of one brief, or the brief of pairs."""
-    smallest: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: row.id):
-        smallest.setdefault(row.key, row.id)
-    return {row.id: row.key if isinstance(row, PreferencePair) else smallest[row.key] for row in rows}
+    """By id, what is held out as one: rows that a brief or a text joins, also through other rows.
+
+    A group is named by its first row in the order of ids: the id, or the brief of a pair.
+    """
+    joined: dict[str, str] = {}
+
+    def first(place: str) -> str:
+        while (further := joined.get(place, place)) != place:
+            place = further
+        return place
+
+    ordered = sorted(rows, key=lambda row: row.id)
+    for row in ordered:
+        for key in _shared(row):
+            joined[first(key)] = first(f"row {row.id}")
+    named: dict[str, str] = {}
+    for row in ordered:
+        name = row.key if isinstance(row, PreferencePair) else row.id
+        named.setdefault(first(f"row {row.id}"), name)
+    return {row.id: named[first(f"row {row.id}")] for row in rows}
+
+
+def _shared(row: Example) -> tuple[str, str]:
+    """What no row of the other side may have: the brief, and the text in one spelling."""
+    return f"brief {row.key}", f"text {_said(row.text)}"
+
+
+def _said(text: str) -> str:
+    """A text in one spelling: case, spaces and typography do not count."""
+    return " ".join(view(text).text.split()) or text
 
 
 def _shuffled(seed: int, group: str) -> bytes:
@@ -291,12 +319,12 @@ def _require_rows(rows: Sequence[Example], path: Path, line: str, minimum: int) 
 
 
 def _require_apart(train: Sequence[Example], held_out: Sequence[Example]) -> None:
-    texts = {row.text: row.id for row in train}
+    texts = {_said(row.text): row.id for row in train}
     briefs = {row.key: row.id for row in train}
     problems = [
         Problem(f"a held-out {what} is also trained on", row.place, got=f"{row.id} equals {equal}")
         for row in held_out
-        for what, equal in (("text", texts.get(row.text)), ("brief", briefs.get(row.key)))
+        for what, equal in (("text", texts.get(_said(row.text))), ("brief", briefs.get(row.key)))
         if equal
     ]
     if problems:

@@ -114,7 +114,7 @@ def memory(shape: ModelShape, recipe: Recipe, work: Workload, kind: DeviceKind) 
     width = DTYPE_BYTES[recipe.base.compute_dtype]
     nf4, unquantized = weights(shape, recipe)
     parameters = lora_parameters(shape, recipe)
-    lora = parameters * lora_width(recipe)
+    lora = parameters * LORA_WIDTH
     optimizer = parameters * optimizer_bytes(recipe)
     kept, workspace = activations(shape, recipe, work.training)
     resident = nf4 + unquantized + lora
@@ -162,28 +162,29 @@ def lora_parameters(shape: ModelShape, recipe: Recipe) -> int:
     )
 
 
-def lora_width(recipe: Recipe) -> int:
-    """Bytes of a LoRA parameter: bfloat16 by TRL on a quantized base, float32 by PEFT elsewhere."""
-    return 2 if recipe.base.quantization == "nf4" else 4
+LORA_WIDTH = DTYPE_BYTES["float32"]
+"""Bytes of a LoRA parameter, of its gradient and of each of its moments, on every base."""
 
 
 def optimizer_bytes(recipe: Recipe) -> int:
     """Bytes of optimizer state per trained parameter; unknown names are taken for Adam."""
-    name, width = recipe.train.optimizer, lora_width(recipe)
+    name = recipe.train.optimizer
     if name in ("sgd", "adafactor"):  # adafactor keeps rows and columns only
         return 0
     moments = 1 if "lion" in name or name in ("rmsprop", "adagrad") else 2
-    return moments * (1 if "8bit" in name else width)
+    return moments * (1 if "8bit" in name else LORA_WIDTH)
 
 
 def activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) -> tuple[int, int]:
     """Bytes that a micro-batch keeps for its backward, and what passes through in one layer's."""
     width, layer = DTYPE_BYTES[recipe.base.compute_dtype], layer_activations(shape, recipe, batch)
     passing = batch.computed * 3 * (shape.intermediate + shape.hidden) * width + _largest_weight(shape, width)
-    last_norm = batch.computed * (4 * shape.hidden + 4)
+    once = batch.computed * (4 * shape.hidden + 4)
+    if width < LORA_WIDTH:  # autocast keeps a copy of every LoRA weight through the step
+        once += lora_parameters(shape, recipe) * width
     if recipe.train.activation_checkpointing:
-        return shape.layers * batch.computed * shape.hidden * width + last_norm, layer + passing
-    return shape.layers * layer + last_norm, passing
+        return shape.layers * batch.computed * shape.hidden * width + once, layer + passing
+    return shape.layers * layer + once, passing
 
 
 def layer_activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) -> int:
@@ -192,12 +193,12 @@ def layer_activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) ->
     norms = shape.norms * (4 * shape.hidden + 4)
     if shape.head_norms:
         norms += (shape.heads + shape.kv_heads) * (4 * shape.head_dim + 4)
-    if width == lora_width(recipe) and not recipe.lora.dropout:
+    if width == LORA_WIDTH and not recipe.lora.dropout:
         inputs = sum({INPUTS[name]: columns for name, (_, columns) in on.items()}.values()) * width
     else:  # every LoRA casts or drops out on a copy of its own
-        copy = lora_width(recipe) + bool(recipe.lora.dropout)
+        copy = width + bool(recipe.lora.dropout)
         inputs = sum(columns * copy for _, columns in on.values())
-    inner = len(on) * recipe.lora.rank * min(width, lora_width(recipe))
+    inner = len(on) * recipe.lora.rank * width
     kept = variant_named(recipe.lora.variant).memory.kept
     inner += sum(kept * rows for rows, _ in on.values()) * width
     per_token = norms + inputs + inner + 3 * shape.intermediate * width

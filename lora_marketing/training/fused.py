@@ -82,7 +82,7 @@ class FusedStep:
         starts = [0, *accumulate(lengths)][:-1]
         kept = [batch.inputs["loss_sources"].unique() for batch in batches]
         self._places.arrange(lengths, [lora_layers(batch.trainer.model) for batch in batches])
-        with batches[0].trainer.compute_loss_context_manager():
+        with batches[0].trainer.accelerator.autocast():  # as the model of a run by itself has it
             logits = self._model(
                 input_ids=torch.cat([batch.inputs["input_ids"] for batch in batches], dim=1),
                 position_ids=torch.cat([batch.inputs["position_ids"] for batch in batches], dim=1),

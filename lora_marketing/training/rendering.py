@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lora_marketing.brands.brand import Brand, Example
+from lora_marketing.common.console import note
 from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
@@ -22,9 +23,16 @@ class RenderedData:
     validation: Sequence[Rendered]
     overlong_dropped: int
 
+    def sizes(self) -> dict[str, int]:
+        """What goes into the manifest: how many rows were trained on and held out, and were dropped."""
+        rows = {"train_rows": len(self.train), "validation_rows": len(self.validation)}
+        return {**rows, "overlong_dropped": self.overlong_dropped}
+
 
 def render_dataset(dataset: Dataset, loaded: LoadedRecipe, base: ChatTokenizer) -> RenderedData:
     """Render every row, which proves the render contract before the first step.
+
+    Rows that are dropped as too long are counted in a note.
 
     Raises:
         RenderContractError: the base's chat template breaks it.
@@ -50,6 +58,13 @@ def render_dataset(dataset: Dataset, loaded: LoadedRecipe, base: ChatTokenizer) 
     kept, kept_validation = ([row for row in rows if longest(row) <= limit] for rows in (train, validation))
     if not (kept and kept_validation):
         raise DataError(Problem("every row is longer than data.max_length", allowed=f"at most {limit}"))
+    if overlong:
+        rows = "pairs" if loaded.recipe.train.method == "dpo" else "rows"
+        note(
+            f"{loaded.name}: {len(train) - len(kept)} of {len(train)} training {rows} and"
+            f" {len(validation) - len(kept_validation)} of {len(validation)} held-out ones dropped:"
+            f" longer than data.max_length ({limit} tokens)"
+        )
     return RenderedData(kept, kept_validation, len(overlong))
 
 

@@ -141,7 +141,11 @@ def _curve(trainer: BrandTrainer | PreferenceTrainer, base_loss: float) -> list[
 
 
 def _save_adapter(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
-    """Write PEFT's two files, free of paths of this machine and of ways to change the base."""
+    """Write PEFT's two files in the base's compute dtype, free of paths of this machine and of ways to
+    change the base."""
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.to(base.compute_dtype)
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink()
     config_path = folder / "adapter_config.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from peft import set_peft_model_state_dict
+from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import Trainer
@@ -35,8 +35,8 @@ class CooperativeRun(Protocol):
 class CrashSafeTrainer(Trainer):
     """What every method's trainer has in common, to be put before TRL's trainer of the method.
 
-    Checkpoints that are whole or absent, LoRA weights that keep their dtype on resume, the optimizer
-    of the recipe's variant, and no telemetry.
+    Checkpoints that are whole or absent, LoRA weights in float32 on every base, also on resume, the
+    optimizer of the recipe's variant, and no telemetry.
     """
 
     model: Any  # a PeftModel, of which transformers knows less
@@ -46,7 +46,10 @@ class CrashSafeTrainer(Trainer):
         self._vault = vault
         self._recipe = recipe
         self._staging: Path | None = None
+        given = arguments["model"]
+        start = _trained(given) if isinstance(given, PeftModel) else {}
         super().__init__(**arguments)
+        _train_in_float32(self.model, start)
 
     def _send_telemetry(self) -> None:
         """Send nothing."""
@@ -94,6 +97,23 @@ class CrashSafeTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Copy the adapter's weights into the existing parameters, which keep their dtype."""
         load_weights(model or self.model, Path(resume_from_checkpoint))
+
+
+def _trained(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of all weights that have a gradient, by name."""
+    named = model.named_parameters()
+    return {name: weight.detach().clone() for name, weight in named if weight.requires_grad}
+
+
+def _train_in_float32(model: nn.Module, start: Mapping[str, Tensor]) -> None:
+    """Give the trained weights float32 again, and the values of `start` where it has them.
+
+    TRL rounds them to bfloat16 on a quantized base; most steps are then smaller than half the distance
+    to A's next number and are rounded away. What is computed with them keeps the compute dtype.
+    """
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            weight.data = start.get(name, weight.data).float()
 
 
 class BrandTrainer(CrashSafeTrainer, SFTTrainer):  # type: ignore[misc]

@@ -213,14 +213,29 @@ def test_the_splits_of_the_shipped_brands_never_change(name: str) -> None:
 
 def test_texts_of_one_brief_are_held_out_together(recipe: Path) -> None:
     """Under the smallest of their ids: briefs stay where they were without the other texts."""
-    more = [row(n, id=f"z-{n}-{text}", text=text) for n in range(1, 31, 2) for text in ("Soap.", "一块香皂")]
+    more = [
+        row(n, id=f"z-{n}-{text}", text=text)
+        for n in range(1, 31, 2)
+        for text in (f"{n} soaps.", f"{n} 块香皂")
+    ]
     data = prepared(recipe, [*more, *rows(30)])
     trained, held_out = ({example.product for example in part} for part in (data.train, data.validation))
     assert held_out == {"Bar 4", "Bar 25", "Bar 5"}
     assert not trained & held_out
     assert len(data.train) + len(data.validation) == 30 + len(more)
-    with pytest.raises(DataError, match="all texts are of one brief"):
+    with pytest.raises(DataError, match="all texts are of one brief or say the same"):
         prepared(recipe, [row(1, id=f"a{n}", text=f"Text {n}.") for n in range(12)])
+
+
+def test_equal_texts_of_several_briefs_are_held_out_together(recipe: Path) -> None:
+    """Also through other rows, and whatever their case and spaces."""
+    again = [row(n, id=f"z-{n}", product=f"Tub {n}", text=f"BAR {n}.  It floats.") for n in range(1, 31)]
+    further = [row(n, id=f"zz-{n}", product=f"Tub {n}", text=f"A tub, number {n}.") for n in range(1, 31)]
+    data = prepared(recipe, [*rows(30), *again, *further])
+    numbers = [{example.product.split()[-1] for example in part} for part in (data.train, data.validation)]
+    assert numbers[1] == {"4", "25", "5"}, "under the smallest of their ids"
+    assert not numbers[0] & numbers[1]
+    assert len(data.validation) == 9
 
 
 @pytest.mark.parametrize(

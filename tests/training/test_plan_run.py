@@ -88,7 +88,7 @@ def test_parameters_are_counted_as_the_model_has_them(family: str, folders: Mapp
 def kept_by_autograd(loaded: Any, base: LoadedBase, rows: Any, run: Path) -> int:
     """Bytes of the distinct tensors that one forward saves, without those of the model itself."""
     trainer = build_trainer(loaded, base, rows, run)
-    model = trainer.model.train()
+    model = trainer.accelerator.prepare_model(trainer.model.train())  # as a run does: autocast
     batch = trainer.data_collator([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.train])
     given = [value for value in batch.values() if isinstance(value, torch.Tensor)]
     own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers(), *given)}
@@ -121,7 +121,7 @@ def test_activations_are_what_autograd_keeps(
 def allocated_peak(loaded: Any, base: LoadedBase, rows: Any, run: Path) -> int:
     """The most that one step allocates beyond what the model holds, by the profiler's events."""
     trainer = build_trainer(loaded, base, rows, run)
-    model = trainer.model.train()
+    model = trainer.accelerator.prepare_model(trainer.model.train())  # as a run does: autocast
     if loaded.recipe.train.activation_checkpointing:
         model.activation_checkpointing_enable()
     batch = trainer.data_collator([{"input_ids": r.input_ids, "labels": r.labels} for r in rows.train])

@@ -13,6 +13,7 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
+from transformers import TrainerCallback
 
 from lora_marketing.common.errors import DataError, TrainingError
 from lora_marketing.data.dataset import Dataset
@@ -25,6 +26,7 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.runs.run import BaseCache, train_and_publish
 from lora_marketing.tokens.render import Rendered
 from lora_marketing.training import build
+from lora_marketing.training.build import TrainOptions
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.rendering import render_dataset
@@ -41,6 +43,7 @@ from tests.training.making import (
     padded,
     recipe,
 )
+from tests.training.test_preference import pairs
 
 NF4: dict[str, Any] = {"quantization": "nf4", "dtype": "bfloat16"}
 WEIGHTS = "adapter_model.safetensors"
@@ -230,6 +233,7 @@ def test_an_evaluation_does_not_change_gradients_under_nf4(packing: str, tiny: P
     loaded = recipe(tiny, **NF4, train={"packing": packing})
     trainer = build_trainer(loaded, *open_run(loaded), tmp_path)
     trainer.current_gradient_accumulation_steps = 1
+    trainer.accelerator.prepare_model(trainer.model)  # as a run does: autocast
 
     def gradients() -> dict[str, torch.Tensor]:
         batch = trainer.data_collator([trainer.train_dataset[index] for index in range(3)])
@@ -243,6 +247,35 @@ def test_an_evaluation_does_not_change_gradients_under_nf4(packing: str, tiny: P
     assert all(before[name].abs().max() > 0 for name in before)
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert trainer.evaluate()["eval_loss"] == first
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_the_smallest_steps_change_nearly_every_number(method: str, tiny: Path, tmp_path: Path) -> None:
+    """LoRA is trained in float32: a bfloat16 number ignores steps below a 256th of itself."""
+    watch = _Changed()
+    train_settings = {"method": method, "learning_rate": 5e-6, "scheduler": "constant", "epochs": 4.0}
+    loaded = recipe(tiny, **NF4, train=train_settings)
+    base, data = open_run(loaded, pairs() if method == "dpo" else dataset())
+    trained = train(loaded, data, base, tmp_path, resume=False, options=TrainOptions(callbacks=[watch]))
+    assert watch.dtypes == {torch.float32}
+    assert watch.share > 0.99
+    published = load_file(trained.folder / WEIGHTS)
+    assert {tensor.dtype for tensor in published.values()} == {torch.bfloat16}, "the base's compute dtype"
+
+
+class _Changed(TrainerCallback):
+    """The share of A's numbers that a run changes, and the dtypes that it trains."""
+
+    share = 0.0
+
+    def on_train_begin(self, *_: Any, model: nn.Module, **__: Any) -> None:
+        self.start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+    def on_train_end(self, *_: Any, model: nn.Module, **__: Any) -> None:
+        trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        self.dtypes = {weight.dtype for weight in trained.values()}
+        moved = [weight != self.start[name] for name, weight in trained.items() if "lora_A" in name]
+        self.share = float(torch.cat([one.flatten() for one in moved]).float().mean())
 
 
 @pytest.mark.parametrize("packing", ["prefix_tree", "padded"])
@@ -345,7 +378,9 @@ def test_unknown_layers_are_named(tiny: Path, tmp_path: Path) -> None:
     assert "k_proj" in str(caught.value)
 
 
-def test_overlong_rows_are_an_error_or_counted(tiny: Path, tmp_path: Path) -> None:
+def test_overlong_rows_are_an_error_or_counted(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = dataset()
     long = example(99).model_copy(update={"text": "Dark roast. " * 60})
     rows = Dataset([*rows.train, long], [*rows.validation, long.model_copy(update={"id": "late"})], 0)
@@ -360,7 +395,9 @@ def test_overlong_rows_are_an_error_or_counted(tiny: Path, tmp_path: Path) -> No
         render_dataset(placed, loaded, base)
     loaded = short(tiny, data=limit | {"overlong": "drop"})
     rendered = render_dataset(rows, loaded, base)
-    assert rendered.overlong_dropped == 2
+    assert rendered.sizes() == {"train_rows": 24, "validation_rows": 5, "overlong_dropped": 2}
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 of 25 training rows and 1 of 6 held-out ones dropped: longer than data.max_length" in said
     assert [row.id for row in rendered.train] == [row.id for row in dataset().train]
     assert max(len(row.input_ids) for row in (*rendered.train, *rendered.validation)) <= 256
     assert train(loaded, rendered, base, tmp_path, resume=False).metrics["overlong_dropped"] == 2
