@@ -8,9 +8,8 @@ TINY = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 demo: $(VENV)/.ready  ## train two brands, write in both voices, measure that they differ
 	VENV=$(VENV) scripts/demo
 
-test: lint fast  ## everything: style, types, all tests
-	$(TINY) -m "thorough and not real"
-	$(VENV)/bin/python -m pytest -m real
+test: lint  ## everything: style, types, all tests
+	$(TINY)
 
 fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time
 	$(TINY) -m "not real and not thorough"
