@@ -14,9 +14,8 @@ help:  ## list these commands
 demo: $(VENV)/.ready  ## train two brands, write in both voices, measure that they differ
 	VENV=$(VENV) scripts/demo
 
-test: lint fast  ## everything: style, types, all tests
-	$(call tiny,$(VENV)) -m "thorough and not real"
-	$(VENV)/bin/python -m pytest -m real
+test: lint  ## everything: style, types, all tests
+	$(call tiny,$(VENV))
 
 fast: $(VENV)/.ready  ## tests on tiny random models only, two at a time; TESTS="tests/guards" for some of them
 	$(call tiny,$(VENV)) $(fast)

@@ -17,8 +17,8 @@ from lora_marketing.recipe import load_recipe
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
-QUICK = ("train.epochs=1", "eval.per_epoch=1", "eval.briefs=1", "eval.max_new_tokens=24")
-ROWS = 10
+QUICK = ("train.epochs=1", "eval.per_epoch=1", "eval.briefs=1", "eval.max_new_tokens=6")
+ROWS = 8
 SECONDS = 1500  # one command that takes longer hangs: it ends with the stack of every thread
 BRIEF = ("Gift card, £20", "--channel", "meta_feed", "--audience", "night porters")
 

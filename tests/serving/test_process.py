@@ -39,7 +39,7 @@ def test_a_process_ends_in_good_order(world: World) -> None:
         text=True,
     )
     url = f"http://127.0.0.1:{port}"
-    until(lambda: answers(url), seconds=60)
+    until(lambda: answers(url), seconds=300)
     body = chat(text="Go on forever.", max_tokens=30, stream=True)
     headers = {"Authorization": f"Bearer {world.ours}"}
     with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, headers=headers, timeout=60) as stream:
@@ -47,7 +47,7 @@ def test_a_process_ends_in_good_order(world: World) -> None:
         next(lines)
         process.send_signal(signal.SIGTERM)
         rest = list(lines)
-    out, said = process.communicate(timeout=30)
+    out, said = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "")
     assert "data: [DONE]" in rest
     logged = [json.loads(line) for line in said.splitlines()]
