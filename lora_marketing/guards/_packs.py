@@ -67,7 +67,7 @@ class CompiledPack:
     pack: Pack
     terms: AhoCorasick
     rules_of_terms: tuple[PackRule, ...]
-    patterns: tuple[tuple[PackRule, re.Pattern[str]], ...]
+    patterns: tuple[tuple[PackRule, tuple[re.Pattern[str], ...]], ...]
     exempt: dict[str, re.Pattern[str]]
     exempt_all: re.Pattern[str] | None
 
@@ -84,9 +84,14 @@ class CompiledPack:
         for which, start, end in self.terms.find_matches_as_indexes(text):
             if whole_word(text, start, end):
                 yield Match(self.rules_of_terms[which], start, end)
-        for rule, pattern in self.patterns:
-            for found in matches(pattern, text):
-                yield Match(rule, *found.span())
+        for rule, patterns in self.patterns:
+            # One by one: an alternation of them all has no first letter that could be searched for.
+            spans = sorted(found.span() for pattern in patterns for found in matches(pattern, text))
+            end = -1
+            for span in spans:
+                if span[0] >= end:
+                    end = span[1]
+                    yield Match(rule, *span)
 
     def _free(self, rule: PackRule, text: str) -> Iterator[tuple[int, int]]:
         for pattern in (self.exempt.get(rule.id), self.exempt_all):
@@ -104,7 +109,11 @@ def load_pack(name: str) -> CompiledPack:
         pack,
         AhoCorasick([term for _, term in terms], matchkind=MatchKind.LeftmostLongest),
         tuple(rule for rule, _ in terms),
-        tuple((rule, _any_of(rule.patterns, pack.words)) for rule in pack.rules if rule.patterns),
+        tuple(
+            (rule, tuple(_any_of([one], pack.words) for one in rule.patterns))
+            for rule in pack.rules
+            if rule.patterns
+        ),
         {rule.id: _any_of(rule.exempt, pack.words) for rule in pack.rules if rule.exempt},
         _any_of(pack.exempt, pack.words) if pack.exempt else None,
     )

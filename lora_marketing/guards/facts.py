@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lora_marketing.guards import Case, Finding, Severity
+from lora_marketing.guards import MOST_OF_A_RULE, Case, Finding, Severity
 from lora_marketing.guards._given import attributes_of, known_texts_of
 from lora_marketing.text.bounded import matches
 from lora_marketing.text.normalise import View, view, whole_word
@@ -24,7 +25,7 @@ _IDIOM = re.compile(
     r"|五[彩颜湖谷官脏星]|四[季周面处海溢]|七[彩夕上]|九[州霄]|三[餐五思言明]|两[全侧边者端]|双十一|十[分足全]"
 )
 _NAME = re.compile(r"(?<![.!?:;。\n\"“'’] )(?<!^)\b[A-Z][a-z]+(?:[ -](?:[A-Z][a-z]+|[A-Z]*\d+\w*|[IVX]+))+\b")
-_MODEL = re.compile(r"\b(?=[A-Z\d-]*\d)[A-Z]{1,5}-?\d{2,}[A-Z\d]*(?:-[A-Z\d]+)*\b")
+_MODEL = re.compile(r"\b[A-Z]{1,5}-?\d{2,}[A-Z\d]*(?:-[A-Z\d]+)*\b")
 _EXCLUSIVE = (
     "red blue green yellow black white grey gray pink purple brown beige navy teal crimson",
     "cotton linen wool silk leather polyester nylon cashmere suede denim bamboo hemp",
@@ -72,11 +73,15 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     seen = view(text)
     idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
     ends = [end for _, end in idioms]
+    told: Counter[bool] = Counter()
     for one in quantities(seen):
+        if told[one.price] == MOST_OF_A_RULE:
+            continue
         at = bisect_right(ends, one.start)
         in_idiom = at < len(idioms) and idioms[at][0] < one.end and not (one.digits or one.price)
         if in_idiom or known.holds(one) or not _states(one, seen):
             continue
+        told[one.price] += 1
         yield _unknown(one, seen, text, known)
     yield from _names(text, known)
     yield from _values(seen, case, known)

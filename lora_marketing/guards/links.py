@@ -128,7 +128,12 @@ def _is_host(link: _Link, allowed: list[str]) -> bool:
     shouted = (said.isupper() and last != "net") or last in _NO_WORDS
     if last in _web().files or not (shouted or said.endswith(f".{last}")):
         return False
-    return bool(_domains()(link.host).suffix)
+    return _ends_publicly(link.host)
+
+
+@lru_cache(maxsize=1024)
+def _ends_publicly(host: str) -> bool:
+    return bool(_domains()(host).suffix)
 
 
 def _host(link: _Link, allowed: list[str]) -> Iterator[Finding]:

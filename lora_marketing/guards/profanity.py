@@ -91,11 +91,19 @@ def _number(word: str) -> bool:
 
 def _starred(text: str, matching: _Matching) -> Iterator[Spelled]:
     """Hard words with stars for some letters: `f**k`, `sh**`. One star at the end leads to a note."""
+    meant: dict[str, str | None] = {}
     for found in matches(_STARRED, text.casefold()):
-        for word in matching.by_length.get(len(found[0]), ()):
-            if all(sign in "*#@" or sign == letter for sign, letter in zip(found[0], word, strict=True)):
-                yield Spelled(word, found.span(), True)
-                break
+        starred = found[0]
+        if starred not in meant:
+            meant[starred] = next(
+                (word for word in matching.by_length.get(len(starred), ()) if _fits(starred, word)), None
+            )
+        if word := meant[starred]:
+            yield Spelled(word, found.span(), True)
+
+
+def _fits(starred: str, word: str) -> bool:
+    return all(sign in "*#@" or sign == letter for sign, letter in zip(starred, word, strict=True))
 
 
 @cache

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Literal
 from unicodedata import combining, normalize
 
-WINDOW, REACH = 1024, 256
+WINDOW, REACH = 2048, 256
 """Characters that a pattern looks at in one go, and those of them that the next go sees again."""
 MARKS = 30
 """Marks on one letter that are read; no language has so many (Unicode's stream-safe format)."""

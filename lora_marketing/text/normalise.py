@@ -17,6 +17,8 @@ _BETWEEN_HAN = re.compile(
 )
 """Signs that break no word: of those that also part the items of a list, only one between single letters."""
 _DISGUISED = re.compile(r"(?<![a-z0-9])[a-z][a-z013457@$]*[013457@$][a-z013457@$]*")
+LONGEST_LETTER = 8
+"""Letters that one sign may stand for; a few Arabic ones are whole sentences."""
 _LETTERS = str.maketrans("013457@$", "oieastas")
 
 
@@ -69,6 +71,8 @@ def _spelled(letter: str) -> str:
     if category(letter) in ("Cf", "Mn", "Me"):
         return ""
     shown = normalize("NFKC", letter)
+    if len(shown) > LONGEST_LETTER:
+        return letter
     read = plain(letter)
     return read if len(shown) == len(read) == 1 or (shown.isalpha() and not read) else shown.casefold()
 

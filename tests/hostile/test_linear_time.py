@@ -1,0 +1,115 @@
+"""No text freezes a reader: what takes its time takes twice as long for a text twice as long.
+
+Processor time is measured, since most of the work is done in regular expressions and libraries.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from time import process_time
+
+import pytest
+
+from lora_marketing.brands.brand import Brief
+from lora_marketing.brands.claims import Claim
+from lora_marketing.copy.mending import mend
+from lora_marketing.copy.ranking import faithfulness
+from lora_marketing.guards import Case, findings, guard_names, load_guard
+from lora_marketing.metrics import MeasuredText, load_metric, metric_names
+from lora_marketing.text import spelling, values, words
+from lora_marketing.text.known_texts import KnownTexts
+from tests.guards.making import TODAY, brand
+from tests.hostile.shapes import mixture, shapes
+
+SHORT, LONG = 2_500, 20_000
+SOME_TIME = 0.025
+"""Seconds for `SHORT` characters from which on a text is looked at closer."""
+
+
+def _case(locale: str) -> Case:
+    """A brand with something for every guard to look for."""
+    claim = Claim(id="kind", says=["kind to skin"], evidence="a test", disclaimer="Patch test first.")
+    own = brand(
+        locale=locale,
+        banned_terms=["miracle", "C++", "perfect skin", "神皂"],
+        competitors=["Fjordsuds", "竞品皂"],
+        required_terms=["cedar"],
+        facts=["Every bar weighs 90 g."],
+    ).model_copy(update={"claims": [claim]})
+    asked = {"colour": "red", "weight": "90 g", "vegan": "yes"}
+    brief = Brief(product="Bar", channel="sms", field="text", attributes=asked)
+    known = KnownTexts.of(["one two three four five six seven eight nine ten"])
+    return Case(brief, own, False, TODAY, known, ("Ember", "Lumen Audio", "余烬"))
+
+
+EN, ZH = _case("en-GB"), _case("zh-CN")
+
+
+def _measured(metric: str) -> Callable[[str], object]:
+    def count(text: str) -> object:
+        told = ["Cut by hand and cured for six weeks."]
+        known = {"colour": ["red", "blue"]}
+        written = MeasuredText(text, EN.brief, "fjord", "en", references=told, known=known, facts=told)
+        other = MeasuredText("It floats.", EN.brief, "fjord", "en")
+        return list(load_metric(metric).count([written, other]))
+
+    return count
+
+
+def _readers() -> Iterator[tuple[str, Callable[[str], object]]]:
+    """Everything that reads a text which somebody else wrote, by name."""
+    for name in guard_names():
+        for case in (EN, ZH):
+            find = load_guard(name).find
+            yield f"{name} {case.brand.locale}", lambda text, find=find, case=case: list(find(text, case))
+    for name in metric_names():
+        yield f"metric {name}", _measured(name)
+    for case in (EN, ZH):
+        yield f"mend {case.brand.locale}", lambda text, case=case: mend(text, case.brand, cut=True)
+    yield "finder", lambda text: spelling.Finder(["miracle", "C++"]).find(text)
+    yield "safe_prefix_length", EN.brand.safe_prefix_length
+    yield "first_forbidden", lambda text: EN.brand.first_forbidden(text, True)
+    yield "things_of", values.things_of
+    yield "measured", lambda text: values.measured(text, EN.brand.facts)
+    yield "faithfulness", lambda text: faithfulness(text, EN.brief)
+
+
+READERS = dict(_readers())
+
+
+def _seconds(read: Callable[[str], object], text: str) -> float:
+    """Processor time of one reading, with nothing remembered of the text."""
+    for remembered in (values.read, values.things_of, words.words, spelling.readings):
+        remembered.cache_clear()
+    start = process_time()
+    read(text)
+    return process_time() - start
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_twice_the_text_takes_twice_the_time(reader: str) -> None:
+    read = READERS[reader]
+    read("One text of 12 words, 国 and +44 20 7946 0958 on a.com, to load what is loaded once.")
+    gc.collect()
+    slow = [name for name, text in shapes(SHORT) if _seconds(read, text) > SOME_TIME]
+    longer, twice = (dict(shapes(size)) for size in (LONG, 2 * LONG))
+    for name in slow:
+        once = min(_seconds(read, longer[name]) for _ in range(2))
+        assert once < 40 * SOME_TIME, name
+        assert min(_seconds(read, twice[name]) for _ in range(2)) <= 3.2 * once + 0.05, name
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_all_guards_read_a_hundred_kilobytes_in_a_second(locale: str) -> None:
+    case = EN if locale == "en-GB" else ZH
+    texts = {name: text.encode()[:100_000].decode(errors="ignore") for name, text in shapes(100_000)}
+    texts |= {
+        f"mixture {seed}": mixture(seed, 100_000).encode()[:100_000].decode(errors="ignore")
+        for seed in range(200)
+    }
+    findings("to load what is loaded once: 国, +44 20 7946 0958, a.com", case)
+    seconds = {name: _seconds(lambda text: findings(text, case), text) for name, text in texts.items()}
+    late = {name: taken for name, taken in seconds.items() if taken >= 1}
+    assert not late
