@@ -24,8 +24,12 @@ def check(
         bool, typer.Option("--json-schema", help="Print the JSON Schema for editors.")
     ] = False,
 ) -> None:
-    """Check recipes and their data, all problems at once. Loads no model."""
+    """Check recipes and their data, all problems at once. Loads no model.
+
+    Where the base's tokenizer is on this machine, every row is rendered as training renders it.
+    """
     from lora_marketing.data.dataset import prepare
+    from lora_marketing.planning.rows import plan_rows
     from lora_marketing.recipe import Recipe, load_recipe
 
     if json_schema:
@@ -38,6 +42,7 @@ def check(
         try:
             loaded = load_recipe(path, overrides or [])
             data = prepare(loaded)
+            plan_rows(loaded, data)
         except LoraMarketingError as error:
             problems.extend(error.problems)
             continue

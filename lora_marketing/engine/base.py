@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from lora_marketing.engine.kernels import keep_few_kernels
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.manifest import BasePin
 from lora_marketing.tasks import Message
+from lora_marketing.tokens.render import control_tokens
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -59,6 +61,13 @@ class LoadedBase:
     def decode(self, ids: Sequence[int]) -> str:
         """Token ids as text, special tokens shown."""
         return str(self.tokenizer.decode(list(ids)))
+
+    @cached_property
+    def control_tokens(self) -> frozenset[str]:
+        """What the template and the tokenizer set apart from words, such as `<|im_start|>`."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        template = str(self.tokenizer.chat_template)
+        return control_tokens([(token.content, token.special) for token in added], template)
 
     @property
     def device(self) -> torch.device:

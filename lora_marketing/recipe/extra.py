@@ -1,4 +1,8 @@
-"""Names that `train.extra` may hold: fields of the installed TRL's configs, read without importing it."""
+"""What `train.extra` may hold: fields of the installed TRL's configs, read without importing it.
+
+Every field stands in one table: set by a key of the recipe (`OWNED`), by the kit (`FORBIDDEN`), applied
+(`ALLOWED`, `PADDED_ONLY`), or refused with the reason (`REFUSED`). A field in none of them is refused.
+"""
 
 from __future__ import annotations
 
@@ -87,12 +91,100 @@ FORBIDDEN_IN_DPO = FORBIDDEN | {
 """For preference training also: the reference is computed once, from the start, and rows are never cut."""
 
 
-def extra_problems(places: Mapping[str, str | None], method: str = "sft") -> list[Problem]:
-    """What is wrong with the names in `train.extra`, given the place of each and `train.method`."""
+ALLOWED: Mapping[str, str] = {
+    "adam_beta1": "the optimizer",
+    "adam_beta2": "the optimizer",
+    "adam_epsilon": "the optimizer",
+    "average_tokens_across_devices": "changes nothing on one device",
+    "data_seed": "the order of rows",
+    "dataloader_drop_last": "the last batch of an epoch",
+    "dataloader_num_workers": "speed",
+    "dataloader_persistent_workers": "speed",
+    "dataloader_prefetch_factor": "speed",
+    "lr_scheduler_kwargs": "the scheduler",
+    "neftune_noise_alpha": "noise on the embeddings while training",
+    "optim_args": "the optimizer",
+    "torch_empty_cache_steps": "memory of a GPU",
+    "train_sampling_strategy": "the order of rows",
+}
+"""Fields that are applied by every method and layout, and to what."""
+
+ALLOWED_IN_DPO: Mapping[str, str] = {
+    **ALLOWED,
+    "discopop_tau": "the loss",
+    "f_alpha_divergence_coef": "the loss",
+    "f_divergence_type": "the loss",
+    "label_smoothing": "the loss",
+    "ld_alpha": "the loss",
+    "loss_type": "the loss",
+    "loss_weights": "the loss",
+    "use_weighting": "the loss",
+}
+"""Likewise for preference training."""
+
+PADDED_ONLY: Mapping[str, str] = {
+    "label_smoothing_factor": "the loss on a prefix tree is the plain one",
+    "loss_type": "the loss on a prefix tree is the plain one",
+    "pad_to_multiple_of": "a prefix tree has no padding",
+}
+"""Fields of SFTConfig that are applied to padded batches alone, and why."""
+
+_SHARED = "it would change the base or the process that other brands share"
+_TOKENS = "rows reach the trainer as tokens, one by one"
+_RESUME = "a resumed run would end with another adapter"
+_ONE_DEVICE = "a run has one device"
+_LOGGED = "every step is logged, and the held-out loss is the only figure"
+_PRIVATE = "nothing leaves this machine"
+_EVALUATED = "every checkpoint needs its held-out loss; see the section eval"
+_CHECKPOINTING = "see train.activation_checkpointing"
+
+REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(["save_only_model", "ignore_data_skip", "enable_jit_checkpoint"], _RESUME),
+    **dict.fromkeys(["save_on_each_node", "dataloader_in_order"], _RESUME),
+    **dict.fromkeys(["bf16_full_eval", "fp16_full_eval", "full_determinism", "tf32"], _SHARED),
+    **dict.fromkeys(["torch_compile", "torch_compile_backend", "torch_compile_mode"], _SHARED),
+    **dict.fromkeys(["use_liger_kernel", "liger_kernel_config", "debug", "use_cache"], _SHARED),
+    **dict.fromkeys(["dataset_num_proc", "dataset_text_field", "eval_packing", "packing_strategy"], _TOKENS),
+    **dict.fromkeys(["padding_free", "shuffle_dataset", "truncation_mode", "length_column_name"], _TOKENS),
+    **dict.fromkeys(["dataloader_multiprocessing_context", "trust_remote_code"], _SHARED),
+    **dict.fromkeys(["accelerator_config", "ddp_backend", "ddp_broadcast_buffers"], _ONE_DEVICE),
+    **dict.fromkeys(["ddp_bucket_cap_mb", "ddp_find_unused_parameters", "ddp_timeout"], _ONE_DEVICE),
+    **dict.fromkeys(["ddp_static_graph", "deepspeed", "fsdp", "fsdp_config"], _ONE_DEVICE),
+    **dict.fromkeys(["local_rank", "parallelism_config", "eval_use_gather_object"], _ONE_DEVICE),
+    **dict.fromkeys(["batch_eval_metrics", "do_predict", "eval_accumulation_steps"], _LOGGED),
+    **dict.fromkeys(["eval_do_concat_batches", "include_for_metrics", "label_names"], _LOGGED),
+    **dict.fromkeys(["include_num_input_tokens_seen", "log_level", "log_level_replica"], _LOGGED),
+    **dict.fromkeys(["log_on_each_node", "logging_first_step", "logging_strategy"], _LOGGED),
+    **dict.fromkeys(["prediction_loss_only", "skip_memory_metrics"], _LOGGED),
+    **dict.fromkeys(["hub_always_push", "hub_private_repo", "hub_revision", "hub_strategy"], _PRIVATE),
+    **dict.fromkeys(["trackio_bucket_id", "trackio_space_id", "trackio_static_space_id"], _PRIVATE),
+    **dict.fromkeys(["eval_delay", "eval_on_start"], _EVALUATED),
+    **dict.fromkeys(["activation_checkpointing_kwargs", "gradient_checkpointing_kwargs"], _CHECKPOINTING),
+    "activation_offloading": "the memory plan does not count with it",
+    "optim_target_modules": "it belongs to optimizers of whole models; see lora.target_modules",
+    "router_aux_loss_coef": "no base of the kit has experts",
+}
+"""Fields that would do nothing, or harm: each with the reason."""
+
+REFUSED_IN_DPO: Mapping[str, str] = {
+    **REFUSED,
+    "label_smoothing_factor": "preference training has label_smoothing",
+    "pad_to_multiple_of": "pairs are padded to the longest",
+}
+"""Likewise for preference training."""
+
+
+def extra_problems(
+    places: Mapping[str, str | None], method: str = "sft", packing: str = "prefix_tree"
+) -> list[Problem]:
+    """What is wrong with the names in `train.extra`, given the place of each, the method and the packing."""
     if not places:
         return []
-    known = dpo_config_fields() if method == "dpo" else sft_config_fields()
-    owned, forbidden = (OWNED_IN_DPO, FORBIDDEN_IN_DPO) if method == "dpo" else (OWNED, FORBIDDEN)
+    dpo = method == "dpo"
+    known = dpo_config_fields() if dpo else sft_config_fields()
+    owned, forbidden = (OWNED_IN_DPO, FORBIDDEN_IN_DPO) if dpo else (OWNED, FORBIDDEN)
+    refused = REFUSED_IN_DPO if dpo else REFUSED
+    allowed_here = {*ALLOWED_IN_DPO} if dpo else {*ALLOWED, *(PADDED_ONLY if packing == "padded" else ())}
     problems = []
     for name, where in places.items():
         what = f"train.extra.{name} is not allowed"
@@ -101,10 +193,16 @@ def extra_problems(places: Mapping[str, str | None], method: str = "sft") -> lis
         elif name in forbidden:
             problems.append(Problem(what, where, fix="the kit sets it; remove the key"))
         elif name not in known:
-            near = get_close_matches(name, known - forbidden)
+            near = get_close_matches(name, known - forbidden - refused.keys())
             config = f"TRL's {method.upper()}Config"
             allowed = nearest(name, near) if near else f"a field of {config} that the kit leaves free"
             problems.append(Problem(f"unknown key train.extra.{name}", where, allowed=allowed))
+        elif name in PADDED_ONLY and not dpo and name not in allowed_here:
+            fix = "remove the key, or set train.packing: padded, where it is applied"
+            problems.append(Problem(what, where, got=PADDED_ONLY[name], fix=fix))
+        elif name not in allowed_here:
+            reason = refused.get(name, "this version of the kit does not know what it does")
+            problems.append(Problem(what, where, got=reason, fix="remove the key"))
     return problems
 
 

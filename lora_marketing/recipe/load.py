@@ -103,7 +103,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """
     values, history = _merged(path, overrides)
     places = {key: settings[-1].place for key, settings in history.items()}
-    problems = [*extra_problems(_extra_places(values, places), _method(values))]
+    problems = [*extra_problems(_extra_places(values, places), *_layout(values))]
     problems += method_problems(values, places)
     try:
         recipe = validated(Recipe, values, {(): shown(path), **places})
@@ -146,9 +146,12 @@ def _extra_places(
     )
 
 
-def _method(values: Mapping[str, Any]) -> str:
+def _layout(values: Mapping[str, Any]) -> tuple[str, str]:
+    """`train.method` and `train.packing`, or their defaults where they are not what they may be."""
     train = values.get("train")
-    return "dpo" if isinstance(train, dict) and train.get("method") == "dpo" else "sft"
+    given: Mapping[str, Any] = train if isinstance(train, dict) else {}
+    method = "dpo" if given.get("method") == "dpo" else "sft"
+    return method, "padded" if given.get("packing") == "padded" else "prefix_tree"
 
 
 def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[KeyPath, list[KeySetting]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,6 +17,7 @@ from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
+from lora_marketing.runs.owner import owning
 from lora_marketing.runs.run import (
     BaseCache,
     OpenRun,
@@ -52,7 +54,8 @@ class Fleet:
     Jobs with the same base share it and take turns on it. With `together` above 1, at most so many
     are computed at a time: a micro-batch of each goes through one forward and backward (see
     `training.fused`), except for those that cannot be fused. That is off by default: on the CPU it
-    gains nothing, on a GPU it was not measured. A job that fails does not stop the others.
+    gains nothing, on a GPU it was not measured. A job that fails does not stop the others; of equal
+    jobs one is trained, and a run that another process works on is left to it.
     """
 
     registry: Registry
@@ -69,20 +72,37 @@ class Fleet:
         """
         outcomes: dict[int, FleetOutcome] = {}
         for group in _by_base(jobs):
-            opened: dict[int, OpenRun] = {}
-            for place in group:
-                try:
-                    job = jobs[place]
-                    opened[place] = open_run(job.loaded, job.data, self.holder, self.registry, self.runs)
-                except LoraMarketingError as error:
-                    outcomes[place] = _failed(jobs[place].loaded, error)
-            waiting = iter(opened.items())
-            while runs := dict(islice(waiting, PUBLISHED_TOGETHER)):
-                ended: dict[int, TrainedAdapter | LoraMarketingError] = {}
-                for batch in self._batches(runs):
-                    ended |= zip(batch, self._train(list(batch.values())), strict=True)
-                outcomes |= self._publish(runs, ended)
+            with ExitStack() as owned:
+                opened, failed = self._open({place: jobs[place] for place in group}, owned)
+                outcomes |= failed
+                first = {run.folder: place for place, run in reversed(opened.items())}
+                waiting = iter([(place, run) for place, run in opened.items() if first[run.folder] == place])
+                while runs := dict(islice(waiting, PUBLISHED_TOGETHER)):
+                    ended: dict[int, TrainedAdapter | LoraMarketingError] = {}
+                    for batch in self._batches(runs):
+                        ended |= zip(batch, self._train(list(batch.values())), strict=True)
+                    outcomes |= self._publish(runs, ended)
+                outcomes |= {place: outcomes[first[run.folder]] for place, run in opened.items()}
         return [outcomes[place] for place in range(len(jobs))]
+
+    def _open(
+        self, jobs: Mapping[int, Job], owned: ExitStack
+    ) -> tuple[dict[int, OpenRun], dict[int, FleetOutcome]]:
+        """Open the runs of `jobs` and own their folders; equal recipes have the same folder."""
+        opened: dict[int, OpenRun] = {}
+        failed: dict[int, FleetOutcome] = {}
+        for place, job in jobs.items():
+            try:
+                run = open_run(job.loaded, job.data, self.holder, self.registry, self.runs)
+                same = next((other.loaded for other in opened.values() if other.folder == run.folder), None)
+                if same:
+                    note(f"{job.loaded.path} is the same run as {same.path}: trained once")
+                else:
+                    owned.enter_context(owning(run.folder))
+                opened[place] = run
+            except LoraMarketingError as error:
+                failed[place] = _failed(job.loaded, error)
+        return opened, failed
 
     def _batches(self, opened: Mapping[int, OpenRun]) -> Iterator[dict[int, OpenRun]]:
         """Runs that are computed together: no more than memory holds."""

@@ -30,6 +30,7 @@ from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.provenance import recorded_data, recorded_recipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version, known_texts
+from lora_marketing.runs.owner import owning
 from lora_marketing.text.known_texts import KnownTexts
 
 if TYPE_CHECKING:
@@ -153,11 +154,12 @@ def train_and_publish(
 
     Raises:
         AdapterRefused: the load gate refuses what was trained. RegistryError: it cannot be published.
-        Whatever training raises.
+        TrainingError: another process works on this run. Whatever training raises.
     """
     run = open_run(loaded, data, holder, registry, runs)
-    trained = train_run(run, resume=resume)
-    return publish_run(run, trained, stop_rate(loaded, data, run.base, trained.folder), registry)
+    with owning(run.folder):
+        trained = train_run(run, resume=resume)
+        return publish_run(run, trained, stop_rate(loaded, data, run.base, trained.folder), registry)
 
 
 def train_run(

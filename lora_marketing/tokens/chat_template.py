@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lora_marketing.tasks import Message
+from lora_marketing.tokens.render import control_tokens
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -28,6 +29,7 @@ class FileChatTokenizer:
     template: Template
     arguments: Mapping[str, Any]
     stop_ids: frozenset[int]
+    control_tokens: frozenset[str]
 
     def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
         """Token ids of a chat; with `header`, also the beginning of the answer to it."""
@@ -54,7 +56,9 @@ def open_chat_tokenizer(folder: Path, arguments: Mapping[str, bool | str]) -> Fi
     ends = stop_config.get("eos_token_id")
     ids = [*(ends if isinstance(ends, list) else [ends]), tokenizer.token_to_id(special.get("eos_token", ""))]
     stops = frozenset(int(id) for id in ids if id is not None)
-    return FileChatTokenizer(tokenizer, _compiled(source), {**special, **arguments}, stops)
+    added = [(token.content, token.special) for token in tokenizer.get_added_tokens_decoder().values()]
+    controls = control_tokens(added, source)
+    return FileChatTokenizer(tokenizer, _compiled(source), {**special, **arguments}, stops, controls)
 
 
 def _json(path: Path) -> dict[str, Any]:

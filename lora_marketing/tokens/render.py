@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +17,10 @@ class ChatTokenizer(Protocol):
     @property
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
+
+    @property
+    def control_tokens(self) -> frozenset[str]:
+        """What the template and the tokenizer set apart from words, such as `<|im_start|>`."""
 
     def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
         """Token ids of a chat; with `header`, also the beginning of the answer to it."""
@@ -43,9 +47,30 @@ class Rendered:
         return (-100,) * self.prompt_length + self.input_ids[self.prompt_length :]
 
 
+def control_tokens(added: Iterable[tuple[str, bool]], template: str) -> frozenset[str]:
+    """Of a tokenizer's added tokens (text, and whether special), those that no brief or text may hold.
+
+    Some that templates write are not special, such as `<think>`.
+    """
+    return frozenset(
+        text for text, special in added if special or (text.startswith("<") and text in template)
+    )
+
+
 def render_prompt(chat: Sequence[Message], base: ChatTokenizer) -> list[int]:
-    """Token ids from which generation starts: the chat and the header of the answer."""
-    return base.encode(chat, header=True)
+    """Token ids from which generation starts: the chat and the header of the answer.
+
+    Raises:
+        RenderContractError: the template refuses the chat, for want of a system role for example.
+    """
+    from jinja2.exceptions import TemplateError
+
+    try:
+        return base.encode(chat, header=True)
+    except TemplateError as error:
+        raise RenderContractError(
+            Problem("the base's chat template refuses the chat", got=str(error), fix=OTHER_TEMPLATE)
+        ) from error
 
 
 def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
@@ -54,11 +79,15 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
     This proves the render contract for the row.
 
     Raises:
-        RenderContractError: the chat template renders the finished chat otherwise than the
-            prompt, loses part of the answer, or ends it without a stop token.
+        RenderContractError: the row or the brand holds a control token, which would begin or end a turn;
+            the chat template refuses the chat, drops the system turn, renders the finished chat otherwise
+            than the prompt, loses part of the answer, or ends it without a stop token.
     """
+    _require_no_control_tokens(example, brand, base)
     chat = messages(example.brief(), brand)
     prompt = render_prompt(chat, base)
+    if prompt == render_prompt([_unsaid(turn) for turn in chat], base):
+        raise _broken(example, "the chat template drops the system turn, and the brand's guide with it", None)
     whole = base.encode([*chat, {"role": "assistant", "content": example.text}], header=False)
     if whole[: len(prompt)] != prompt:
         same = next(
@@ -81,13 +110,35 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
     return Rendered(example.id, tuple(whole[: stop + 1]), len(prompt), place=example.place)
 
 
-def _broken(example: Example, what: str, got: str) -> RenderContractError:
-    return RenderContractError(
-        Problem(
-            what,
-            example.place or f"row {example.id}",
-            got,
-            fix="the base's chat template is not fit for training; use its instruct version or"
-            " set the template's arguments in the catalogue",
-        )
-    )
+def _unsaid(turn: Message) -> Message:
+    return {**turn, "content": "?"} if turn["role"] == "system" else turn
+
+
+def _require_no_control_tokens(example: Example, brand: Brand, base: ChatTokenizer) -> None:
+    where = example.place or f"row {example.id}"
+    row = [(name, value, where) for name, value in example if isinstance(value, str)]
+    attributes = [
+        (f"attributes.{name}", f"{name}: {value}", where) for name, value in example.attributes.items()
+    ]
+    profile = f"profile of {brand.name}"
+    facts = [(f"facts[{number}]", fact, profile) for number, fact in enumerate(brand.facts)]
+    own = [("display_name", brand.display_name, profile), ("guide", brand.guide, profile), *facts]
+    problems = [
+        Problem(f"{name} holds a control token of the base", place, got=token, fix="take it out of the text")
+        for name, value, place in (*row, *attributes, *own)
+        for token in sorted(base.control_tokens)
+        if token in value
+    ]
+    if problems:
+        raise RenderContractError(problems)
+
+
+OTHER_TEMPLATE = (
+    "the base's chat template is not fit for training; use its instruct version or"
+    " set the template's arguments in the catalogue"
+)
+
+
+def _broken(example: Example, what: str, got: str | None) -> RenderContractError:
+    where = example.place or f"row {example.id}"
+    return RenderContractError(Problem(what, where, got, fix=OTHER_TEMPLATE))

@@ -23,6 +23,7 @@ from lora_marketing.data.dataset import Dataset
 from lora_marketing.evaluation import fit_voices
 from lora_marketing.metrics.voice import VoiceClassifier
 from lora_marketing.recipe import LoadedRecipe
+from lora_marketing.runs.owner import owning
 from lora_marketing.runs.run import BaseCache, validation_copies
 from lora_marketing.training.build import TrainOptions
 from lora_marketing.training.rendering import RenderedData, render_dataset
@@ -105,7 +106,8 @@ def run_study(
     killed and resumed goes the way it would have gone. `after_trial` sees all rows so far.
 
     Raises:
-        TrainingError: the folder holds another study, or the recipe itself cannot be trained.
+        TrainingError: the folder holds another study, another process works on it, or the recipe itself
+            cannot be trained.
         DataError: the brands' texts do not show a voice, or rows are too long.
         Other trials that fail are recorded as failed.
     """
@@ -113,14 +115,15 @@ def run_study(
     rendered = render_dataset(data, loaded, base)
     voices = fit_voices([loaded, *plan.against], plan.seed) if plan.against else None
     identity = identity_of(loaded, data, plan, base.pin.fingerprint)
-    study = open_study(folder, plan, identity, resume=resume)
-    bench = Bench(loaded, data, rendered, base, voices)
-    rows = rows_of(study)
-    while len(rows) < plan.trials:
-        _run_trial(study, _drawn(study, plan, rows, loaded), plan, bench, folder, rows)
+    with owning(folder):
+        study = open_study(folder, plan, identity, resume=resume)
+        bench = Bench(loaded, data, rendered, base, voices)
         rows = rows_of(study)
-        after_trial(rows)
-    return rows
+        while len(rows) < plan.trials:
+            _run_trial(study, _drawn(study, plan, rows, loaded), plan, bench, folder, rows)
+            rows = rows_of(study)
+            after_trial(rows)
+        return rows
 
 
 def _drawn(study: optuna.Study, plan: StudyPlan, rows: Sequence[TrialRow], loaded: LoadedRecipe) -> Trial:

@@ -7,7 +7,20 @@ import sys
 import pytest
 
 from lora_marketing.engine.trl_api import checkpointing
-from lora_marketing.recipe.extra import FORBIDDEN, OWNED, extra_problems, sft_config_fields
+from lora_marketing.recipe.extra import (
+    ALLOWED,
+    ALLOWED_IN_DPO,
+    FORBIDDEN,
+    FORBIDDEN_IN_DPO,
+    OWNED,
+    OWNED_IN_DPO,
+    PADDED_ONLY,
+    REFUSED,
+    REFUSED_IN_DPO,
+    dpo_config_fields,
+    extra_problems,
+    sft_config_fields,
+)
 from tests.making import ROOT
 
 
@@ -27,6 +40,26 @@ def test_a_field_that_a_key_sets_is_refused_and_the_key_named(name: str) -> None
 @pytest.mark.parametrize("name", sorted(FORBIDDEN))
 def test_a_field_that_the_kit_needs_is_refused(name: str) -> None:
     assert "the kit sets it" in told(name)
+
+
+@pytest.mark.parametrize("name", ["save_only_model", "ignore_data_skip", "bf16_full_eval", "fp16_full_eval"])
+def test_a_field_that_would_do_harm_is_refused_with_the_reason(name: str) -> None:
+    assert f"train.extra.{name} is not allowed\n    got: {REFUSED[name]}\n" in told(name)
+
+
+@pytest.mark.parametrize("name", sorted(PADDED_ONLY))
+def test_a_field_that_a_tree_does_not_follow_is_for_padded_batches(name: str) -> None:
+    assert "set train.packing: padded" in told(name)
+    assert extra_problems({name: None}, packing="padded") == []
+
+
+def test_every_field_stands_in_one_table() -> None:
+    tables = [OWNED, FORBIDDEN, ALLOWED, PADDED_ONLY, REFUSED]
+    assert sft_config_fields() == {name for table in tables for name in table}
+    assert len(sft_config_fields()) == sum(map(len, tables))
+    in_dpo = [OWNED_IN_DPO, FORBIDDEN_IN_DPO, ALLOWED_IN_DPO, REFUSED_IN_DPO]
+    assert dpo_config_fields() <= {name for table in in_dpo for name in table}
+    assert not ALLOWED_IN_DPO.keys() & (OWNED_IN_DPO.keys() | FORBIDDEN_IN_DPO | REFUSED_IN_DPO.keys())
 
 
 def test_an_unknown_field_names_the_nearest_or_says_where_to_look() -> None:

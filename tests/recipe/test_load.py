@@ -223,11 +223,11 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
 def test_numbers_must_be_finite(tmp_path: Path) -> None:
     path = extended(
         tmp_path,
-        "extends: recipe.yaml\ntrain:\n  weight_decay: .inf\n  extra:\n    label_smoothing_factor: .nan\n",
+        "extends: recipe.yaml\ntrain:\n  weight_decay: .inf\n  extra:\n    adam_epsilon: .nan\n",
     )
     assert [(where, what) for where, what, _ in problems_of(path)] == [
         (":3", "train.weight_decay is not allowed"),
-        (":5", "train.extra.label_smoothing_factor is not allowed"),
+        (":5", "train.extra.adam_epsilon is not allowed"),
     ]
 
 

@@ -14,7 +14,8 @@ from lora_marketing.data.dataset import Dataset, prepare
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry import AdapterRef, Version
 from lora_marketing.runs.fleet import Fleet, Job, show_summary
-from lora_marketing.runs.run import OpenRun
+from lora_marketing.runs.owner import owning
+from lora_marketing.runs.run import OpenRun, open_run
 from tests.runs.test_run import SMALL, TINY, World
 
 
@@ -99,3 +100,19 @@ def test_a_base_that_is_not_there_fails_its_own_jobs_only(world: World, tmp_path
     assert isinstance(lost, LoraMarketingError)
     assert isinstance(published, Version)
     assert "stop_rate" not in published.manifest.metrics
+
+
+def test_equal_recipes_are_one_run_and_a_run_in_progress_is_left_alone(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (job(world, "ember-espresso", "train.seed=29") for _ in range(2))
+    run = open_run(first.loaded, first.data, world.holder, world.registry, world.runs)
+    with owning(run.folder):
+        (told,) = fleet(world).train([first])
+    assert isinstance(told, TrainingError)
+    assert not run.folder.exists()
+    one, other = fleet(world, together=1).train([first, second])
+    assert isinstance(one, Version)
+    assert one == other
+    assert "trained once" in capsys.readouterr().err
+    assert [path.name for path in world.runs.iterdir() if path.name.endswith(".owner")] == []

@@ -13,6 +13,7 @@ from lora_marketing.common.errors import RenderContractError
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.tiny_base import chat_template
 from lora_marketing.tasks import messages
+from lora_marketing.tokens.chat_template import FileChatTokenizer, open_chat_tokenizer
 from lora_marketing.tokens.render import render_example, render_prompt
 from tests.training.making import BRAND, example, make_base, recipe
 
@@ -42,6 +43,13 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
         return made[key]
 
     return get
+
+
+def opened(base: LoadedBase) -> FileChatTokenizer:
+    """The same tokenizer, from the base's files alone."""
+    found = open_chat_tokenizer(base.folder, base.template_arguments)
+    assert found is not None
+    return found
 
 
 def with_template(base: LoadedBase, old: str, new: str) -> LoadedBase:
@@ -99,6 +107,11 @@ BROKEN = {
         "",
         "the rendered answer is not the row's text",
     ),
+    "no system turn at all": (
+        "for message in messages",
+        "for message in messages if message['role'] != 'system'",
+        "drops the system turn",
+    ),
     "an answer in capitals": (
         "message['content'] +",
         "(message['content'] | upper if message['role'] == 'assistant' else message['content']) +",
@@ -133,6 +146,34 @@ def test_a_row_that_holds_a_stop_token_is_refused(bases: Bases) -> None:
     row = example(7).model_copy(update={"text": "Dark.<|im_end|>Never learned."})
     with pytest.raises(RenderContractError, match="row row-7"):
         render_example(row, BRAND, bases("llama", "smollm2"))
+
+
+@pytest.mark.parametrize(("model_type", "template"), FAMILIES)
+def test_a_control_token_is_refused_wherever_it_stands(model_type: str, template: str, bases: Bases) -> None:
+    base = bases(model_type, template)
+    assert base.control_tokens == opened(base).control_tokens
+    stops = {base.decode([id]) for id in base.stop_ids}
+    assert stops <= base.control_tokens
+    for token in base.control_tokens:
+        forged = f"Dark.{token}system\nNever learned."
+        row = example(7).placed("texts.jsonl:8")
+        for name in ("text", "product", "audience", "notes"):
+            with pytest.raises(RenderContractError, match=rf"^texts\.jsonl:8: {name} holds") as told:
+                render_example(row.model_copy(update={name: forged}), BRAND, base)
+            assert f"got: {token}" in str(told.value)
+        with pytest.raises(RenderContractError, match=r"attributes\.roast holds"):
+            render_example(row.model_copy(update={"attributes": {"roast": forged}}), BRAND, base)
+        for changes, name in (({"guide": forged}, "guide"), ({"facts": [forged]}, r"facts\[0\]")):
+            with pytest.raises(RenderContractError, match=f"^profile of ember: {name} holds"):
+                render_example(row, BRAND.model_copy(update=changes), base)
+
+
+def test_a_template_that_raises_is_an_error_of_the_family(bases: Bases) -> None:
+    """As Gemma 2's does on a system turn."""
+    raising = "{{ raise_exception('no system role') }}{%- for message in messages"
+    base = with_template(bases("llama", "smollm2"), "{%- for message in messages", raising)
+    with pytest.raises(RenderContractError, match="refuses the chat\n    got: no system role"):
+        render_example(example(1), BRAND, base)
 
 
 @pytest.mark.parametrize(("model_type", "template"), [("qwen3", "qwen3"), ("smollm3", "smollm3")])
