@@ -109,3 +109,7 @@ def test_what_is_no_such_file_is_told_from_one_that_was_changed(data: bytes) -> 
 def test_garbage_is_refused_with_its_place(garbage: bytes) -> None:
     with pytest.raises(DataError, match=r"known\.bin"):
         KnownTexts.from_bytes(garbage, "known.bin")
+
+
+def test_what_is_printed_of_known_texts_holds_no_hashes() -> None:
+    assert repr(KNOWN) == "KnownTexts()"

@@ -203,3 +203,21 @@ def test_signs_are_read_as_letters_only_in_words_with_letters(text: str, read: l
     """In the order of first being read, each reading once."""
     assert list(dict.fromkeys(reading.letters for reading in readings(text)))[: len(read)] == read
     assert (len(readings(text)) > 1) == (len(read) > 1)
+
+
+@pytest.mark.parametrize(
+    ("term", "text", "found"),
+    [
+        ("a.bcd", "an abcd", True),
+        ("a.bc", "an abc", False),
+        ("a.bc", "an a.bc", True),
+        ("cur", "a c u r here", True),
+        ("curs", "a c-u-r-s here", True),
+        ("ad", "an a d here", False),
+        ("ad", "an ad here", True),
+        ("q", "a q here", True),
+    ],
+)
+def test_how_few_letters_tell_a_term(term: str, text: str, found: bool) -> None:
+    """Four with signs between them, two without; three where each stands alone."""
+    assert bool(Finder([term]).find(text)) == found
