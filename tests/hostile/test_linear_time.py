@@ -23,6 +23,8 @@ from tests.guards.making import TODAY, brand
 from tests.hostile.shapes import mixture, shapes
 
 SHORT, LONG = 2_500, 20_000
+BY_LANGUAGE = ("claims", "language", "personal_data", "terms")
+"""Guards that read a Chinese brand's texts in another way."""
 SOME_TIME = 0.025
 """Seconds for `SHORT` characters from which on a text is looked at closer."""
 
