@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,8 +44,14 @@ class Piece:
         """Where characters `inner` of its text stand in the JSON, with its escapes; all of it if None."""
         if inner is None:
             return self.start, self.end
-        places = [0, *(found.end() for found in _LETTER.finditer(self.raw))]
+        places = _letter_ends(self.raw)
         return self.start + places[inner[0]], self.start + places[inner[1]]
+
+
+@lru_cache(maxsize=16)
+def _letter_ends(raw: str) -> tuple[int, ...]:
+    """Where each letter of a JSON string ends in it, and where the first one begins."""
+    return (0, *(found.end() for found in _LETTER.finditer(raw)))
 
 
 def counts(limit: Limit) -> tuple[int, int]:
@@ -136,8 +143,8 @@ def read_ad(text: str, channel: str) -> dict[str, tuple[str, ...]]:
     if isinstance(pairs, Problem):
         raise DataError(pairs)
     ad = dict(pairs)
-    names = [field for field, _ in pairs]
-    problems = [Problem(f'field "{field}" stands twice') for field in ad if names.count(field) > 1]
+    names = Counter(field for field, _ in pairs)
+    problems = [Problem(f'field "{field}" stands twice') for field in ad if names[field] > 1]
     for field in ad.keys() - fields.keys():
         problems.append(Problem(f'channel {channel} has no field "{field}"', allowed=nearest(field, fields)))
     for field, limit in fields.items():

@@ -40,6 +40,9 @@ PARTS = {
     "embedded": "<img ",
     "roles": "<|a|>",
     "opened roles": "<|",
+    "spoken roles": "assistant: ",
+    "headings": "# ",
+    "marks of a sentence": "<s>",
     "letter dash": "a-",
     "letter dash and full stop": "a-a.",
     "letter at": "a@",
@@ -162,6 +165,8 @@ def shapes(size: int) -> Iterator[tuple[str, str]]:
         yield name, repeated(part, size)
     for name in ("letters", "digits", "dashes", "letter dash", "spaces", "one Chinese letter", "zero width"):
         yield f"{name} with an end", repeated(PARTS[name], size - 2) + "!\u00e9"
+    yield "an open bracket", "皂(" + repeated("最", size - 2)
+    yield "nested marks", repeated("<", size // 3) + repeated("s>", 2 * (size // 3))
     yield "different words", " ".join(f"w{number:x}" for number in range(size))[:size]
     yield "different Chinese letters", "".join(chr(0x4E00 + number % 20000) for number in range(size))
 
