@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -120,6 +121,8 @@ def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, FilePlace]]:
         where = f"{file}:{_line_of(text, directive.start())}"
         raise DocumentError(Problem("YAML directives are not allowed", where, fix="remove the line"))
     try:
+        if any(_brackets_left_open(line) > _MAX_DEPTH for line in text.split("\n")):
+            raise RecursionError  # each bracket would be compared with all before it
         root = yaml.compose(text)
         value = None if root is None else reader.convert(root, ())
     except MarkedYAMLError as error:
@@ -137,6 +140,14 @@ def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, FilePlace]]:
     if reader.problems:
         raise DocumentError(reader.problems)
     return value, reader.places
+
+
+def _brackets_left_open(line: str) -> int:
+    """The most that are open at one place of a line."""
+    if line.count("[") + line.count("{") <= _MAX_DEPTH:
+        return 0
+    steps = ((letter in "[{") - (letter in "]}") for letter in line)
+    return max(accumulate(steps))
 
 
 def _line_of(text: str, position: int) -> int:
