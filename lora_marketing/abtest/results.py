@@ -12,6 +12,7 @@ from typing import Literal
 
 from lora_marketing.common.documents import shown
 from lora_marketing.common.errors import DataError, Problem, nearest
+from lora_marketing.common.files import read_outside
 
 RateName = Literal["ctr", "cvr"]
 COUNTS = ("impressions", "clicks", "conversions")
@@ -47,7 +48,7 @@ def read_results(path: Path) -> list[VariantCounts]:
         DataError: the file, its columns or its rows are not as they must be; all rows at once.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_outside(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", shown(path), got=str(error))) from error
     problems: list[Problem] = []

@@ -46,7 +46,7 @@ def add(
 ) -> None:
     """Put copy up for approval, with what the guards have against it. The same text is put up once."""
     from lora_marketing.cli.review_policy import Policies
-    from lora_marketing.common.files import check_writable
+    from lora_marketing.common.files import check_writable, make_private
     from lora_marketing.copy.mending import is_complete
     from lora_marketing.copy.record import read_copies
     from lora_marketing.review import Queue
@@ -59,7 +59,7 @@ def add(
         (copy, policies.findings(copy, copy.text, stopped=complete))
         for copy, complete in zip(written, whole, strict=True)
     ]
-    queue.parent.mkdir(parents=True, exist_ok=True)
+    make_private(queue.parent)
     with Queue(queue, create=True) as opened:
         new = opened.add(judged, by)
     for item in new:
@@ -328,13 +328,14 @@ def _decide(queue: Queue, texts: Sequence[str], decision: Decision, again: bool)
 
 def _words(text: str | None, file: Path | None) -> str:
     from lora_marketing.common.errors import DataError
+    from lora_marketing.common.files import read_outside_text
 
     if (text is None) == (file is None):
         raise DataError(Problem("an edit needs its text once", fix='--text "...", or --file FILE'))
     if file is None:
         return text or ""
     try:
-        return file.read_text(encoding="utf-8").rstrip("\n")
+        return read_outside_text(file).rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", str(file), got=str(error))) from error
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -21,6 +22,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
 from lora_marketing.common.errors import DocumentError, Problem, RecipeError, capped, nearest
+from lora_marketing.common.files import read_outside_text
 from lora_marketing.common.files import shown as shown
 
 KeyPath = tuple[str | int, ...]
@@ -33,6 +35,11 @@ _TEXT_TAGS = frozenset(f"{_TAG}{name}" for name in ("str", "timestamp", "value")
 _VALUE_TAGS = frozenset(f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "map", "seq"))
 _MAX_VALUES = 100_000
 """More values than this come from aliases of aliases, not from a person."""
+_MAX_DEPTH = 50
+_MAX_BITS = 256
+"""Of a whole number. Larger ones cannot even be written out."""
+MOST_BYTES = 1_000_000
+"""Of one document: the reader takes seconds for it."""
 MOST_PROBLEMS = 200
 """So many problems of one document are told; a person who has more begins with these."""
 
@@ -75,7 +82,7 @@ def read_document(path: Path) -> Document:
             duplicate keys, keys that are not strings, tags or merge keys (all of the last four at once).
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_outside_text(path, MOST_BYTES)
     except UnicodeDecodeError as error:
         raise DocumentError(Problem("not UTF-8 text", shown(path), fix="save the file as UTF-8")) from error
     except OSError as error:
@@ -114,6 +121,8 @@ def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, FilePlace]]:
         where = f"{file}:{_line_of(text, directive.start())}"
         raise DocumentError(Problem("YAML directives are not allowed", where, fix="remove the line"))
     try:
+        if any(_brackets_left_open(line) > _MAX_DEPTH for line in text.split("\n")):
+            raise RecursionError  # each bracket would be compared with all before it
         root = yaml.compose(text)
         value = None if root is None else reader.convert(root, ())
     except MarkedYAMLError as error:
@@ -124,13 +133,21 @@ def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, FilePlace]]:
             f"character U+{ord(text[error.position]):04X}",
         )
         raise DocumentError(Problem("broken YAML", where, got)) from error
-    except YAMLError as error:
-        raise DocumentError(Problem("broken YAML", file, got=str(error))) from error
+    except (YAMLError, ValueError, OverflowError) as error:
+        raise DocumentError(Problem("broken YAML", file, got=shortened(str(error)))) from error
     except RecursionError as error:
         raise DocumentError(Problem("nested too deeply, or an alias within itself", file)) from error
     if reader.problems:
         raise DocumentError(reader.problems)
     return value, reader.places
+
+
+def _brackets_left_open(line: str) -> int:
+    """The most that are open at one place of a line."""
+    if line.count("[") + line.count("{") <= _MAX_DEPTH:
+        return 0
+    steps = ((letter in "[{") - (letter in "]}") for letter in line)
+    return max(accumulate(steps))
 
 
 def _line_of(text: str, position: int) -> int:
@@ -157,6 +174,8 @@ class _Reader:
         self.places.setdefault(path, self._place(node))
         if len(self.places) > _MAX_VALUES:
             raise DocumentError(Problem(f"more than {_MAX_VALUES} values", self._place(node)))
+        if len(path) > _MAX_DEPTH:
+            raise RecursionError  # here, and not wherever this is copied, compared or shown
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
         if node.tag not in _VALUE_TAGS:
@@ -175,6 +194,8 @@ class _Reader:
             elif key_node.tag not in _TEXT_TAGS:
                 got = str(key) if isinstance(key_node, ScalarNode) else "a list or mapping"
                 self.problems.append(Problem("keys must be strings", place, got=got, fix="quote it"))
+            elif not _encodable(key):
+                self.problems.append(Problem("a key is not Unicode text", place, got=ascii(key[:80])))
             elif key in seen:
                 name = dotted((*path, key))
                 self.problems.append(Problem(f"duplicate key {name}", place, got=f"first set at {seen[key]}"))
@@ -191,8 +212,11 @@ class _Reader:
             self._refuse_tag(node, path)
             return None
         try:
-            return self.yaml.constructor.construct_object(node)
-        except ValueError as error:
+            value = self.yaml.constructor.construct_object(node)
+            if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+                raise ValueError(f"a whole number of {value.bit_length():,} bits")
+            return value
+        except (ValueError, OverflowError) as error:
             self.problems.append(Problem(f"{dotted(path)} cannot be read", self._place(node), got=str(error)))
         return None
 

@@ -12,7 +12,7 @@ LoraMarketingError         any error raised on purpose; exit code 2
 ├─ TrainingError           training cannot start or go on
 ├─ RegistryError           a name, alias or version is wrong
 │  └─ AdapterRefused       the load gate refuses an adapter
-│     └─ NoMemoryForAdapter  it has no room now; it may have some later
+│     └─ AdapterTooLarge   there is no memory for an adapter now
 ├─ GateFailed              a version does not pass an alias's gate; exit code 1
 ├─ ReviewError             the queue cannot be read or changed as asked
 │  ├─ NotApproved          a text may not be published; exit code 1
@@ -107,7 +107,7 @@ class AdapterRefused(RegistryError):
     """The load gate found something in an adapter that must not reach the base."""
 
 
-class NoMemoryForAdapter(AdapterRefused):
+class AdapterTooLarge(AdapterRefused):
     """There was no memory for an adapter. There may be some the next time."""
 
 

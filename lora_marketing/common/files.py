@@ -15,6 +15,9 @@ from tempfile import mkdtemp
 
 from lora_marketing.common.errors import OutputError, Problem
 
+MOST_BYTES = 256_000_000
+"""Bytes of a file with rows that are read: a million texts."""
+
 
 def cache_folder() -> Path:
     """Where converted bases and hashes are kept; LORA_MARKETING_CACHE moves it."""
@@ -35,6 +38,46 @@ def shown(path: Path) -> str:
 def read_resource(package: str, *parts: str) -> str:
     """The text of a file that comes with the kit, such as ("lora_marketing.bases", "catalogue.yaml")."""
     return files(package).joinpath(*parts).read_text(encoding="utf-8")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether there is a regular file, perhaps behind a link. False of whatever cannot be a path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, a NUL in it, letters that no file system has
+        return False
+
+
+def read_outside(path: Path, limit: int = MOST_BYTES) -> bytes:
+    """The bytes of a file that somebody else wrote: a regular one of at most `limit` bytes.
+
+    Never waits on a pipe, and never reads a device.
+
+    Raises:
+        OSError: it is missing, unreadable, no file or too large, or `path` cannot be one; `strerror` says so.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL in it, letters that no file system has
+        raise OSError(errno.EINVAL, f"not a path ({error})") from error
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "a folder, pipe or device, where a regular file is wanted")
+        raw = b"" if found.st_size > limit else file.read(limit + 1)
+    if found.st_size > limit or len(raw) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes, which is the most that is read")
+    return raw
+
+
+def read_outside_text(path: Path, limit: int = MOST_BYTES, encoding: str = "utf-8") -> str:
+    """`read_outside` as text; line ends become \\n.
+
+    Raises:
+        OSError, UnicodeDecodeError: it cannot be read, or is not in that encoding.
+    """
+    text = read_outside(path, limit).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_atomic(
@@ -68,6 +111,34 @@ def write_atomic(
     finally:
         unfinished.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+def private_mode(folder: Path, usual: int) -> int:
+    """The permissions of something new in `folder`: what `usual` gives its owner, and its group if the
+    group may read the folder. A client's texts are never for everybody on the machine.
+
+    >>> oct(private_mode(Path("/nowhere"), 0o644))
+    '0o600'
+    """
+    try:
+        shared = folder.stat().st_mode & stat.S_IRGRP
+    except OSError:
+        shared = 0
+    return usual & (0o750 if shared else 0o700)
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder` for its owner, and for the group if that may read the folder it lies in; what is there
+    already stays as it is. Parents that are missing are made for the owner alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    mode = private_mode(folder.parent, 0o755)
+    make_private(folder.parent)
+    folder.mkdir(mode, exist_ok=True)
 
 
 def check_writable(*paths: Path | None, folder: bool = False) -> None:

@@ -18,12 +18,15 @@ def loads(raw: bytes) -> Any:
         NotStrictJson: with the reason.
     """
     try:
-        return json.loads(
+        value = json.loads(
             raw.decode("utf-8"),
             object_pairs_hook=_without_duplicates,
             parse_constant=_refuse_constant,
             parse_float=_finite,
         )
+        if b"\\u" in raw:  # half a character, which no encoding can write
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except RecursionError:
         raise NotStrictJson("nested too deeply") from None
     except ValueError as error:

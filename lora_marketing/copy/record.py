@@ -12,7 +12,7 @@ from pydantic import ValidationError, model_validator
 from lora_marketing.brands.brand import Brief
 from lora_marketing.common.documents import Frozen, shown
 from lora_marketing.common.errors import DataError, Problem
-from lora_marketing.common.files import write_output
+from lora_marketing.common.files import read_outside_text, write_output
 from lora_marketing.copy.mending import Mending
 from lora_marketing.guards import Finding, Verdict
 
@@ -89,7 +89,7 @@ def read_copies(path: Path) -> list[Copy]:
         DataError: the file is missing or lines are broken, all at once.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_outside_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", shown(path), got=str(error))) from error
     problems: list[Problem] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -23,6 +24,7 @@ from lora_marketing.common.documents import (
     validation_problems,
 )
 from lora_marketing.common.errors import DataError, Problem, UnknownName, nearest
+from lora_marketing.common.files import read_outside_text
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import APPROVED
 from lora_marketing.review.rows import approved_rows
@@ -203,7 +205,7 @@ def read_briefs(path: Path) -> list[Brief]:
 
 def _json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, object]]]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = read_outside_text(path, encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(Problem("not UTF-8 text", shown(path), fix="save the file as UTF-8")) from error
     except OSError as error:
@@ -229,11 +231,11 @@ def _json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)}")
-    return value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"duplicate key {twice if len(twice) <= 80 else shortened(twice)}")
+    return found
 
 
 def _typed(

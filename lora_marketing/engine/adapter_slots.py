@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from lora_marketing.common.errors import AdapterRefused, NoMemoryForAdapter, Problem
+from lora_marketing.common.errors import AdapterRefused, AdapterTooLarge, Problem
 from lora_marketing.engine.adapter_weights import LayerLora, read_adapter
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.slot_memory import Extent, SlotMemory
@@ -153,7 +153,7 @@ class AdapterSlots:
             before = source.state()
             try:
                 layers = self._read(source, key)
-            except NoMemoryForAdapter:
+            except AdapterTooLarge:
                 raise
             except AdapterRefused as error:
                 self._refused[key] = Refusal(source, before, error)
@@ -228,7 +228,7 @@ class AdapterSlots:
                 raise
             fix = "free memory, or train it with a lower lora.rank; others are written as before"
             problem = Problem("there is no memory for the adapter", got=key, fix=fix)
-            raise NoMemoryForAdapter(problem) from error
+            raise AdapterTooLarge(problem) from error
 
     def _release(self, key: str) -> None:
         slot = self._slots.pop(key)

@@ -13,7 +13,7 @@ from lora_marketing.brands.brand import Brief
 from lora_marketing.channels.structure import plain
 from lora_marketing.common.documents import Frozen, shown, validation_problems
 from lora_marketing.common.errors import DataError, Problem
-from lora_marketing.common.files import write_output
+from lora_marketing.common.files import read_outside_text, write_output
 from lora_marketing.evaluation.statistics import Difference, Estimate
 from lora_marketing.guards import Finding, Verdict
 
@@ -151,7 +151,7 @@ def read_evaluation(path: Path) -> Evaluation:
         DataError: the file is missing, or is no evaluation of this version.
     """
     try:
-        return Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
+        return Evaluation.model_validate_json(read_outside_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", shown(path), got=str(error))) from error
     except ValidationError as error:

@@ -19,10 +19,12 @@ from lora_marketing.common.documents import (
     parse_scalar,
     place_of,
     read_document,
+    shortened,
     shown,
     validated,
 )
 from lora_marketing.common.errors import DocumentError, LoraMarketingError, Problem, RecipeError, nearest
+from lora_marketing.common.files import is_regular
 from lora_marketing.guards import severity_problems
 from lora_marketing.recipe.extra import extra_problems
 from lora_marketing.recipe.method import method_problems, start_problems
@@ -30,6 +32,8 @@ from lora_marketing.recipe.schema import APPROVED, Recipe, path_keys
 from lora_marketing.recipe.variants import unread_keys, variant_problems
 
 FAR = "../../../"
+MOST_FILES = 100
+"""So many files may one recipe be made of."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         *_missing_files(recipe, places),
     ]
     brand: Brand | None = None
-    if Path(recipe.brand.profile).is_file():
+    if is_regular(Path(recipe.brand.profile)):
         try:
             brand = load_brand(Path(recipe.brand.profile))
         except LoraMarketingError as error:
@@ -157,7 +161,7 @@ def _layout(values: Mapping[str, Any]) -> tuple[str, str]:
 def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[KeyPath, list[KeySetting]]]:
     values: dict[str, Any] = {}
     history: dict[KeyPath, list[KeySetting]] = {}
-    for document in {document.path.resolve(): document for document in _chain(path, ())}.values():
+    for document in _chain(path, (), set()):
         own = {key: value for key, value in document.value.items() if key != "extends"}
         _overlay(values, _with_absolute_paths(own, document.path.parent), document.places, history, ())
     for override, key, value in _parsed(overrides):
@@ -170,27 +174,34 @@ def _merged(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[
     return values, history
 
 
-def _chain(path: Path, below: tuple[Path, ...]) -> Iterator[Document]:
+def _chain(path: Path, below: tuple[str, ...], done: set[str]) -> Iterator[Document]:
     """The documents of a recipe, farthest ancestor first; of several parents the later wins.
 
-    An ancestor that several parents share comes more than once; its first place counts, so that
-    it never undoes what a parent changed.
+    An ancestor that several parents share is read once, where it is needed first, so that it never
+    undoes what a parent changed.
     """
-    resolved = path.resolve()
+    document = None if is_regular(path) else read_document(path)  # which says what it is instead
+    resolved = os.path.realpath(path)
+    if resolved in done:
+        return
     if resolved in below:
-        circle = " -> ".join(shown(step) for step in (*below, resolved))
+        circle = " -> ".join(shown(Path(step)) for step in (*below, resolved))
         raise RecipeError(Problem("extends runs in a circle", shown(path), got=circle))
-    document = read_document(path)
+    if len(below) + len(done) >= MOST_FILES:
+        raise RecipeError(Problem("extends too many files", shown(path), allowed=f"at most {MOST_FILES}"))
+    document = document or read_document(path)
     parents = document.value.get("extends", [])
     parents = [parents] if isinstance(parents, str) else parents
     where = document.places.get(("extends",))
     if not (isinstance(parents, list) and all(isinstance(parent, str) for parent in parents)):
         allowed = "a path or a list of paths"
-        raise RecipeError(Problem("extends is not allowed", where, got=repr(parents), allowed=allowed))
+        raise RecipeError(Problem("extends is not allowed", where, got=shortened(parents), allowed=allowed))
     for parent in parents:
-        if not (path.parent / parent).is_file():
-            raise DocumentError(Problem("extends a file that is not there", where, got=parent))
-        yield from _chain(path.parent / parent, (*below, resolved))
+        if not is_regular(path.parent / parent):
+            got = shortened(parent) if parent != shortened(parent)[1:-1] else parent
+            raise DocumentError(Problem("extends a file that is not there", where, got=got))
+        yield from _chain(path.parent / parent, (*below, resolved), done)
+    done.add(resolved)
     yield document
 
 
@@ -222,7 +233,7 @@ def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]
             continue
         kind, text = _kind_and_path(section, inner[key])
         if section != "base" or text.startswith((".", "/", "~")):
-            inner[key] = kind + os.path.abspath(folder / Path(text).expanduser())
+            inner[key] = kind + os.path.abspath(folder / os.path.expanduser(text))
     return copy
 
 
@@ -277,6 +288,7 @@ def _unread_problems(recipe: Recipe, history: Mapping[KeyPath, Sequence[KeySetti
 def _missing_files(recipe: Recipe, places: Mapping[KeyPath, FilePlace]) -> Iterator[Problem]:
     for section, key in sorted(path_keys() - {("base", "id")}):
         _, text = _kind_and_path(section, getattr(getattr(recipe, section), key))
-        if text is not None and not Path(text).is_file():
+        if text is not None and not is_regular(Path(text)):
             what = f"{dotted((section, key))} is not there"
-            yield Problem(what, place_of((section, key), places), got=shown(Path(text)))
+            got = shown(Path(text)) if text.isprintable() and len(text) < 1000 else shortened(text)
+            yield Problem(what, place_of((section, key), places), got=got)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lora_marketing.common.errors import AdapterRefused, Problem
-from lora_marketing.common.files import flush_folder
+from lora_marketing.common.files import flush_folder, make_private, private_mode
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -110,11 +110,11 @@ def write_durable(target: Path, raw: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and its parents, each on the disk before the next one."""
+    """Make `folder` and its parents, each on the disk before the next one, as private as `make_private`."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    make_private(folder)
     flush_folder(folder.parent)
 
 
@@ -128,5 +128,5 @@ def subfolders(parent: Path) -> list[str]:
 
 def _settle(writer: BinaryIO, target: Path) -> None:
     writer.flush()
-    target.chmod(READ_ONLY)
+    target.chmod(private_mode(target.parent, READ_ONLY))
     os.fsync(writer.fileno())

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lora_marketing.common.errors import Problem, RegistryError
+from lora_marketing.common.files import flush_folder, make_private
 from lora_marketing.registry.files import make_folder
 
 STALE_SECONDS = 24 * 3600
@@ -24,12 +25,16 @@ _OWNED = re.compile(r"(?P<machine>[0-9a-f]{12})-(?P<pid>\d+)-(?P<started>\d+)-[0
 @contextmanager
 def staging_folder(root: Path) -> Iterator[Path]:
     """A new folder on the file system of `root`, gone afterwards unless it was renamed."""
+    if not root.is_dir():
+        make_folder(root.parent)
+        root.mkdir(0o700, exist_ok=True)
+        flush_folder(root.parent)
     parent = root / ".staging"
     make_folder(parent)
     _sweep(parent)
     pid = os.getpid()
     staging = parent / f"{_machine()}-{pid}-{_started(pid) or 0}-{secrets.token_hex(8)}"
-    staging.mkdir()
+    make_private(staging)
     try:
         yield staging
     finally:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from lora_marketing.common.errors import Problem, RegistryError, nearest
-from lora_marketing.common.files import claim_new, flush_folder, write_atomic
+from lora_marketing.common.files import claim_new, flush_folder, private_mode, write_atomic
 from lora_marketing.registry.files import (
     ALLOWED,
     MANIFEST,
@@ -329,7 +329,7 @@ class Registry:
             if digest is None or (os.path.lexists(path) and _read_alias(path) == digest):
                 return
             with staging_folder(self.root) as staging:
-                write_atomic(path, f"{digest}\n", mode=READ_ONLY, staging=staging)
+                write_atomic(path, f"{digest}\n", mode=private_mode(path.parent, READ_ONLY), staging=staging)
 
 
 def candidate_of(ref: AdapterRef) -> AdapterRef:

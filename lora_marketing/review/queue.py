@@ -7,6 +7,7 @@ a chain of hashes that no longer fits, which `verify` tells.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from lora_marketing.common.documents import ModelT, shown
 from lora_marketing.common.errors import LogBroken, NotApproved, Problem, ReviewError
+from lora_marketing.common.files import private_mode
 from lora_marketing.copy.record import Copy
 from lora_marketing.guards import Finding, verdict
 from lora_marketing.review.log import (
@@ -96,6 +98,8 @@ class Queue:
             raise ReviewError(Problem("there is no review queue", shown(path), fix=fix))
         mode = "rwc" if create else "rw"
         with self._errors_told():
+            if create and not path.exists():
+                _make_file(path)
             uri = f"{path.absolute().as_uri()}?mode={mode}"
             self._base = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT)
         try:
@@ -353,3 +357,12 @@ def _named(by: str) -> str:
 def _row(item: Item) -> tuple[str, str, str, str, int, str]:
     written = item.written
     return item.id, written.brand, written.line, item.state, item.entry, canonical(item)
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty queue that not everybody may read; SQLite's other files get its permissions."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        os.close(os.open(path, flags, private_mode(path.parent, 0o644)))
+    except OSError:
+        return  # another process was faster, or SQLite says what is wrong

@@ -17,7 +17,7 @@ from lora_marketing.bases.fingerprint import weights_hash
 from lora_marketing.channels.structure import taught_texts
 from lora_marketing.common.console import note
 from lora_marketing.common.errors import AdapterRefused, Problem
-from lora_marketing.common.files import file_sha256, flush, write_atomic
+from lora_marketing.common.files import file_sha256, flush, make_private, write_atomic
 from lora_marketing.copy.record import Copy, share_stopped
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe, Recipe, variant_named
@@ -182,6 +182,7 @@ def train_run(
     if trained:
         note(f"{run.loaded.name}: trained before, in {run.folder}")
     else:
+        make_private(run.folder)
         (run.folder / ENDED).unlink(missing_ok=True)
         options = TrainOptions(cooperative=cooperative, table=table, start=run.start)
         trained = train(run.loaded, run.rendered, run.base, run.folder, resume=resume, options=options)

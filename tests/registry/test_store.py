@@ -37,7 +37,7 @@ def test_a_version_is_what_was_given(registry: Registry, adapter: Path) -> None:
     for name in os.listdir(adapter):
         assert (version.folder / name).read_bytes() == (adapter / name).read_bytes()
     assert (version.folder / "manifest.json").read_bytes() == version.manifest.canonical()
-    assert {path.stat().st_mode & 0o777 for path in version.folder.iterdir()} == {0o444}
+    assert {path.stat().st_mode & 0o777 for path in version.folder.iterdir()} == {0o400}
     assert version.manifest.digest == version.digest
     assert registry.verify(version) == []
     assert registry.names() == (NAME,)
