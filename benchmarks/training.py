@@ -114,7 +114,7 @@ def _measure(way: str, guide: str, options: argparse.Namespace) -> Measured:
     from lora_marketing.engine.base import load_base
     from lora_marketing.recipe import load_recipe
     from lora_marketing.training.build import lora_config
-    from lora_marketing.training.peak import peak_memory_gib
+    from lora_marketing.training.peak_memory import peak_memory_gib
 
     quiet_upstream()
     loaded = load_recipe(options.recipe)

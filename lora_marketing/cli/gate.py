@@ -12,7 +12,7 @@ from lora_marketing.common.console import note
 from lora_marketing.common.errors import GateFailed, Problem
 from lora_marketing.evaluation import Evaluation, read_evaluation, write_evaluation
 from lora_marketing.evaluation.document import as_json
-from lora_marketing.evaluation.promotion import Check, GateResult, PromotionFigures, decide, objections
+from lora_marketing.evaluation.promotion_gate import Check, GateResult, PromotionFigures, decide, objections
 from lora_marketing.evaluation.voices import BASE
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry.history import GatedCheck, GateRecord

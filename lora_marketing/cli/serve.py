@@ -68,7 +68,7 @@ def serve(
 
     address = bound_socket(host, port)
     from lora_marketing.serving.limits import Limits
-    from lora_marketing.serving.models import Models
+    from lora_marketing.serving.served_models import Models
     from lora_marketing.serving.service import Service
     from lora_marketing.serving.start import load_engine
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lora_marketing.brands.brand import Brand, Brief, Example
-from lora_marketing.brands.pairs import PreferencePair, pair_problems
+from lora_marketing.brands.preference_pairs import PreferencePair, pair_problems
 from lora_marketing.channels.structure import require_field
 from lora_marketing.common.documents import (
     ModelT,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from lora_marketing.brands.brand import Brand, Example
-from lora_marketing.evaluation.promotion import names
+from lora_marketing.evaluation.promotion_gate import names
 from lora_marketing.text.scripts import HAN, has_han
 
 WORDS, SIGNS = 4, 7

@@ -12,7 +12,7 @@ from lora_marketing.common.errors import Problem, RecipeError
 from lora_marketing.copy.record import Copy
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.evaluation import Evaluation, ScoringOptions, evaluate
-from lora_marketing.evaluation.promotion import share_difference
+from lora_marketing.evaluation.promotion_gate import share_difference
 from lora_marketing.evaluation.voices import BASE
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.model_eval.ability import Ability, examine

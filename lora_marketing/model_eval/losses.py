@@ -9,7 +9,7 @@ from statistics import fmean
 
 from lora_marketing.brands.brand import Brand, Example
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.evaluation.promotion import Gap, mean_difference
+from lora_marketing.evaluation.promotion_gate import Gap, mean_difference
 from lora_marketing.model_eval.scoring import Likelihood, Scorer
 from lora_marketing.tokens.render import render_example
 

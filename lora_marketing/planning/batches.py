@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lora_marketing.tokens.pairs import longest, own_tokens, texts_of
 from lora_marketing.tokens.prefix_tree import build_tree, lay_out
 from lora_marketing.tokens.render import Rendered
+from lora_marketing.tokens.rendered_pairs import longest, own_tokens, texts_of
 
 DRAWN = 64
 """Micro-batches drawn at random to learn what a run will meet; more change the figures little."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.data.dataset import Dataset
-from lora_marketing.planning.choose import (
+from lora_marketing.planning.devices import Device
+from lora_marketing.planning.micro_batch import (
     Change,
     MicroBatchChoice,
     PlannedRun,
@@ -17,12 +18,11 @@ from lora_marketing.planning.choose import (
     pick,
     steps,
 )
-from lora_marketing.planning.devices import Device
 from lora_marketing.planning.packing import packed
 from lora_marketing.planning.rows import TokenizedRows, plan_rows
 from lora_marketing.planning.shape import ModelShape, base_config, shape_of
 from lora_marketing.recipe import LoadedRecipe, Recipe
-from lora_marketing.tokens.pairs import own_tokens
+from lora_marketing.tokens.rendered_pairs import own_tokens
 
 GPU_SHARE = 0.3
 """Share of a GPU's table speed that a QLoRA step is taken to reach; a guess until --calibrate."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from lora_marketing.bases.locate import folder_here, template_arguments
 from lora_marketing.brands.brand import Brand, Example
-from lora_marketing.brands.pairs import PreferencePair
+from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.tasks import messages
 from lora_marketing.tokens.chat_template import open_chat_tokenizer
-from lora_marketing.tokens.pairs import RenderedPair, longest, render_row
 from lora_marketing.tokens.render import Rendered
+from lora_marketing.tokens.rendered_pairs import RenderedPair, longest, render_row
 
 CHARACTERS_PER_TOKEN = {"zh": 1.4, "ja": 1.4, "ko": 1.6}
 """Rules of thumb for tokenizers that know the language; languages not named here have OTHERS."""

@@ -106,8 +106,8 @@ class Fleet:
 
     def _batches(self, opened: Mapping[int, OpenRun]) -> Iterator[dict[int, OpenRun]]:
         """Runs that are computed together: no more than memory holds."""
-        from lora_marketing.planning.choose import limit
-        from lora_marketing.planning.together import groups_that_fit
+        from lora_marketing.planning.concurrent_runs import groups_that_fit
+        from lora_marketing.planning.micro_batch import limit
         from lora_marketing.training.plan_run import plan_run
 
         if self.together == 1:  # each run is planned when it begins

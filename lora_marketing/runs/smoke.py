@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lora_marketing.bases.catalogue import load_catalogue
-from lora_marketing.brands.pairs import PreferencePair
+from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.common.errors import BaseModelError, Problem, nearest
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.engine.sampling import Sampling

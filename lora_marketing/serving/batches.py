@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lora_marketing.serving.errors import invalid
-from lora_marketing.serving.models import ServedModel
 from lora_marketing.serving.prompts import require_known_tokens, too_long
 from lora_marketing.serving.schema import CompletionSettings
+from lora_marketing.serving.served_models import ServedModel
 
 if TYPE_CHECKING:
     from lora_marketing.engine.constraints import Constraint

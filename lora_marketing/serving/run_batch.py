@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from lora_marketing.common.errors import AdapterRefused, EngineStopped
 from lora_marketing.serving.batches import Batch
 from lora_marketing.serving.errors import internal_error, model_unavailable, stopping, timeout
-from lora_marketing.serving.models import LOG
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.rows import RequestRows
 from lora_marketing.serving.schema import FinishReason, TokenUsage
+from lora_marketing.serving.served_models import LOG
 from lora_marketing.serving.service import Service
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from lora_marketing.serving.grammars import Grammars
 from lora_marketing.serving.keys import Caller, KeyRing
 from lora_marketing.serving.limits import Limits, RateLimits
 from lora_marketing.serving.metrics import Metrics
-from lora_marketing.serving.models import Models
 from lora_marketing.serving.request_log import RequestLog
+from lora_marketing.serving.served_models import Models
 from lora_marketing.serving.worker import Worker, WritingEngine
 
 ResultT = TypeVar("ResultT")

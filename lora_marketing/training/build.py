@@ -27,10 +27,9 @@ from lora_marketing.recipe import Recipe, variant_named
 from lora_marketing.recipe.variants import PLAIN, NewLayer, changes_nothing
 from lora_marketing.registry.version import Version
 from lora_marketing.tokens.render import Rendered
-from lora_marketing.training.budget import BudgetCallback
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.collate import TreeCollator
-from lora_marketing.training.peak import TrimHeapCallback
+from lora_marketing.training.peak_memory import TrimHeapCallback
 from lora_marketing.training.preference import (
     PreferenceTrainer,
     adapter_arguments,
@@ -39,6 +38,7 @@ from lora_marketing.training.preference import (
 )
 from lora_marketing.training.progress import ProgressCallback, ProgressTable
 from lora_marketing.training.rendering import RenderedData
+from lora_marketing.training.time_budget import BudgetCallback
 from lora_marketing.training.trackers import PROJECT
 from lora_marketing.training.trainer import BrandTrainer, CooperativeRun
 

@@ -14,11 +14,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.planning.batches import micro_batch, worst
-from lora_marketing.planning.choose import source_weight
 from lora_marketing.planning.memory import GIB
+from lora_marketing.planning.micro_batch import source_weight
 from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.training.build import build_trainer
-from lora_marketing.training.peak import begin_peak, peak_memory_gib
+from lora_marketing.training.peak_memory import begin_peak, peak_memory_gib
 from lora_marketing.training.plan_run import plan_run
 from lora_marketing.training.progress import ProgressCallback
 from lora_marketing.training.rendering import RenderedData

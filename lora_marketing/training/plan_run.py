@@ -12,9 +12,9 @@ import torch
 
 from lora_marketing.common.errors import Problem, TrainingError
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.planning.choose import MicroBatchChoice, PlannedRun, choose
 from lora_marketing.planning.devices import free_memory
 from lora_marketing.planning.memory import CONTEXT, GIB, DeviceKind
+from lora_marketing.planning.micro_batch import MicroBatchChoice, PlannedRun, choose
 from lora_marketing.planning.packing import packed
 from lora_marketing.planning.rows import TokenizedRows
 from lora_marketing.planning.shape import shape_of

@@ -27,8 +27,8 @@ from lora_marketing.recipe.variants import GateFlags, variants_with
 from lora_marketing.registry.adapter_check import AdapterSpec, read_adapter_file
 from lora_marketing.registry.files import CONFIG
 from lora_marketing.registry.version import Version
-from lora_marketing.tokens.pairs import RenderedPair, longest
 from lora_marketing.tokens.render import Rendered
+from lora_marketing.tokens.rendered_pairs import RenderedPair, longest
 from lora_marketing.training.trainer import CrashSafeTrainer, put_weights
 
 START_LOSS = log(2)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lora_marketing.common.console import note, rich_stderr
-from lora_marketing.training.peak import peak_memory_gib
+from lora_marketing.training.peak_memory import peak_memory_gib
 
 
 @dataclass(frozen=True)

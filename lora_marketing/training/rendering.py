@@ -10,8 +10,8 @@ from lora_marketing.common.console import note
 from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
-from lora_marketing.tokens.pairs import longest, render_row
 from lora_marketing.tokens.render import ChatTokenizer, Rendered
+from lora_marketing.tokens.rendered_pairs import longest, render_row
 from lora_marketing.training.preference import overlong_problems
 
 

@@ -18,7 +18,7 @@ from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.transformers_api import state_where_training_ended
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.build import ALONE, TrainOptions, build_trainer, vault_of
-from lora_marketing.training.peak import begin_peak, peak_memory_gib
+from lora_marketing.training.peak_memory import begin_peak, peak_memory_gib
 from lora_marketing.training.plan_run import plan_run, reporting_memory_errors
 from lora_marketing.training.preference import START_LOSS, PreferenceTrainer, reward_figures
 from lora_marketing.training.progress import LogPoint, ProgressCallback, ProgressTable

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lora_marketing.brands.brand import Brand, Brief, Example, load_brand
-from lora_marketing.brands.pairs import PreferencePair
+from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.channels import load_limit
 from lora_marketing.common.errors import RecipeError
 from lora_marketing.data.dataset import read_examples

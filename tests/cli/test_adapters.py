@@ -286,7 +286,7 @@ def test_an_alias_without_a_gate_loads_nothing_heavy(world: World) -> None:
         "sklearn",
         "scipy",
         "numpy",
-        "lora_marketing.evaluation.promotion",
+        "lora_marketing.evaluation.promotion_gate",
         "lora_marketing.evaluation",
     }
     assert not heavy & set(done.stderr.split())

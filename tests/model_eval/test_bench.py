@@ -13,7 +13,7 @@ from lora_marketing.common.errors import DataError, RecipeError
 from lora_marketing.copy.record import Copy
 from lora_marketing.data.dataset import prepare
 from lora_marketing.evaluation import Evaluation
-from lora_marketing.evaluation.promotion import PromotionFigures, decide
+from lora_marketing.evaluation.promotion_gate import PromotionFigures, decide
 from lora_marketing.model_eval import TrialOptions, judge
 from lora_marketing.model_eval.ability import Ability, OpenAnswer
 from lora_marketing.model_eval.bench import Sheet, Trial, scored

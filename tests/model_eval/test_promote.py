@@ -8,7 +8,7 @@ import pytest
 
 from lora_marketing.cli import main
 from lora_marketing.evaluation import read_evaluation
-from lora_marketing.evaluation.promotion import PromotionFigures
+from lora_marketing.evaluation.promotion_gate import PromotionFigures
 from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.store import Registry
 from tests.model_eval.conftest import World

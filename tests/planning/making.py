@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lora_marketing.planning.choose import PlannedRun
+from lora_marketing.planning.micro_batch import PlannedRun
 from lora_marketing.planning.rows import TokenizedRows
 from lora_marketing.planning.shape import ModelShape
 from lora_marketing.recipe import load_recipe

@@ -27,7 +27,7 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 from lora_marketing.serving.keys import KeyRing
 from lora_marketing.serving.limits import Limits
-from lora_marketing.serving.models import Models
+from lora_marketing.serving.served_models import Models
 from lora_marketing.serving.server import Server, addresses_of, bound_socket, make_server
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.worker import WritingEngine

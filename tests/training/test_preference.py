@@ -13,18 +13,18 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn.functional import log_softmax, logsigmoid
 
-from lora_marketing.brands.pairs import PreferencePair
+from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.common.errors import DataError, RegistryError, TrainingError
 from lora_marketing.data.dataset import Dataset, read_examples
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.tiny_base import VOCABULARY
 from lora_marketing.planning.batches import micro_batch, worst
-from lora_marketing.planning.choose import measure
+from lora_marketing.planning.micro_batch import measure
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry import AdapterRef, Registry, Version
 from lora_marketing.runs.run import BaseCache, published_run, train_and_publish
-from lora_marketing.tokens.pairs import RenderedPair, longest
+from lora_marketing.tokens.rendered_pairs import RenderedPair, longest
 from lora_marketing.training.build import TrainOptions, build_trainer
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.fused import fusing_refusal

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lora_marketing.planning.concurrent_runs import groups_that_fit, own_bytes
 from lora_marketing.planning.memory import HEAP, MemoryPlan
-from lora_marketing.planning.together import groups_that_fit, own_bytes
 from tests.making import property_test
 
 BASE = 100

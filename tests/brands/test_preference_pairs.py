@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lora_marketing.brands.brand import Example
-from lora_marketing.brands.pairs import PreferencePair
+from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.common.errors import DataError, LoraMarketingError
 from lora_marketing.data.dataset import prepare
 from lora_marketing.recipe import LoadedRecipe, load_recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lora_marketing.brands.brand import Brand, Example
-from lora_marketing.brands.pairs import PreferencePair
+from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.tokens.render import ChatTokenizer, Rendered, render_example
 
 

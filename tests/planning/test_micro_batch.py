@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_marketing.common.errors import TrainingError
-from lora_marketing.planning.choose import choose, divisors, first_change, measure, pick, sizes, steps
 from lora_marketing.planning.memory import GIB
+from lora_marketing.planning.micro_batch import choose, divisors, first_change, measure, pick, sizes, steps
 from tests.making import property_test
 from tests.planning.making import rows, setting
 

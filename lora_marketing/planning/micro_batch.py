@@ -12,8 +12,8 @@ from lora_marketing.planning.memory import GIB, DeviceKind, MemoryPlan, Workload
 from lora_marketing.planning.rows import TokenizedRows
 from lora_marketing.planning.shape import ModelShape
 from lora_marketing.recipe import Recipe
-from lora_marketing.tokens.pairs import longest
 from lora_marketing.tokens.render import Rendered
+from lora_marketing.tokens.rendered_pairs import longest
 
 LEAST_RANK = 4
 

@@ -16,7 +16,7 @@ from lora_marketing.brands.brand import Brief
 from lora_marketing.common.errors import GateFailed
 from lora_marketing.evaluation import Evaluation
 from lora_marketing.evaluation.document import ScoredText
-from lora_marketing.evaluation.promotion import (
+from lora_marketing.evaluation.promotion_gate import (
     MOST_DAYS,
     Gap,
     GateRules,
