@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.forks import Forks
+
 if TYPE_CHECKING:
     from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
+
+FORKS = pytest.StashKey[Forks]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -21,6 +25,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     gc.collect()
     gc.freeze()
+    if any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+        session.config.stash[FORKS] = Forks()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +59,14 @@ def _power_stays_on() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: os.fstat(file if isinstance(file, int) else file.fileno()))
         yield
+
+
+@pytest.fixture(scope="session")
+def forks(request: pytest.FixtureRequest) -> Iterator[Forks]:
+    """Processes with the libraries, in which nothing has been computed."""
+    made = request.config.stash[FORKS]
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -33,10 +33,20 @@ def draws(logits: torch.Tensor, sampling: Sampling, count: int) -> list[int]:
     return [sampler.choose(logits) for _ in range(count)]
 
 
+FEW, MANY = 12, 1500
+
+
 @pytest.mark.parametrize(
-    ("temperature", "top_p"), [(1.0, 1.0), (0.7, 0.9), (2.5, 0.5), (0.3, 0.99), (1.0, 0.05)]
+    ("size", "temperature", "top_p"),
+    [
+        *((FEW, *how) for how in ((1.0, 1.0), (0.7, 0.9), (2.5, 0.5), (0.3, 0.99), (1.0, 0.05))),
+        *((MANY, *how) for how in ((1.0, 1.0), (0.7, 0.9))),
+        *(
+            pytest.param(MANY, *how, marks=pytest.mark.thorough)
+            for how in ((2.5, 0.5), (0.3, 0.99), (1.0, 0.05))
+        ),
+    ],
 )
-@pytest.mark.parametrize("size", [12, 1500])
 def test_draws_are_distributed_like_the_slow_nucleus(size: int, temperature: float, top_p: float) -> None:
     logits = torch.randn(size, generator=torch.Generator().manual_seed(size)) * 1.5
     expected = slow_nucleus(logits.tolist(), temperature, top_p)

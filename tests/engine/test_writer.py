@@ -45,7 +45,7 @@ def peft_text(base: LoadedBase, folder: Path | None, prompt: Sequence[int], most
 
 
 # gemma3: a vision tower beside the decoder, and a window of 64 tokens that prompts and texts outgrow
-@pytest.mark.parametrize("model_type", ["llama", "qwen2", "gemma3"])
+@pytest.mark.parametrize("model_type", [pytest.param("llama", marks=pytest.mark.thorough), "qwen2", "gemma3"])
 def test_greedy_texts_are_those_of_peft_in_one_mixed_batch(tmp_path: Path, model_type: str) -> None:
     base = often_stopping(load_base(section(base_folder(model_type, tmp_path / "base"))))
     folders = save_adapters(base, tmp_path)
@@ -85,6 +85,7 @@ def some_requests(base: LoadedBase) -> st.SearchStrategy[list[Request]]:
     return st.lists(one, min_size=1, max_size=9)
 
 
+@pytest.mark.thorough  # of the engine the same is always asked, in test_engine.py
 @settings(
     deadline=None,
     max_examples=12,

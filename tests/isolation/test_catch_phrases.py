@@ -69,6 +69,8 @@ def overfit(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if loss < 0.02:
+            break
     assert loss < 0.1
     model.save_pretrained(folder, save_embedding_layers=False)
     return folder

@@ -256,6 +256,7 @@ def test_a_version_holds_no_path_of_this_machine(world: World, version: Version)
         assert not [needle for needle in needles if len(needle) > 1 and needle.encode() in raw], path
 
 
+@pytest.mark.thorough
 def test_a_full_disk_costs_neither_the_registry_nor_the_training(
     world: World, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +286,7 @@ def test_a_full_disk_costs_neither_the_registry_nor_the_training(
     assert published_run(*world.job("train.seed=21"), world.registry) == published
 
 
+@pytest.mark.thorough
 def test_a_damaged_result_is_not_published_but_trained_again(
     world: World, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ import torch
 
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.train import train
-from tests.training.forks import Forks
+from tests.forks import Forks
 from tests.training.making import open_run
 
 

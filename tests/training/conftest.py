@@ -6,29 +6,11 @@ import os
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.training.forks import Forks
 from tests.training.making import make_base
-
-FORKS = pytest.StashKey[Forks]()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """By now the libraries are imported, and no test has run."""
-    if any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
-        session.config.stash[FORKS] = Forks()
-
-
-@pytest.fixture(scope="session")
-def forks(request: pytest.FixtureRequest) -> Iterator[Forks]:
-    made = request.config.stash[FORKS]
-    yield made
-    made.close()
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerControl
 
 from lora_marketing.training.peak_memory import TrimHeapCallback, begin_peak, peak_memory_gib
-from tests.training.forks import Forks
+from tests.forks import Forks
 
 
 def resident() -> float:

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.training.checkpoints import CheckpointVault
 from lora_marketing.training.train import train
+from tests.forks import Forks
 from tests.training.children import Children, Kill
-from tests.training.forks import Forks
 from tests.training.making import build_trainer, open_run, recipe
 
 STEPS, EVERY, MICRO_BATCHES = 12, 3, 2
