@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lora_marketing.metrics import Counts, Figure, MeasuredText, Values
-from lora_marketing.text.bounded import Spans
-from lora_marketing.text.values import Span, any_spans, attribute_spans, measured, same
+from lora_marketing.text.bounded import Span, Spans
+from lora_marketing.text.values import any_spans, attribute_spans, measured, same
 
 FIGURES = {
     "slot_coverage": Figure("attributes said", "share", "more"),

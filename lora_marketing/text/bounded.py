@@ -16,6 +16,7 @@ MARKS = 30
 _MANY_MARKS = re.compile(rf"[^\w\x00-\u02ff\u2000-\u206f]{{{MARKS + 1},}}")
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 Span = tuple[int, int]
+"""The first character and the one after the last, in the text as it was given."""
 
 
 def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

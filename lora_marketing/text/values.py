@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
-from lora_marketing.text.bounded import Spans
+from lora_marketing.text.bounded import Span, Spans
 from lora_marketing.text.normalise import View, view
 from lora_marketing.text.quantities import Quantity, quantities
 from lora_marketing.text.scripts import UNSPACED
 
-Span = tuple[int, int]
-"""The first character and the one after the last, in the text as it was given."""
 OtherWordings = Mapping[str, Mapping[str, Sequence[str]]]
 """Other ways to say a value of an attribute, by attribute and value."""
 

@@ -183,7 +183,7 @@ def test_one_place_writes_atomically_and_one_reads_what_is_packed() -> None:
         for what in (renames, forces, packed)
     }
     assert names == {
-        renames.pattern: {"common/files.py", "training/checkpoints.py"},  # folders
+        renames.pattern: {"common/files.py", "runs/owner.py", "training/checkpoints.py"},  # a claim, folders
         forces.pattern: {"common/files.py", "registry/files.py"},
         packed.pattern: {"common/documents.py"},
     }
