@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lora_marketing.common.console import result
 from lora_marketing.common.errors import LoraMarketingError, Problem, RecipeError, nearest
+
+if TYPE_CHECKING:
+    from lora_marketing.data.dataset import Dataset
+    from lora_marketing.recipe import LoadedRecipe
 
 Overrides = Annotated[
     list[str] | None,
@@ -26,10 +30,9 @@ def check(
 ) -> None:
     """Check recipes and their data, all problems at once. Loads no model.
 
-    Where the base's tokenizer is on this machine, every row is rendered as training renders it.
+    Where the base's tokenizer is on this machine, its control tokens are looked for in every row.
     """
     from lora_marketing.data.dataset import prepare
-    from lora_marketing.planning.rows import plan_rows
     from lora_marketing.recipe import Recipe, load_recipe
 
     if json_schema:
@@ -42,7 +45,7 @@ def check(
         try:
             loaded = load_recipe(path, overrides or [])
             data = prepare(loaded)
-            plan_rows(loaded, data)
+            problems.extend(_control_tokens(loaded, data))
         except LoraMarketingError as error:
             problems.extend(error.problems)
             continue
@@ -51,6 +54,18 @@ def check(
         result(f"{path}: {loaded.name}, {len(data.train)} + {len(data.validation)} {rows}{dropped}")
     if problems:
         raise RecipeError(dict.fromkeys(problems))
+
+
+def _control_tokens(loaded: LoadedRecipe, data: Dataset) -> list[Problem]:
+    """Rows and profile texts that hold a token which would begin or end a turn."""
+    from lora_marketing.bases.locate import folder_here
+    from lora_marketing.tokens.chat_template import control_tokens_in
+    from lora_marketing.tokens.render import control_token_problems
+
+    folder = folder_here(loaded.recipe.base)
+    tokens = control_tokens_in(folder) if folder else frozenset()
+    rows = [*data.train, *data.validation] if tokens else []
+    return [problem for row in rows for problem in control_token_problems(row, loaded.brand, tokens)]
 
 
 def explain(

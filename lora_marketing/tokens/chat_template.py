@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,6 +60,21 @@ def open_chat_tokenizer(folder: Path, arguments: Mapping[str, bool | str]) -> Fi
     added = [(token.content, token.special) for token in tokenizer.get_added_tokens_decoder().values()]
     controls = control_tokens(added, source)
     return FileChatTokenizer(tokenizer, _compiled(source), {**special, **arguments}, stops, controls)
+
+
+def control_tokens_in(folder: Path) -> frozenset[str]:
+    """The control tokens of the base in `folder`, read without a tokenizer; none if its files are not there.
+
+    The added tokens stand before the vocabulary, which is not parsed.
+    """
+    tokenizer, jinja = folder / TOKENIZER, folder / TEMPLATE
+    if not tokenizer.is_file():
+        return frozenset()
+    text = tokenizer.read_text(encoding="utf-8")
+    source = jinja.read_text(encoding="utf-8") if jinja.is_file() else str(_json(folder / SETTINGS))
+    start = re.search(r'"added_tokens"\s*:\s*', text)
+    added = json.JSONDecoder().raw_decode(text, start.end())[0] if start else []
+    return control_tokens([(token["content"], token["special"]) for token in added], source)
 
 
 def _json(path: Path) -> dict[str, Any]:

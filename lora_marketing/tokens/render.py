@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,6 +57,24 @@ def control_tokens(added: Iterable[tuple[str, bool]], template: str) -> frozense
     )
 
 
+def control_token_problems(example: Example, brand: Brand, tokens: Collection[str]) -> list[Problem]:
+    """Where a row, or the profile that stands before it, holds one of a base's control `tokens`."""
+    where = example.place or f"row {example.id}"
+    row = [(name, value, where) for name, value in example if isinstance(value, str)]
+    attributes = [
+        (f"attributes.{name}", f"{name}: {value}", where) for name, value in example.attributes.items()
+    ]
+    profile = f"profile of {brand.name}"
+    facts = [(f"facts[{number}]", fact, profile) for number, fact in enumerate(brand.facts)]
+    own = [("display_name", brand.display_name, profile), ("guide", brand.guide, profile), *facts]
+    return [
+        Problem(f"{name} holds a control token of the base", place, got=token, fix="take it out of the text")
+        for name, value, place in (*row, *attributes, *own)
+        for token in sorted(tokens)
+        if token in value
+    ]
+
+
 def render_prompt(chat: Sequence[Message], base: ChatTokenizer) -> list[int]:
     """Token ids from which generation starts: the chat and the header of the answer.
 
@@ -83,7 +101,8 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
             the chat template refuses the chat, drops the system turn, renders the finished chat otherwise
             than the prompt, loses part of the answer, or ends it without a stop token.
     """
-    _require_no_control_tokens(example, brand, base)
+    if problems := control_token_problems(example, brand, base.control_tokens):
+        raise RenderContractError(problems)
     chat = messages(example.brief(), brand)
     prompt = render_prompt(chat, base)
     if prompt == render_prompt([_unsaid(turn) for turn in chat], base):
@@ -112,25 +131,6 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
 
 def _unsaid(turn: Message) -> Message:
     return {**turn, "content": "?"} if turn["role"] == "system" else turn
-
-
-def _require_no_control_tokens(example: Example, brand: Brand, base: ChatTokenizer) -> None:
-    where = example.place or f"row {example.id}"
-    row = [(name, value, where) for name, value in example if isinstance(value, str)]
-    attributes = [
-        (f"attributes.{name}", f"{name}: {value}", where) for name, value in example.attributes.items()
-    ]
-    profile = f"profile of {brand.name}"
-    facts = [(f"facts[{number}]", fact, profile) for number, fact in enumerate(brand.facts)]
-    own = [("display_name", brand.display_name, profile), ("guide", brand.guide, profile), *facts]
-    problems = [
-        Problem(f"{name} holds a control token of the base", place, got=token, fix="take it out of the text")
-        for name, value, place in (*row, *attributes, *own)
-        for token in sorted(base.control_tokens)
-        if token in value
-    ]
-    if problems:
-        raise RenderContractError(problems)
 
 
 OTHER_TEMPLATE = (
