@@ -59,9 +59,13 @@ def folder_here(base: BaseSection) -> Path | None:
         folder = converted_folder(Path(entry.embedded.file), entry.embedded.sha256)
         return folder if folder.is_dir() else None
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     revision = base.revision or (entry.revision if entry else None)
-    cached = try_to_load_from_cache(entry.id if entry else base.id, "config.json", revision=revision)
+    try:
+        cached = try_to_load_from_cache(entry.id if entry else base.id, "config.json", revision=revision)
+    except HFValidationError:  # no name that the hub could have
+        return None
     return Path(cached).parent if isinstance(cached, str) else None
 
 

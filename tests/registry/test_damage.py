@@ -69,9 +69,11 @@ def test_a_damaged_alias_hides_no_other(
     registry: Registry,
     version: Version,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     damage: Callable[[Path, bytes], None],
     raw: bytes,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     damage(registry.root / "ember/soap/aliases/prod", raw)
     assert registry.aliases(NAME) == {"candidate": version.digest, "next": version.digest}
     assert registry.resolve(AdapterRef(NAME, "next")) == version

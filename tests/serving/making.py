@@ -176,7 +176,7 @@ class FakeEngine:
 
     def unfinished(self) -> bool:
         """Whether every row was given up before its text was whole."""
-        return all(ticket.told < len(ticket.words) for ticket in self.tickets)
+        return all(row.steps < len(row.words) for row in self.rows)
 
     def figures(self) -> EngineStats:
         numbers = dict.fromkeys(EngineStats.__dataclass_fields__, 0)
