@@ -97,9 +97,9 @@ def test_twice_the_text_takes_twice_the_time(reader: str) -> None:
     slow = [name for name, text in shapes(SHORT) if _seconds(read, text) > SOME_TIME]
     longer, twice = (dict(shapes(size)) for size in (LONG, 2 * LONG))
     for name in slow:
-        once = min(_seconds(read, longer[name]) for _ in range(2))
+        once = min(_seconds(read, longer[name]) for _ in range(3))
         assert once < 40 * SOME_TIME, name
-        assert min(_seconds(read, twice[name]) for _ in range(2)) <= 3.2 * once + 0.05, name
+        assert min(_seconds(read, twice[name]) for _ in range(3)) <= 3.2 * once + 0.25, name
 
 
 @pytest.mark.thorough
