@@ -20,7 +20,7 @@ from lora_marketing.engine.constraints import ConstraintVerdict
 from lora_marketing.engine.engine import Engine, RowHandle
 from lora_marketing.engine.request import Progress, Request, RowOutput
 from lora_marketing.engine.row import Row
-from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
+from lora_marketing.engine.row_cache import InputChunk
 from lora_marketing.engine.sampling import Sampling
 from tests.engine.making import KINDS, Kind, base_folder, prompts, save_adapter, section
 from tests.engine.test_writer import often_stopping, peft_text
@@ -307,19 +307,6 @@ def test_a_row_that_takes_tokens_back_goes_on_as_if_they_had_never_been(
                 choices += 1
         assert choices > len(row.written.tokens) + 1, "something was taken back"
         assert found == row.written != free
-
-
-@pytest.fixture
-def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
-    seen: list[list[InputChunk]] = []
-    compute = BatchedRowCache.compute
-
-    def noted(self: BatchedRowCache, first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
-        seen.append(list(chunks))
-        return compute(self, first, chunks)
-
-    monkeypatch.setattr(BatchedRowCache, "compute", noted)
-    return seen
 
 
 def test_the_bare_base_shares_prefixes_within_a_scope_only(
