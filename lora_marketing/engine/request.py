@@ -13,19 +13,21 @@ from lora_marketing.engine.sampling import Sampling
 Finish = Literal["stop", "stop_string", "length", "budget", "stuck", "cancelled", "failed"]
 """Why a row ended: by its stop token, at one of its stop strings, at `max_new_tokens`, because the
 next word would not have fitted a length budget, because its constraints left it no way on, because
-it was cancelled, or because its adapter could not be used (then with the error)."""
+it was cancelled, or because its adapter could not be used or something failed (then with the error)."""
 
 
 @dataclass(frozen=True)
 class Request:
     """One row to write: prompt tokens, the adapter's key (None is the base), sampling, and what the
-    text must keep to. Rows of the bare base share computed prefixes only within one `scope`."""
+    text must keep to. Rows of the bare base share computed prefixes only within one `scope`; rows of
+    different clients take turns."""
 
     prompt: Sequence[int]
     adapter: str | None
     sampling: Sampling
     constraints: tuple[Constraint, ...] = ()
     scope: str = ""
+    client: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -17,6 +19,18 @@ from lora_marketing.engine.sampling import RowSampler
 
 MOST_RETURNS = 200
 """So often may a row take tokens back before it counts as stuck."""
+
+
+class RowFault(AbstractContextManager["RowFault"]):
+    """Keeps the exception that its block raised, as `error`: it belongs to one row, and other rows go on."""
+
+    error: Exception | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.error = error if isinstance(error, Exception) else None
+        return self.error is not None
 
 
 class Row:
@@ -82,6 +96,11 @@ class Row:
         """End the row with the text it has, as where it was cancelled; `error` says what failed."""
         self.error = error
         self._end(finish, self._text)
+
+    def give_up(self, error: LoraMarketingError) -> None:
+        """End the row with what was shown of it, without asking its constraints: one may be what failed."""
+        self.error = error
+        self.written = RowOutput(tuple(self.tokens), self._text[: max(self._settled, self._sent)], "failed")
 
     def _narrowed(self, scores: Tensor) -> Tensor:
         if banned := self._bans.get(len(self.tokens)):
