@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -87,30 +88,46 @@ def serve(
 @keys.command()
 def add(
     name: Annotated[str, typer.Argument(help="Whose key it is.")],
-    brands: Annotated[str, typer.Option(help="Brands that it opens, separated by commas.")],
+    brands: Annotated[str, typer.Option(help="Brands that it opens, separated by commas.")] = "",
+    scopes: Annotated[
+        str | None,
+        typer.Option(
+            help="What it may do, separated by commas: models, copy, check, chat, completions, system (bring"
+            " system turns of its own to a chat), operations (read /metrics). Else the first four."
+        ),
+    ] = None,
     per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute; else any.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="Its last day, as in 2027-01-01, or a time from now, as in 30d or 12h.")
+    ] = None,
     file: KeysFile = KEYS,
 ) -> None:
     """Make a key and print it, this once."""
-    from lora_marketing.serving.keys import add_key
+    from lora_marketing.serving.keys import USUAL, add_key, expiry
 
-    secret = add_key(file, name, [brand.strip() for brand in brands.split(",")], per_minute)
-    note(f"The key of {name}, for {brands}. It is not kept and cannot be shown again:")
+    chosen = USUAL if scopes is None else _listed(scopes)
+    ends = None if expires is None else expiry(expires, datetime.now(UTC))
+    secret = add_key(file, name, _listed(brands), per_minute, scopes=chosen, expires=ends)
+    until = f" until {ends:%Y-%m-%d %H:%M} UTC" if ends else ""
+    opens = f"for {brands}: " if brands else "for "
+    note(f"The key of {name}, {opens}{', '.join(chosen)}{until}. It is not kept and cannot be shown again:")
     result(secret)
 
 
 @keys.command("list")
 def list_(file: KeysFile = KEYS) -> None:
-    """List the keys: whose, which brands, how often."""
+    """List the keys: whose, which brands, for what, how often, how long."""
     from rich.table import Table
 
     from lora_marketing.common.console import rich_stdout
     from lora_marketing.serving.keys import read_keys
 
-    table = Table("name", "id in logs", "brands", "a minute", "created", box=None)
+    at = datetime.now(UTC)
+    table = Table("name", "id in logs", "brands", "scopes", "a minute", "created", "expires", box=None)
     for key in read_keys(file):
         rate = "any" if key.per_minute is None else str(key.per_minute)
-        table.add_row(key.name, key.id, ", ".join(key.brands), rate, key.created)
+        ends = "never" if key.expires is None else f"{key.expires}{' (over)' * key.expired(at)}"
+        table.add_row(key.name, key.id, ", ".join(key.brands), ", ".join(key.scopes), rate, key.created, ends)
     rich_stdout().print(table)
 
 
@@ -121,6 +138,10 @@ def revoke(name: Annotated[str, typer.Argument(help="Whose key.")], file: KeysFi
 
     revoke_key(file, name)
     result(f"the key of {name} is revoked")
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _ring(keys: Path, host: str, *, no_keys: bool) -> KeyRing | None:
