@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -44,9 +45,15 @@ def serve(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120,
     grace: Annotated[float, typer.Option(min=0, help="Seconds running requests have at the end.")] = 30,
     metrics_brands: Annotated[
-        bool, typer.Option("--metrics-brands", help="Name brands on /metrics, which needs no key.")
+        bool, typer.Option("--metrics-brands", help="Name brands on /metrics, whatever the key opens.")
     ] = False,
-    docs: Annotated[bool, typer.Option("--docs", help="Offer /docs.")] = False,
+    docs: Annotated[bool, typer.Option("--docs", help="Offer /docs, and its schema without a key.")] = False,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Let scripts of pages from there ask, as https://studio.example; repeat for more, * is all."
+        ),
+    ] = None,
 ) -> None:
     """Write for many brands over HTTP, from one loaded base. OpenAI's clients can talk to it.
 
@@ -59,6 +66,7 @@ def serve(
     from lora_marketing.serving.start import find_adapters
 
     ring = _ring(keys, host, no_keys=no_keys)
+    origins = [_origin(text, no_keys=no_keys) for text in cors_origin or []]
     names = [AdapterName.parse(name) for name in only or []]
     registry = Registry(adapters)
     served = find_adapters(registry, names, base_id)
@@ -78,7 +86,7 @@ def serve(
     models = Models(registry, engine, names or None)
     limits = Limits(queue=queue, seconds=timeout)
     service = Service(engine, models, ring, limits, metrics_by_adapter=metrics_brands)
-    running = make_server(service, grace=grace, docs=docs)
+    running = make_server(service, grace=grace, docs=docs, origins=origins)
     _say(served, host, address.getsockname()[1], with_key=ring is not None)
     running.run(sockets=[address])
     if service.engine_failed or not running.started:
@@ -92,8 +100,8 @@ def add(
     scopes: Annotated[
         str | None,
         typer.Option(
-            help="What it may do, separated by commas: models, copy, check, chat, completions, system (bring"
-            " system turns of its own to a chat), operations (read /metrics). Else the first four."
+            help="What it may do, separated by commas: models, copy, check, chat, completions, system_turns"
+            " (bring its own to a chat), operations (read /metrics). Else the first four."
         ),
     ] = None,
     per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute; else any.")] = None,
@@ -154,6 +162,27 @@ def _ring(keys: Path, host: str, *, no_keys: bool) -> KeyRing | None:
         fix = "--host 127.0.0.1, or keys: lora-marketing keys add NAME --brands BRAND"
         raise KeysError(Problem("--no-keys would let the whole network ask", got=host, fix=fix))
     return None
+
+
+def _origin(text: str, *, no_keys: bool) -> str:
+    """An origin as browsers send it.
+
+    Raises:
+        LoraMarketingError: it is none, or everybody's page could use a server without keys.
+    """
+    if text == "*":
+        if no_keys:
+            fix = "name the origins of your own pages"
+            raise LoraMarketingError(
+                Problem("--cors-origin * with --no-keys would let every page ask", fix=fix)
+            )
+        return text
+    origin = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", text.lower().rstrip("/"))
+    if origin is None:
+        allowed = "scheme, host and port alone, such as https://studio.example or http://localhost:3000"
+        raise LoraMarketingError(Problem("--cors-origin: not an origin", got=text, allowed=allowed))
+    usual = {"http": ":80", "https": ":443"}[origin[1]]  # browsers leave it out
+    return origin[0].removesuffix(usual) if origin[3] == usual else origin[0]
 
 
 def _is_loopback(host: str) -> bool:

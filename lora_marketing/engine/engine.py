@@ -236,8 +236,9 @@ class Engine:
         ]
         if not same_identity or not prefixes.limit:
             return False
-        shared = max(agreeing(request.prompt, other.prompt) for other in same_identity)
-        return shared >= prefixes.known(identity, request.prompt) + WORTH_WAITING
+        key = request.cache_key
+        shared = max(agreeing(key, other.cache_key) for other in same_identity)
+        return shared >= prefixes.known(identity, key) + WORTH_WAITING
 
     def _try_to_admit(self, handle: RowHandle, admitted: list[_Running]) -> bool:
         """Admit a row, or tell its listener why it has ended already. Returns False if it has to wait."""
@@ -258,7 +259,7 @@ class Engine:
             return True
         if slot is None:
             return False
-        reused = self._cache.join(_columns(request), self._identity(request), request.prompt)
+        reused = self._cache.join(_columns(request), self._identity(request), request.cache_key)
         admitted.append(_Running(handle, row, slot, reused))
         return True
 
@@ -284,7 +285,7 @@ class Engine:
         self._advance(first, self._logits(first, chunks))
         for number, (running, chunk) in enumerate(zip(admitted, chunks, strict=True), start=first):
             request = running.handle.request  # cached after its first token went out: nobody waits for that
-            self._cache.keep(number, self._identity(request), request.prompt)
+            self._cache.keep(number, self._identity(request), request.cache_key)
             self._computed += len(chunk.tokens)
             self._reused += running.reused
         self._remove_finished(first)

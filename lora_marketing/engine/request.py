@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,13 +19,30 @@ it was cancelled, or because its adapter could not be used (then with the error)
 @dataclass(frozen=True)
 class Request:
     """One row to write: prompt tokens, the adapter's key (None is the base), sampling, and what the
-    text must keep to. Rows of the bare base share computed prefixes only within one `scope`."""
+    text must keep to.
+
+    What was computed of a prompt is used again for rows of the same adapter and `scope`, so that nobody
+    learns from the time of an answer what others sent. The first `shared` tokens belong to no scope:
+    they are used again whatever it is, but for those of the bare base.
+    """
 
     prompt: Sequence[int]
     adapter: str | None
     sampling: Sampling
     constraints: tuple[Constraint, ...] = ()
     scope: str = ""
+    shared: int = 0
+
+    @property
+    def cache_key(self) -> Sequence[Hashable]:
+        """What computed prefixes of the prompt are found by: one entry per token.
+
+        The first token that is not shared carries the scope, and so everything behind it has its own.
+        """
+        at = self.shared
+        if not self.scope or at >= len(self.prompt):
+            return self.prompt
+        return (*self.prompt[:at], (self.scope, self.prompt[at]), *self.prompt[at + 1 :])
 
 
 @dataclass(frozen=True)

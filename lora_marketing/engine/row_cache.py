@@ -6,7 +6,7 @@ has a cache per row, for architectures whose layers carry a state that cannot be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,14 +37,14 @@ class RowCache(Protocol):
     together: bool
     """Whether a forward may compute many rows."""
 
-    def join(self, columns: int, identity: Identity, prompt: Sequence[int]) -> int:
-        """Begin a row of at most `columns` tokens in all. Returns how many of the prompt's tokens come
-        from the prefix cache, never all of them."""
+    def join(self, columns: int, identity: Identity, key: Sequence[Hashable]) -> int:
+        """Begin a row of at most `columns` tokens in all, whose prompt has the cache key `key`. Returns how
+        many of its tokens come from the prefix cache, never all of them."""
 
     def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
         """(rows, vocabulary) logits after the last token of each chunk, for rows `first` and on."""
 
-    def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:
+    def keep(self, row: int, identity: Identity, key: Sequence[Hashable]) -> None:
         """Put a computed prompt into the prefix cache, for rows that begin alike."""
 
     def drop(self, row: int) -> None:
@@ -76,10 +76,10 @@ class BatchedRowCache:
         self._pad = pad
         self._buffers = KVCache(model.config)
 
-    def join(self, columns: int, identity: Identity, prompt: Sequence[int]) -> int:
+    def join(self, columns: int, identity: Identity, key: Sequence[Hashable]) -> int:
         """See `RowCache`."""
         row = self._buffers.join(columns)
-        return self._buffers.put(row, self.prefixes.find(identity, prompt[:-1]))
+        return self._buffers.put(row, self.prefixes.find(identity, key[:-1]))
 
     def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
         """See `RowCache`. Rows with fewer tokens are padded on the left."""
@@ -108,9 +108,9 @@ class BatchedRowCache:
         ).logits
         return logits[:, -1]
 
-    def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:
+    def keep(self, row: int, identity: Identity, key: Sequence[Hashable]) -> None:
         """See `RowCache`."""
-        self.prefixes.add(identity, prompt, lambda start, stop: self._buffers.take(row, start, stop))
+        self.prefixes.add(identity, key, lambda start, stop: self._buffers.take(row, start, stop))
 
     def drop(self, row: int) -> None:
         """See `RowCache`."""
@@ -133,7 +133,7 @@ class PerRowCache:
         self._cache_argument = cache_argument(type(model))
         self._rows: list[_CachedRow] = []
 
-    def join(self, columns: int, identity: Identity, prompt: Sequence[int]) -> int:
+    def join(self, columns: int, identity: Identity, key: Sequence[Hashable]) -> int:
         """See `RowCache`."""
         self._rows.append(_CachedRow(self._model.config))
         return 0
@@ -155,7 +155,7 @@ class PerRowCache:
         cached.tokens += chunk.tokens
         return logits[:, -1]
 
-    def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:
+    def keep(self, row: int, identity: Identity, key: Sequence[Hashable]) -> None:
         """See `RowCache`: nothing is shared."""
 
     def drop(self, row: int) -> None:

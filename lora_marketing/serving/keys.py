@@ -32,13 +32,13 @@ PREFIX = "lm-"
 MAX_FILE = 10_000_000
 PATIENCE = 2.0
 """Seconds that a change of the file waits for another one to end."""
-Scope = Literal["models", "copy", "check", "chat", "completions", "system", "operations"]
-"""What a key may do: an endpoint each, but for `system`, which is to bring system turns of its own to a
-chat, and `operations`, which is to read /metrics."""
+Scope = Literal["models", "copy", "check", "chat", "completions", "system_turns", "operations"]
+"""What a key may do: an endpoint each, but for `system_turns`, which is to bring its own to a chat, and
+`operations`, which is to read /metrics."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 USUAL: tuple[Scope, ...] = ("models", "copy", "check", "chat")
 """Scopes of a new key: everything that is written behind the brand's own prompt."""
-BEFORE_SCOPES: tuple[Scope, ...] = (*USUAL, "completions", "system")
+BEFORE_SCOPES: tuple[Scope, ...] = (*USUAL, "completions", "system_turns")
 """What a key may do that was made when there were no scopes: what it could do then."""
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

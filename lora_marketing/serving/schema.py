@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
 from lora_marketing.common.documents import Frozen
+from lora_marketing.guards import Finding, Verdict
 
 
 def _is_bool(value: object) -> object:
@@ -49,7 +50,7 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 MOST_NAMES, MOST_DEPTH = 10_000, 100
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
 PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "content_filter"]
 
 
 def _require_simple(value: Any) -> None:
@@ -132,10 +133,10 @@ class ChatMessage(Frozen):
 
 
 class StreamOptions(Frozen):
-    """Whether a last chunk has the usage."""
+    """Whether a last chunk has the usage, and whether chunks are filled up to hide how long texts are."""
 
     include_usage: bool | None = False
-    include_obfuscation: No | None = None
+    include_obfuscation: bool | None = False
 
 
 class TextFormat(Frozen):
@@ -280,11 +281,19 @@ class TokenUsage(Frozen):
     total_tokens: int
 
 
+class GuardReport(Frozen):
+    """What the guards say of a text. OpenAI's answers have no such field, and its clients keep it."""
+
+    verdict: Verdict
+    findings: list[Finding]
+
+
 class AnswerMessage(Frozen):
-    """What the model said."""
+    """What the model said; empty where the guards block it."""
 
     role: Literal["assistant"] = "assistant"
     content: str
+    refusal: None = None
 
 
 class ChatChoice(Frozen):
@@ -294,6 +303,7 @@ class ChatChoice(Frozen):
     message: AnswerMessage
     logprobs: None = None
     finish_reason: FinishReason
+    guards: GuardReport
 
 
 class ChatCompletion(Frozen):
@@ -315,6 +325,7 @@ class TextChoice(Frozen):
     text: str
     logprobs: None = None
     finish_reason: FinishReason
+    guards: GuardReport
 
 
 class Completion(Frozen):

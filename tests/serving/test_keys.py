@@ -218,4 +218,4 @@ def test_keys_from_before_there_were_scopes_do_what_they_did(tmp_path: Path) -> 
     path.write_text(json.dumps(found))
     caller = KeyRing(path).caller(secret)
     assert caller is not None
-    assert caller.scopes == {"models", "copy", "check", "chat", "completions", "system"}
+    assert caller.scopes == {"models", "copy", "check", "chat", "completions", "system_turns"}
