@@ -85,5 +85,5 @@ def _obfuscation(body: CompletionSettings, choice: ChoiceBody) -> Mapping[str, s
     """A field that makes all chunks nearly as long, if it is wanted: lengths tell words on the wire."""
     if body.stream_options is None or not body.stream_options.include_obfuscation:
         return {}
-    missing = -len(json.dumps(choice)) % CHUNK
+    missing = -len(json.dumps(choice, ensure_ascii=False).encode()) % CHUNK
     return {"obfuscation": token_hex(missing // 2 + 1)[:missing]}
