@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import json
 import logging
 import os
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -24,14 +22,12 @@ from lora_marketing.brands.brand import Slug
 from lora_marketing.common import strict_json
 from lora_marketing.common.documents import Frozen, dotted, shown
 from lora_marketing.common.errors import KeysError, Problem, nearest
-from lora_marketing.common.files import flush_folder
+from lora_marketing.common.files import changing_alone
 from lora_marketing.registry.manifest import UtcTime, now
 
 LOG = logging.getLogger(__name__)
 PREFIX = "lm-"
 MAX_FILE = 10_000_000
-PATIENCE = 2.0
-"""Seconds that a change of the file waits for another one to end."""
 Scope = Literal["models", "copy", "check", "chat", "completions", "system_turns", "operations"]
 """What a key may do: an endpoint each, but for `system_turns`, which is to bring its own to a chat, and
 `operations`, which is to read /metrics."""
@@ -191,60 +187,18 @@ def revoke_key(path: Path, name: str) -> None:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[list[ApiKey]]:
-    """Yield the keys to change; they replace the file at once, or not at all if the block raises.
-
-    The new file is locked while it is written. A process that is killed lets its lock go, and the next
-    change writes over what it left.
-    """
-    unfinished = path.with_name(f".{path.name}.new")
+    """Yield the keys to change; they replace the file at once, or not at all if the block raises."""
     try:
-        with _locked(unfinished, path) as handle, ExitStack() as on_failure:
-            on_failure.callback(unfinished.unlink, missing_ok=True)
+        with changing_alone(path, 0o600) as write:
             keys = list(read_keys(path)) if os.path.lexists(path) else []
             yield keys
-            text = json.dumps(KeyFile(keys=keys).model_dump(by_alias=True), indent=1)
-            with open(handle, "wb", closefd=False) as file:
-                file.truncate()
-                file.write(text.encode())
-                file.flush()
-                os.fchmod(handle, 0o600)
-                os.fsync(handle)
-            unfinished.replace(path)
-            on_failure.pop_all()  # its name may be another change's by now
-        flush_folder(path.parent)
+            write(json.dumps(KeyFile(keys=keys).model_dump(by_alias=True), indent=1).encode())
+    except BlockingIOError as error:
+        raise KeysError(
+            Problem("another change of the keys is under way", shown(path), fix="wait for it")
+        ) from error
     except OSError as error:
         raise KeysError(Problem("the keys cannot be written", shown(path), error.strerror)) from error
-
-
-@contextmanager
-def _locked(unfinished: Path, path: Path) -> Iterator[int]:
-    """A handle of `unfinished`, which no other process of this machine changes meanwhile."""
-    deadline = time.monotonic() + PATIENCE
-    handle = _tried(unfinished)
-    while handle is None:
-        if time.monotonic() > deadline:
-            raise KeysError(
-                Problem("another change of the keys is under way", shown(path), fix="wait for it")
-            )
-        time.sleep(0.02)
-        handle = _tried(unfinished)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _tried(unfinished: Path) -> int | None:
-    """A locked handle of `unfinished`; None if another process has it, or gave it its name just now."""
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with ExitStack() as on_failure:
-        on_failure.callback(os.close, handle)
-        with suppress(BlockingIOError, FileNotFoundError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(handle), unfinished.stat()):
-                on_failure.pop_all()
-                return handle
-    return None
 
 
 def _problems(error: ValidationError, where: str | None = None) -> list[Problem]:
