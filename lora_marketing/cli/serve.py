@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import re
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -43,9 +45,15 @@ def serve(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120,
     grace: Annotated[float, typer.Option(min=0, help="Seconds running requests have at the end.")] = 30,
     metrics_brands: Annotated[
-        bool, typer.Option("--metrics-brands", help="Name brands on /metrics, which needs no key.")
+        bool, typer.Option("--metrics-brands", help="Name brands on /metrics, whatever the key opens.")
     ] = False,
-    docs: Annotated[bool, typer.Option("--docs", help="Offer /docs.")] = False,
+    docs: Annotated[bool, typer.Option("--docs", help="Offer /docs, and its schema without a key.")] = False,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Let scripts of pages from there ask, as https://studio.example; repeat for more, * is all."
+        ),
+    ] = None,
 ) -> None:
     """Write for many brands over HTTP, from one loaded base. OpenAI's clients can talk to it.
 
@@ -58,6 +66,7 @@ def serve(
     from lora_marketing.serving.start import find_adapters
 
     ring = _ring(keys, host, no_keys=no_keys)
+    origins = [_origin(text, no_keys=no_keys) for text in cors_origin or []]
     names = [AdapterName.parse(name) for name in only or []]
     registry = Registry(adapters)
     served = find_adapters(registry, names, base_id)
@@ -77,7 +86,7 @@ def serve(
     models = Models(registry, engine, names or None)
     limits = Limits(queue=queue, seconds=timeout)
     service = Service(engine, models, ring, limits, metrics_by_adapter=metrics_brands)
-    running = make_server(service, grace=grace, docs=docs)
+    running = make_server(service, grace=grace, docs=docs, origins=origins)
     _say(served, host, address.getsockname()[1], with_key=ring is not None)
     running.run(sockets=[address])
     if service.engine_failed or not running.started:
@@ -87,30 +96,46 @@ def serve(
 @keys.command()
 def add(
     name: Annotated[str, typer.Argument(help="Whose key it is.")],
-    brands: Annotated[str, typer.Option(help="Brands that it opens, separated by commas.")],
+    brands: Annotated[str, typer.Option(help="Brands that it opens, separated by commas.")] = "",
+    scopes: Annotated[
+        str | None,
+        typer.Option(
+            help="What it may do, separated by commas: models, copy, check, chat, completions, system_turns"
+            " (bring its own to a chat), operations (read /metrics). Else the first four."
+        ),
+    ] = None,
     per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute; else any.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="Its last day, as in 2027-01-01, or a time from now, as in 30d or 12h.")
+    ] = None,
     file: KeysFile = KEYS,
 ) -> None:
     """Make a key and print it, this once."""
-    from lora_marketing.serving.keys import add_key
+    from lora_marketing.serving.keys import USUAL, add_key, expiry
 
-    secret = add_key(file, name, [brand.strip() for brand in brands.split(",")], per_minute)
-    note(f"The key of {name}, for {brands}. It is not kept and cannot be shown again:")
+    chosen = USUAL if scopes is None else _listed(scopes)
+    ends = None if expires is None else expiry(expires, datetime.now(UTC))
+    secret = add_key(file, name, _listed(brands), per_minute, scopes=chosen, expires=ends)
+    until = f" until {ends:%Y-%m-%d %H:%M} UTC" if ends else ""
+    opens = f"for {brands}: " if brands else "for "
+    note(f"The key of {name}, {opens}{', '.join(chosen)}{until}. It is not kept and cannot be shown again:")
     result(secret)
 
 
 @keys.command("list")
 def list_(file: KeysFile = KEYS) -> None:
-    """List the keys: whose, which brands, how often."""
+    """List the keys: whose, which brands, for what, how often, how long."""
     from rich.table import Table
 
     from lora_marketing.common.console import rich_stdout
     from lora_marketing.serving.keys import read_keys
 
-    table = Table("name", "id in logs", "brands", "a minute", "created", box=None)
+    at = datetime.now(UTC)
+    table = Table("name", "id in logs", "brands", "scopes", "a minute", "created", "expires", box=None)
     for key in read_keys(file):
         rate = "any" if key.per_minute is None else str(key.per_minute)
-        table.add_row(key.name, key.id, ", ".join(key.brands), rate, key.created)
+        ends = "never" if key.expires is None else f"{key.expires}{' (over)' * key.expired(at)}"
+        table.add_row(key.name, key.id, ", ".join(key.brands), ", ".join(key.scopes), rate, key.created, ends)
     rich_stdout().print(table)
 
 
@@ -123,6 +148,10 @@ def revoke(name: Annotated[str, typer.Argument(help="Whose key.")], file: KeysFi
     result(f"the key of {name} is revoked")
 
 
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _ring(keys: Path, host: str, *, no_keys: bool) -> KeyRing | None:
     from lora_marketing.common.errors import KeysError
     from lora_marketing.serving.keys import KeyRing
@@ -133,6 +162,27 @@ def _ring(keys: Path, host: str, *, no_keys: bool) -> KeyRing | None:
         fix = "--host 127.0.0.1, or keys: lora-marketing keys add NAME --brands BRAND"
         raise KeysError(Problem("--no-keys would let the whole network ask", got=host, fix=fix))
     return None
+
+
+def _origin(text: str, *, no_keys: bool) -> str:
+    """An origin as browsers send it.
+
+    Raises:
+        LoraMarketingError: it is none, or everybody's page could use a server without keys.
+    """
+    if text == "*":
+        if no_keys:
+            fix = "name the origins of your own pages"
+            raise LoraMarketingError(
+                Problem("--cors-origin * with --no-keys would let every page ask", fix=fix)
+            )
+        return text
+    origin = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", text.lower().rstrip("/"))
+    if origin is None:
+        allowed = "scheme, host and port alone, such as https://studio.example or http://localhost:3000"
+        raise LoraMarketingError(Problem("--cors-origin: not an origin", got=text, allowed=allowed))
+    usual = {"http": ":80", "https": ":443"}[origin[1]]  # browsers leave it out
+    return origin[0].removesuffix(usual) if origin[3] == usual else origin[0]
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import file_digest
 from importlib.resources import files
 from pathlib import Path
-from tempfile import mkdtemp
 
 from lora_marketing.common.errors import OutputError, Problem
+from lora_marketing.common.processes import is_orphan, name_of_own
 
 MOST_BYTES = 256_000_000
 """Bytes of a file with rows that are read: a million texts."""
+
+PATIENCE = 2.0
+"""Seconds that a change of a file waits for another one to end."""
 
 
 def cache_folder() -> Path:
@@ -111,6 +116,59 @@ def write_atomic(
     finally:
         unfinished.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+@contextmanager
+def changing_alone(path: Path, mode: int) -> Iterator[Callable[[bytes], None]]:
+    """Yield what replaces a file with new bytes, while no other process of this machine changes it this way.
+
+    The new file is locked while it is written. A process that is killed lets its lock go, and the next
+    change writes over what it left.
+
+    Raises:
+        BlockingIOError: another change does not end.
+        OSError: the file cannot be written. What was there stays.
+    """
+    unfinished = path.with_name(f".{path.name}.new")
+    handle = _locked(unfinished)
+    with ExitStack() as closing, ExitStack() as on_failure:
+        closing.callback(os.close, handle)
+        on_failure.callback(unfinished.unlink, missing_ok=True)
+
+        def write(data: bytes) -> None:
+            with open(handle, "wb", closefd=False) as file:
+                file.truncate()
+                file.write(data)
+                file.flush()
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+            unfinished.replace(path)
+            on_failure.pop_all()  # its name may be another change's by now
+            flush_folder(path.parent)
+
+        yield write
+
+
+def _locked(unfinished: Path) -> int:
+    deadline = time.monotonic() + PATIENCE
+    while (handle := _tried(unfinished)) is None:
+        if time.monotonic() > deadline:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        time.sleep(0.02)
+    return handle
+
+
+def _tried(unfinished: Path) -> int | None:
+    """A locked handle of `unfinished`; None if another process has it, or has just given it its real name."""
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with ExitStack() as on_failure:
+        on_failure.callback(os.close, handle)
+        with suppress(BlockingIOError, FileNotFoundError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), unfinished.stat()):
+                on_failure.pop_all()
+                return handle
+    return None
 
 
 def private_mode(folder: Path, usual: int) -> int:
@@ -214,10 +272,16 @@ def appearing(target: Path) -> Iterator[Path]:
     """Yield a staging folder that becomes `target` when the block ends well.
 
     Files and folders are flushed to the disk before the rename, so after a crash `target` is
-    either complete or absent. If another process was faster, its folder stays.
+    either complete or absent. If another process was faster, its folder stays. What processes that were
+    killed left of it is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    prefix = f".{target.name}."
+    for left in target.parent.iterdir():
+        if left.name.startswith(prefix) and is_orphan(left.name.removeprefix(prefix)):
+            shutil.rmtree(left, ignore_errors=True)
+    staging = target.parent / f"{prefix}{name_of_own()}"
+    staging.mkdir(0o700)
     try:
         yield staging
         flush(staging)

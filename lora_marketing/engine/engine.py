@@ -220,8 +220,9 @@ class Engine:
         ]
         if not same_identity or not prefixes.limit:
             return False
-        shared = max(agreeing(request.prompt, other.prompt) for other in same_identity)
-        return shared >= prefixes.known(identity, request.prompt) + WORTH_WAITING
+        key = request.cache_key()
+        shared = max(agreeing(key, other.cache_key()) for other in same_identity)
+        return shared >= prefixes.known(identity, key) + WORTH_WAITING
 
     def _try_to_admit(self, handle: RowHandle, admitted: list[RunningRow]) -> bool:
         """Admit a row, or tell its listener why it has ended already. Returns False if it has to wait."""
@@ -241,7 +242,7 @@ class Engine:
             return True
         assert slot is not None
         tokens = handle.tokens()
-        reused = self._cache.join(self._identity(request), tokens)
+        reused = self._cache.join(self._identity(request), request.cache_key(tokens))
         admitted.append(RunningRow(handle, row, slot, reused, reused))
         self._queue.begin(request.client)
         self._queue.charge(request.client, PROMPT_SHARE * (len(tokens) - reused))
@@ -329,7 +330,7 @@ class Engine:
         for number, running in enumerate(rows, start=first):
             if running.ready:  # cached after its first token went out: nobody waits for that
                 request = running.handle.request
-                self._cache.keep(number, self._identity(request), request.prompt)
+                self._cache.keep(number, self._identity(request), request.cache_key())
         self._remove_finished(first)
 
     def _logits(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:

@@ -2,12 +2,13 @@
 
 transformers' continuous batching and llama.cpp's server find such a cache by tokens alone, so one
 brand may be continued from what another brand's adapter computed. Here every tree belongs to one
-`Identity`, and a lookup names it.
+`Identity`, and a lookup names it. What is called tokens here is anything that tells tokens apart
+(`Request.cache_key`): some carry whose they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -34,12 +35,12 @@ class Identity:
 class _Node:
     """Some tokens that follow the parent's, with what was computed for them."""
 
-    tokens: tuple[int, ...]
+    tokens: tuple[Hashable, ...]
     values: KeysValues
     parent: _Node | None
     identity: Identity
     used: int = 0
-    children: dict[int, _Node] = field(default_factory=dict)
+    children: dict[Hashable, _Node] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -55,15 +56,17 @@ class PrefixCache:
         self._roots: dict[Identity, _Node] = {}
         self._clock = 0
 
-    def find(self, identity: Identity, tokens: Sequence[int]) -> list[KeysValues]:
+    def find(self, identity: Identity, tokens: Sequence[Hashable]) -> list[KeysValues]:
         """Keys and values of the longest cached prefix of `tokens`, one entry per piece of the tree."""
         return [_head(node.values, count) for node, count in self._path(identity, tokens)]
 
-    def known(self, identity: Identity, tokens: Sequence[int]) -> int:
+    def known(self, identity: Identity, tokens: Sequence[Hashable]) -> int:
         """How many tokens the prefix has that `find` would return."""
         return sum(count for _, count in self._path(identity, tokens))
 
-    def add(self, identity: Identity, tokens: Sequence[int], read: Callable[[int, int], KeysValues]) -> None:
+    def add(
+        self, identity: Identity, tokens: Sequence[Hashable], read: Callable[[int, int], KeysValues]
+    ) -> None:
         """Cache a prompt. `read(start, stop)` returns a copy of the keys and values of its new tokens."""
         path = self._path(identity, tokens)
         start = sum(count for _, count in path)
@@ -83,7 +86,7 @@ class PrefixCache:
         for identity in [known for known in self._roots if known.adapter == adapter]:
             self.bytes -= sum(node.bytes for node in _below(self._roots.pop(identity)))
 
-    def _path(self, identity: Identity, tokens: Sequence[int]) -> list[tuple[_Node, int]]:
+    def _path(self, identity: Identity, tokens: Sequence[Hashable]) -> list[tuple[_Node, int]]:
         """The nodes along `tokens`, each with how many of its tokens agree; all but the last wholly."""
         path: list[tuple[_Node, int]] = []
         node, at = self._roots.get(identity), 0
@@ -127,7 +130,7 @@ class PrefixCache:
         return self._clock
 
 
-def agreeing(one: Sequence[int], other: Sequence[int]) -> int:
+def agreeing(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
     """How many tokens two sequences begin alike with."""
     for at, (mine, theirs) in enumerate(zip(one, other, strict=False)):
         if mine != theirs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,8 +19,13 @@ it was cancelled, or because its adapter could not be used or something failed (
 @dataclass(frozen=True)
 class Request:
     """One row to write: prompt tokens, the adapter's key (None is the base), sampling, and what the
-    text must keep to. Rows of the bare base share computed prefixes only within one `scope`; rows of
-    different clients take turns."""
+    text must keep to.
+
+    What was computed of a prompt is used again for rows of the same adapter and `scope`, so that nobody
+    learns from the time of an answer what others sent. The first `shared` tokens belong to no scope:
+    they are used again whatever it is, but for those of the bare base. Rows of different clients take
+    turns.
+    """
 
     prompt: Sequence[int]
     adapter: str | None
@@ -28,6 +33,18 @@ class Request:
     constraints: tuple[Constraint, ...] = ()
     scope: str = ""
     client: str = ""
+    shared: int = 0
+
+    def cache_key(self, tokens: Sequence[int] | None = None) -> Sequence[Hashable]:
+        """What computed prefixes of the prompt are found by, or of `tokens`, which begin with it: one entry
+        per token.
+
+        The first token that is not shared carries the scope, and so everything behind it has its own.
+        """
+        tokens, at = self.prompt if tokens is None else tokens, self.shared
+        if not self.scope or at >= len(tokens):
+            return tokens
+        return (*tokens[:at], (self.scope, tokens[at]), *tokens[at + 1 :])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ has a cache per row, for architectures whose layers carry a state that cannot be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,15 +37,15 @@ class RowCache(Protocol):
     together: bool
     """Whether a forward may compute many rows."""
 
-    def join(self, identity: Identity, prompt: Sequence[int]) -> int:
-        """Begin a row. Returns how many of the prompt's tokens come from the prefix cache, never all of
-        them."""
+    def join(self, identity: Identity, key: Sequence[Hashable]) -> int:
+        """Begin a row whose prompt has the cache key `key`. Returns how many of its tokens come from the
+        prefix cache, never all of them."""
 
     def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
         """(rows, vocabulary) logits after the last token of each chunk, for rows `first` and on. Of a row
         whose chunk is empty nothing is computed, and its logits mean nothing."""
 
-    def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:
+    def keep(self, row: int, identity: Identity, key: Sequence[Hashable]) -> None:
         """Put a computed prompt into the prefix cache, for rows that begin alike."""
 
     def drop(self, row: int) -> None:
@@ -77,10 +77,10 @@ class BatchedRowCache:
         self._pad = pad
         self._buffers = KVCache(model.config)
 
-    def join(self, identity: Identity, prompt: Sequence[int]) -> int:
+    def join(self, identity: Identity, key: Sequence[Hashable]) -> int:
         """See `RowCache`."""
         row = self._buffers.join()
-        return self._buffers.put(row, self.prefixes.find(identity, prompt[:-1]))
+        return self._buffers.put(row, self.prefixes.find(identity, key[:-1]))
 
     def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
         """See `RowCache`. Rows with fewer tokens are padded on the left."""
@@ -109,9 +109,9 @@ class BatchedRowCache:
         ).logits
         return logits[:, -1]
 
-    def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:
+    def keep(self, row: int, identity: Identity, key: Sequence[Hashable]) -> None:
         """See `RowCache`."""
-        self.prefixes.add(identity, prompt, lambda start, stop: self._buffers.take(row, start, stop))
+        self.prefixes.add(identity, key, lambda start, stop: self._buffers.take(row, start, stop))
 
     def drop(self, row: int) -> None:
         """See `RowCache`."""
@@ -135,7 +135,7 @@ class PerRowCache:
         self._rows: list[_CachedRow] = []
         self._vocabulary = model.config.get_text_config().vocab_size
 
-    def join(self, identity: Identity, prompt: Sequence[int]) -> int:
+    def join(self, identity: Identity, key: Sequence[Hashable]) -> int:
         """See `RowCache`."""
         self._rows.append(_CachedRow(self._model.config))
         return 0
@@ -159,7 +159,7 @@ class PerRowCache:
         cached.tokens += chunk.tokens
         return logits[:, -1]
 
-    def keep(self, row: int, identity: Identity, prompt: Sequence[int]) -> None:
+    def keep(self, row: int, identity: Identity, key: Sequence[Hashable]) -> None:
         """See `RowCache`: nothing is shared."""
 
     def drop(self, row: int) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.text.bounded import Spans
 from lora_marketing.text.spelling import Finder, letters_of
+
+WITHHELD = Finding(
+    rule="cross_brand.withheld",
+    severity="block",
+    message="the text named another client's brand and is not shown",
+    suggestion="send the request again, with another seed",
+)
+"""What is said of a text that gave a name away, to a client who is not to learn which."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -30,6 +38,11 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         severity: Severity = "review" if ordinary else "block"
         out = "take it out"
         yield Finding(rule="cross_brand.name", severity=severity, message=message, span=span, suggestion=out)
+
+
+def gives_away(found: Iterable[Finding]) -> bool:
+    """Whether a name was found, however grave the brand takes it."""
+    return any(one.rule.split(".")[0] == "cross_brand" for one in found)
 
 
 def unsaid(names: Sequence[str], text: str) -> tuple[str, ...]:

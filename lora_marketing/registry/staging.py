@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 
 from lora_marketing.common.errors import Problem, RegistryError
 from lora_marketing.common.files import flush_folder, make_private
+from lora_marketing.common.processes import is_orphan, name_of_own
 from lora_marketing.registry.files import make_folder
 
 STALE_SECONDS = 24 * 3600
-
-_OWNED = re.compile(r"(?P<machine>[0-9a-f]{12})-(?P<pid>\d+)-(?P<started>\d+)-[0-9a-f]{16}")
 
 
 @contextmanager
@@ -32,8 +26,7 @@ def staging_folder(root: Path) -> Iterator[Path]:
     parent = root / ".staging"
     make_folder(parent)
     _sweep(parent)
-    pid = os.getpid()
-    staging = parent / f"{_machine()}-{pid}-{_started(pid) or 0}-{secrets.token_hex(8)}"
+    staging = parent / name_of_own()
     make_private(staging)
     try:
         yield staging
@@ -60,38 +53,5 @@ def _sweep(parent: Path) -> None:
     a day later."""
     for entry in parent.iterdir():
         with suppress(FileNotFoundError):  # another process may be sweeping too
-            if _is_orphan(entry.name) or entry.lstat().st_mtime < time.time() - STALE_SECONDS:
+            if is_orphan(entry.name) or entry.lstat().st_mtime < time.time() - STALE_SECONDS:
                 shutil.rmtree(entry, ignore_errors=True)
-
-
-def _is_orphan(name: str) -> bool:
-    match = _OWNED.fullmatch(name)
-    if match is None or match["machine"] != _machine():
-        return False
-    return _started(int(match["pid"])) != int(match["started"])
-
-
-def _machine() -> str:
-    """This machine, since it was booted, and the container on it: where a process has one number."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def _started(pid: int) -> int | None:
-    """When a process began, in ticks since the machine did, so that no other can be taken for it. 0 where
-    the system does not tell; None if there is no such process."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return None
-    except PermissionError:
-        pass  # it is another user's
-    try:
-        # the name of the program, in brackets, may hold anything
-        state, *numbers = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return None if state in "ZX" else int(numbers[18])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,8 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from lora_marketing import __version__
 from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
@@ -21,12 +23,17 @@ from lora_marketing.serving.service import Service
 ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}}
 
 
-def application(service: Service, *, docs: bool = False) -> RequestGate:
+SHOWN_TO_PAGES = ("x-request-id", "x-should-retry", "retry-after")
+"""Headers of an answer that a page of another origin may read."""
+
+
+def application(service: Service, *, docs: bool = False, origins: Sequence[str] = ()) -> ASGIApp:
     """The ASGI application of a service.
 
     Args:
         service: what it serves.
-        docs: offer /docs, which loads its scripts from a public server.
+        docs: offer /docs, which loads its scripts from a public server, and the schema without a key.
+        origins: where pages come from whose scripts may ask, such as https://studio.example; `*` is all.
     """
 
     @asynccontextmanager
@@ -56,7 +63,16 @@ def application(service: Service, *, docs: bool = False) -> RequestGate:
         keyed.include_router(part.router)
     app.include_router(keyed)
     app.include_router(operations.router)
-    return RequestGate(app, service)
+    gate = RequestGate(app, service, open_schema=docs)
+    if not origins:
+        return gate
+    return CORSMiddleware(
+        gate,  # outside of it: a browser asks first whether it may ask, and without the key
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=SHOWN_TO_PAGES,
+    )
 
 
 async def _api_error(_: Request, error: Exception) -> Response:

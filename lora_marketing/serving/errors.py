@@ -43,6 +43,7 @@ class ApiError(Exception):
         param: the part of the request that is wrong, such as `messages[0].role`.
         kind: OpenAI's `type`.
         retry_after: seconds after which to try again, sent as Retry-After.
+        should_retry: whether a client should send the same again by itself; None: if `retry_after` says when.
     """
 
     def __init__(
@@ -54,16 +55,20 @@ class ApiError(Exception):
         param: str | None = None,
         kind: str = INVALID,
         retry_after: float | None = None,
+        should_retry: bool | None = None,
     ) -> None:
         super().__init__(code)
         self.status = status
         self.retry_after = retry_after
+        self.should_retry = retry_after is not None if should_retry is None else should_retry
         detail = ErrorDetail(message=readable(message, 1000), type=kind, param=param, code=code)
         self.body = ErrorBody(error=detail)
 
     def response(self) -> JSONResponse:
         """The response to send."""
-        headers = {} if self.retry_after is None else {"Retry-After": str(max(1, round(self.retry_after)))}
+        headers = {"x-should-retry": str(self.should_retry).lower()}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(max(1, round(self.retry_after)))
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(self.body.model_dump(), self.status, headers)
@@ -85,6 +90,21 @@ def not_json() -> ApiError:
     return ApiError(415, text, "unsupported_media_type")
 
 
+def out_of_scope(scope: str) -> ApiError:
+    """403: the key is known, but not for this."""
+    text = f"This key does not open {scope}. Whoever gave it to you can make one with this scope."
+    return ApiError(403, text, "out_of_scope", kind="permission_error")
+
+
+def system_turn_refused(place: str) -> ApiError:
+    """403: the chat has a system turn, and the key may bring none."""
+    text = (
+        f"{place}: the brand's own system turn stands before every chat, and this key may not bring another"
+        " (scope `system_turns`). Say it in a user turn, or leave it out."
+    )
+    return ApiError(403, text, "system_turn_refused", param=place, kind="permission_error")
+
+
 def model_not_found() -> ApiError:
     """404 for an unknown model, and the same for one that the key may not know of."""
     text = "The model does not exist, or your key does not open it. GET /v1/models lists yours."
@@ -94,7 +114,9 @@ def model_not_found() -> ApiError:
 def model_unavailable() -> ApiError:
     """503: the adapter's files are damaged. The log has the reason; a client cannot mend it."""
     text = "The model's files cannot be used at present. Other models are not affected."
-    return ApiError(503, text, "model_unavailable", param="model", kind=INTERNAL, retry_after=60)
+    return ApiError(
+        503, text, "model_unavailable", param="model", kind=INTERNAL, retry_after=60, should_retry=False
+    )
 
 
 def timeout() -> ApiError:

@@ -60,8 +60,8 @@ class Metrics:
 
     Args:
         engine: read whenever the page is.
-        by_adapter: also count requests by brand and line. The page needs no key, so whoever can
-            read it then learns the names.
+        by_adapter: also count requests by brand and line. Whoever may read the page then learns the names,
+            whatever brands their key opens.
     """
 
     def __init__(self, engine: WritingEngine, *, by_adapter: bool) -> None:

@@ -5,44 +5,49 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as HttpScope
 
 from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
-from lora_marketing.serving.errors import ApiError, not_json, stopping
+from lora_marketing.serving.errors import ApiError, not_json, out_of_scope, stopping
+from lora_marketing.serving.keys import Scope
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.service import Service
 
 LOG = logging.getLogger(__name__)
 API = "/v1/"
-ENDPOINTS = frozenset(
-    {
-        "/v1/models",
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/copy",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/openapi.json",
-    }
-)
+SCHEMA = "/openapi.json"
+SCOPES: Mapping[str, Scope | None] = {
+    "/v1/models": "models",
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    "/v1/copy": "copy",
+    "/v1/check": "check",
+    "/metrics": "operations",
+    SCHEMA: None,
+}
+"""The scope that a key needs for a path; None if any key will do."""
+OPEN = frozenset({"/healthz", "/readyz"})
+"""What is answered without a key."""
 
 
 class RequestGate:
-    """Gives every request an id, logs and counts it; refuses by key, rate and size of the body.
+    """Gives every request an id, logs and counts it; refuses by key, scope, rate and size of the body.
 
     Args:
         app: what answers the requests that are let in.
         service: the server.
+        open_schema: give the OpenAPI schema to those without a key, too.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, *, open_schema: bool = False) -> None:
         self._app = app
         self._service = service
+        self._open_schema = open_schema
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -64,8 +69,8 @@ class RequestGate:
             finally:
                 self._log(request_log)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_log: RequestLog) -> None:
-        if not scope["path"].startswith(API):
+    async def _answer(self, scope: HttpScope, receive: Receive, send: Send, request_log: RequestLog) -> None:
+        if not self._needs_key(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
@@ -78,14 +83,22 @@ class RequestGate:
             return
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope, request_log: RequestLog) -> None:
-        """Check that the server takes requests, who asks, and how often they did."""
-        if self._service.draining:
+    def _needs_key(self, path: str) -> bool:
+        if path == SCHEMA:
+            return not self._open_schema
+        return path.startswith(API) or path in SCOPES
+
+    def _admit(self, scope: HttpScope, request_log: RequestLog) -> None:
+        """Check that the server takes requests, who asks for what, and how often they did."""
+        if self._service.draining and scope["path"].startswith(API):
             raise stopping(retry_after=5)
         request_log.caller = self._service.caller(_bearer(scope["headers"]))
         if request_log.caller is None:
             text = "No key, or one that is not known. Send `Authorization: Bearer KEY`."
             raise ApiError(401, text, "invalid_api_key", kind="authentication_error")
+        needed = SCOPES.get(_known(scope["path"]))
+        if needed and needed not in request_log.caller.scopes:
+            raise out_of_scope(needed)
         seconds = self._service.rates.take(request_log.caller.id, request_log.caller.per_minute)
         if seconds:
             text = f"This key may ask {request_log.caller.per_minute} times a minute."
@@ -93,7 +106,7 @@ class RequestGate:
                 429, text, "rate_limit_exceeded", kind="rate_limit_error", retry_after=seconds + 0.5
             )
 
-    async def _with_body(self, scope: Scope, receive: Receive) -> Receive:
+    async def _with_body(self, scope: HttpScope, receive: Receive) -> Receive:
         """Read the body whole, as far as it may be, and hand it on in one piece."""
         limits = self._service.limits
         announced = dict(scope["headers"]).get(b"content-length", b"0")
@@ -103,7 +116,9 @@ class RequestGate:
             async with asyncio.timeout(limits.body_seconds):
                 body = await _read(receive, limits.body_bytes)
         except TimeoutError as error:
-            raise ApiError(408, "The body did not arrive in time.", "body_timeout") from error
+            raise ApiError(
+                408, "The body did not arrive in time.", "body_timeout", should_retry=True
+            ) from error
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive_body() -> Message:
@@ -151,6 +166,11 @@ def _is_json(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 def _endpoint(path: str) -> str:
     """The path as metrics and logs show it: one of a few, whatever strangers send."""
-    if path in ENDPOINTS:
+    if path in SCOPES or path in OPEN:
         return path
     return "/v1/models/{model}" if path.startswith("/v1/models/") else "other"
+
+
+def _known(path: str) -> str:
+    """The path whose scope holds."""
+    return "/v1/models" if path.startswith("/v1/models/") else path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import Brief
@@ -61,17 +61,21 @@ def require_known_tokens(tokens: Sequence[int], engine: WritingEngine, param: st
         raise invalid(message, param, "unknown_token")
 
 
-def require_no_control_tokens(brief: Brief, base: LoadedBase) -> None:
-    """Refuse a brief that spells a token of the chat format: it could end its turn and begin another.
+def require_no_control_tokens(texts: Iterable[tuple[str, str]], base: LoadedBase) -> None:
+    """Refuse a text that spells a token of the chat format: it could end its turn and begin another.
+
+    Args:
+        texts: each by the name of its place in the request.
+        base: whose tokens they are.
 
     Raises:
         ApiError: 400.
     """
     added = base.tokenizer.added_tokens_decoder.values()
     control = [str(token.content) for token in added if token.special]
-    for name, text in brief_texts(brief):
+    for name, text in texts:
         if found := next((token for token in control if token in text), None):
-            message = f"{name}: {found} is a control token of this base and cannot stand in a brief."
+            message = f"{name}: {found} is a control token of this base and cannot stand in a text."
             raise invalid(message, name, "control_token")
 
 

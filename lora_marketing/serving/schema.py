@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
 from lora_marketing.common.documents import Frozen
+from lora_marketing.guards import Finding, Verdict
 
 
 def _is_bool(value: object) -> object:
@@ -36,6 +37,7 @@ NEUTRAL = frozenset(
         "audio",
         "prediction",
         "reasoning_effort",
+        "verbosity",
         "web_search_options",
         "service_tier",
         "store",
@@ -49,7 +51,7 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 MOST_NAMES, MOST_DEPTH = 10_000, 100
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
 PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "content_filter"]
 
 
 def _require_simple(value: Any) -> None:
@@ -67,7 +69,19 @@ def _require_simple(value: Any) -> None:
         level = [one for part in parts for one in part if isinstance(one, dict | list)]
 
 
-class RequestBody(Frozen):
+class Sent(Frozen):
+    """What a client sends. Clients write down what is not set, so a name that nobody knows may be null."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {name: one for name, one in value.items() if one is not None or name in known}
+
+
+class RequestBody(Sent):
     """The body of a request.
 
     JSON can spell half a surrogate pair, which no tokenizer can read. Of every name that is not known a
@@ -93,7 +107,7 @@ def _is_text(kind: object) -> object:
     return kind
 
 
-class TextPart(Frozen):
+class TextPart(Sent):
     """A piece of a message."""
 
     type: Annotated[Literal["text"], BeforeValidator(_is_text)]
@@ -106,11 +120,18 @@ Content = Annotated[
 ]
 
 
-class ChatMessage(Frozen):
+def _says_nothing(value: Any) -> bool:
+    """Whether a value is null or empty, or holds only such values."""
+    if isinstance(value, dict):
+        return all(map(_says_nothing, value.values()))
+    return value is None or value in ("", [])
+
+
+class ChatMessage(Sent):
     """One turn; `developer` is another word for `system`.
 
-    `name` is not shown to the model. The rest is what OpenAI's clients hold of an answer: it may be sent
-    back as it is, empty.
+    `name` is not shown to the model. The rest is what clients hold of an answer: it may be sent back as it
+    is. `parsed` is the content once more; everything else, whatever a client calls it, has to be empty.
     """
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -121,7 +142,17 @@ class ChatMessage(Frozen):
     audio: None = None
     function_call: None = None
     tool_calls: Nothing | None = None
-    parsed: None = None
+    parsed: JsonValue = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_answered(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("role") != "assistant":
+            return value
+        known = {
+            name: one for name, one in value.items() if name in cls.model_fields or not _says_nothing(one)
+        }
+        return {**known, "content": ""} if value.get("content", "") is None else known
 
     @property
     def text(self) -> str:
@@ -131,26 +162,26 @@ class ChatMessage(Frozen):
         return "".join(part.text for part in self.content)
 
 
-class StreamOptions(Frozen):
-    """Whether a last chunk has the usage."""
+class StreamOptions(Sent):
+    """Whether a last chunk has the usage, and whether chunks are filled up to hide how long texts are."""
 
     include_usage: bool | None = False
-    include_obfuscation: No | None = None
+    include_obfuscation: bool | None = False
 
 
-class TextFormat(Frozen):
+class TextFormat(Sent):
     """Free text."""
 
     type: Literal["text"]
 
 
-class JsonObjectFormat(Frozen):
+class JsonObjectFormat(Sent):
     """Any JSON object."""
 
     type: Literal["json_object"]
 
 
-class NamedSchema(Frozen):
+class NamedSchema(Sent):
     """A JSON schema and what the client calls it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -159,7 +190,7 @@ class NamedSchema(Frozen):
     strict: bool | None = None
 
 
-class JsonSchemaFormat(Frozen):
+class JsonSchemaFormat(Sent):
     """JSON that follows a schema."""
 
     type: Literal["json_schema"]
@@ -226,8 +257,8 @@ class ChatRequest(CompletionSettings):
     modalities: list[Literal["text"]] | None = None
     audio: None = None
     prediction: None = None
-    reasoning_effort: None = None
-    verbosity: None = None
+    reasoning_effort: Literal["none"] | None = None
+    verbosity: Literal["medium"] | None = None
     web_search_options: None = None
     service_tier: Literal["auto", "default"] | None = None
     safety_identifier: str | None = None
@@ -268,7 +299,7 @@ class CompletionRequest(CompletionSettings):
     )
     echo: No | None = None
     logprobs: None = None
-    suffix: None = None
+    suffix: Literal[""] | None = None
     best_of: Annotated[int, Field(ge=1, le=1)] | None = None
 
 
@@ -280,11 +311,19 @@ class TokenUsage(Frozen):
     total_tokens: int
 
 
+class GuardReport(Frozen):
+    """What the guards say of a text. OpenAI's answers have no such field, and its clients keep it."""
+
+    verdict: Verdict
+    findings: list[Finding]
+
+
 class AnswerMessage(Frozen):
-    """What the model said."""
+    """What the model said; empty where the guards block it."""
 
     role: Literal["assistant"] = "assistant"
     content: str
+    refusal: None = None
 
 
 class ChatChoice(Frozen):
@@ -294,6 +333,7 @@ class ChatChoice(Frozen):
     message: AnswerMessage
     logprobs: None = None
     finish_reason: FinishReason
+    guards: GuardReport
 
 
 class ChatCompletion(Frozen):
@@ -315,6 +355,7 @@ class TextChoice(Frozen):
     text: str
     logprobs: None = None
     finish_reason: FinishReason
+    guards: GuardReport
 
 
 class Completion(Frozen):

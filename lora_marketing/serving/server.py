@@ -77,7 +77,12 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 def make_server(
-    service: Service, *, grace: float, docs: bool = False, configure_logging: bool = True
+    service: Service,
+    *,
+    grace: float,
+    docs: bool = False,
+    origins: Sequence[str] = (),
+    configure_logging: bool = True,
 ) -> Server:
     """A process's server: `make_server(...).run(sockets=[bound_socket(...)])` runs till it is stopped.
 
@@ -85,10 +90,11 @@ def make_server(
         service: what is served.
         grace: seconds that running requests have to end when the server stops.
         docs: offer /docs.
+        origins: where pages come from whose scripts may ask.
         configure_logging: write logs as JSON lines to stderr; else they go where the process has them.
     """
     config = ServerConfig(
-        application(service, docs=docs),
+        application(service, docs=docs, origins=origins),
         service.limits,
         log_config=logging_settings() if configure_logging else None,
         access_log=False,

@@ -19,6 +19,7 @@ from lora_marketing.serving.limits import Limits, RateLimits
 from lora_marketing.serving.metrics import Metrics
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.served_models import Models
+from lora_marketing.serving.shared_prefixes import SharedPrefixes
 from lora_marketing.serving.worker import Worker, WritingEngine
 
 ResultT = TypeVar("ResultT")
@@ -61,6 +62,7 @@ class Service:
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, "requests")
         self._tokenizing = ThreadPoolExecutor(TOKENIZER_THREADS, "tokenizer")
+        self.prefixes = SharedPrefixes(engine.base)
         self.grammars = Grammars(engine.base, self.tokenize, self.limits.grammar)
 
     @asynccontextmanager

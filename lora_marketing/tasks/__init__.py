@@ -11,6 +11,9 @@ from typing import Protocol, TypedDict, cast
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.plugins import module, names
 
+USUAL: str = Brief.model_fields["task"].default
+"""The task of a brief that names none."""
+
 
 class Message(TypedDict):
     """One chat turn, as chat templates expect it."""
@@ -24,6 +27,9 @@ class Task(Protocol):
 
     def messages(self, brief: Brief, brand: Brand) -> list[Message]:
         """The chat up to the point where the answer begins."""
+
+    def system_turn(self, brand: Brand) -> Message:
+        """The first turn of every such chat, which is the same for all briefs of a brand."""
 
 
 @cache
@@ -44,3 +50,8 @@ def load_task(name: str) -> Task:
 def messages(brief: Brief, brand: Brand) -> list[Message]:
     """The chat for `brief`. The only prompt builder: training rows and generation both use it."""
     return load_task(brief.task).messages(brief, brand)
+
+
+def system_turn(brand: Brand, task: str = USUAL) -> Message:
+    """The first turn of a task's chats; that of ad copy also stands before a chat that has no brief."""
+    return load_task(task).system_turn(brand)

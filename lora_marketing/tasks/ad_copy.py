@@ -65,11 +65,17 @@ def messages(brief: Brief, brand: Brand) -> list[Message]:
     Raises:
         UnknownName: the brief's channel or field does not exist.
     """
-    words = _CHINESE if brand.language == "zh" else _ENGLISH
-    return [
-        {"role": "system", "content": _system(brand, words)},
-        {"role": "user", "content": _user(brief, brand, words)},
-    ]
+    words = _words(brand)
+    return [system_turn(brand), {"role": "user", "content": _user(brief, brand, words)}]
+
+
+def system_turn(brand: Brand) -> Message:
+    """The brand's guide and facts, as they stand before every brief, and before every chat."""
+    return {"role": "system", "content": _system(brand, _words(brand))}
+
+
+def _words(brand: Brand) -> _AdCopyWords:
+    return _CHINESE if brand.language == "zh" else _ENGLISH
 
 
 def _system(brand: Brand, words: _AdCopyWords) -> str:

@@ -41,14 +41,20 @@ _CHINESE = _DataToTextWords(
 
 def messages(brief: Brief, brand: Brand) -> list[Message]:
     """System turn with the order, user turn with one line per attribute."""
-    words = _CHINESE if brand.language == "zh" else _ENGLISH
+    words = _words(brand)
     lines = [words.name.format(name=brief.product)]
     lines += [words.pair.format(key=key, value=value) for key, value in brief.attributes.items()]
     if brief.audience:
         lines.append(words.audience.format(audience=brief.audience))
     if brief.notes:
         lines.append(words.notes.format(notes=brief.notes))
-    return [
-        {"role": "system", "content": words.system},
-        {"role": "user", "content": "\n".join(lines)},
-    ]
+    return [system_turn(brand), {"role": "user", "content": "\n".join(lines)}]
+
+
+def system_turn(brand: Brand) -> Message:
+    """The order, in the brand's language."""
+    return {"role": "system", "content": _words(brand).system}
+
+
+def _words(brand: Brand) -> _DataToTextWords:
+    return _CHINESE if brand.language == "zh" else _ENGLISH

@@ -12,13 +12,18 @@ from lora_marketing.engine.constraints.budget import LengthBudget
 from lora_marketing.engine.constraints.grammar import JsonGrammar
 
 
+def brand_rules(brand: Brand) -> tuple[Constraint, ...]:
+    """What a brand's forbidden terms ask of every text, whatever it is for."""
+    return (BannedTerms(brand),) if brand.forbidden_terms else ()
+
+
 def rules_of(brief: Brief, brand: Brand, base: LoadedBase) -> tuple[Constraint, ...]:
     """What a brand's forbidden terms and a channel's limit, or the JSON of its ads, ask of a copy.
 
     Raises:
         UnknownName: the brief's channel or field is not known.
     """
-    banned: tuple[Constraint, ...] = (BannedTerms(brand),) if brand.forbidden_terms else ()
+    banned = brand_rules(brand)
     if brief.field == AD:
         # one character more: a piece that the grammar had to end is seen by its length
         return (*banned, JsonGrammar(ad_schema(brief.channel, brand.language, spare=1), base))

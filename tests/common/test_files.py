@@ -15,6 +15,7 @@ import pytest
 from lora_marketing.common.documents import packaged_document
 from lora_marketing.common.errors import OutputError
 from lora_marketing.common.files import (
+    appearing,
     check_writable,
     read_resource,
     shown,
@@ -187,3 +188,19 @@ def test_one_place_writes_atomically_and_one_reads_what_is_packed() -> None:
         forces.pattern: {"common/files.py", "registry/files.py"},
         packed.pattern: {"common/documents.py"},
     }
+
+
+def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from lora_marketing.common.files import appearing\n"
+        "with appearing(Path(sys.argv[1])) as staging:\n"
+        "    (staging / 'half').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    target = tmp_path / "base"
+    subprocess.run([sys.executable, "-c", code, str(target)], cwd=ROOT, check=False)
+    (left,) = tmp_path.iterdir()
+    with appearing(target) as staging, appearing(tmp_path / "other"):
+        assert not left.exists()
+        assert staging.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"base", "other"}

@@ -410,6 +410,36 @@ def test_a_row_that_takes_tokens_back_goes_on_as_if_they_had_never_been(
         assert found == row.written != free
 
 
+@pytest.mark.parametrize(
+    ("shared", "computed"),
+    [(0, [30, 1, 30, 1]), (20, [30, 1, 10, 1]), (29, [30, 1, 1, 1]), (30, [30, 1, 1, 1])],
+)
+def test_keys_of_one_adapter_share_what_is_the_brand_s_own(
+    llama: LoadedBase,
+    folders: dict[str, Path],
+    forwards: list[list[InputChunk]],
+    shared: int,
+    computed: list[int],
+) -> None:
+    """Else one would learn from the time of an answer what the other had sent."""
+    engine = Engine(llama)
+    engine.load("plain", folders["plain"])
+    request = Request(prompts(llama, [30])[0], "plain", replace(GREEDY, max_new_tokens=1), shared=shared)
+    for scope in ("one key", "one key", "another", "another"):
+        run(engine, [replace(request, scope=scope)])
+    assert [len(chunk.tokens) for chunks in forwards for chunk in chunks] == computed
+
+
+def test_rows_of_two_keys_that_arrive_together_do_not_wait_for_each_other(
+    llama: LoadedBase, folders: dict[str, Path], forwards: list[list[InputChunk]]
+) -> None:
+    engine = Engine(llama)
+    engine.load("plain", folders["plain"])
+    request = Request(prompts(llama, [60])[0], "plain", replace(GREEDY, max_new_tokens=1))
+    run(engine, [replace(request, scope=scope) for scope in ("one key", "another")])
+    assert [[len(chunk.tokens) for chunk in chunks] for chunks in forwards] == [[60, 60]]
+
+
 def test_the_bare_base_shares_prefixes_within_a_scope_only(
     llama: LoadedBase, forwards: list[list[InputChunk]]
 ) -> None:

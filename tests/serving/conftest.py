@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.serving.keys import add_key
+from lora_marketing.serving.keys import SCOPES, add_key
 from tests.serving.making import NAMES, Running, publish, serving
 
 
 @dataclass(frozen=True)
 class World:
-    """Three brands' adapters; a key for two of the brands, and one for the third."""
+    """Three brands' adapters; a key for two of the brands, and one for the third, for everything."""
 
     root: Path
     keys: Path
@@ -27,7 +27,10 @@ def make_world(folder: Path) -> World:
     for name in NAMES:
         publish(root, name)
     return World(
-        root, keys, ours=add_key(keys, "ours", ["ember", "tidal"]), theirs=add_key(keys, "theirs", ["lumen"])
+        root,
+        keys,
+        ours=add_key(keys, "ours", ["ember", "tidal"], scopes=SCOPES),
+        theirs=add_key(keys, "theirs", ["lumen"], scopes=SCOPES),
     )
 
 

@@ -79,7 +79,8 @@ class FakeRow:
 
 @dataclass
 class FakeEngine:
-    """Writes a word a step. A text begins with its adapter's canary and follows from prompt and seed.
+    """Writes a word a step. A text begins with its adapter's canary and follows from prompt and seed; of the
+    words after it none breaks a constraint.
 
     `slip` is what it says besides.
     """
@@ -165,7 +166,8 @@ class FakeEngine:
         endless = "forever" in self.base.decode(request.prompt)
         count = settings.max_new_tokens if endless else 4 + bits[0] % 8
         words = [canary(self._names[str(request.adapter)]) + self.slip]
-        words += [f" {WORDS[bits[place % 32] % 8]}" for place in range(1, count)]
+        allowed = [word for word in WORDS if not any(rule.judge(word, True) for rule in request.constraints)]
+        words += [f" {allowed[bits[place % 32] % len(allowed)]}" for place in range(1, count)]
         finish: Finish = "length" if len(words) > settings.max_new_tokens or endless else "stop"
         words = words[: settings.max_new_tokens]
         for stop in settings.stop:
@@ -279,6 +281,11 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     while not holds():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.005)
+
+
+def led(text: str, brand: str = "ember") -> str:
+    """A chat as `FakeBase` renders it, behind the brand's own system turn."""
+    return f"<system>You write copy for {brand.title()}. Secret guide of {brand}.{text}"
 
 
 def chat(model: str = EMBER, text: str = "Write about soap.", **more: Any) -> dict[str, Any]:

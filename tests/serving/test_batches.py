@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.serving.conftest import World
-from tests.serving.making import EMBER, TIDAL, FakeEngine, chat, serving
+from tests.serving.making import EMBER, TIDAL, FakeEngine, chat, led, serving
 
-PROMPT = len("<user>Write about soap.<assistant>")
+PROMPT = len(led("<user>Write about soap.<assistant>"))
 
 
 def test_seeds_stay_what_they_are(world: World) -> None:
@@ -18,8 +18,8 @@ def test_seeds_stay_what_they_are(world: World) -> None:
         body = {"model": TIDAL, "prompt": ["Soap", "Wax"], "n": 2, "seed": -1}
         client.post("/v1/completions", json=body)
     assert [row.request.sampling.seed for row in engine.rows] == [
-        769362542565719287,
-        3319354860443617997,
+        5047842541227771980,
+        1119225118029304408,
         4722123280061861311,
         1278904225209916251,
         3647366179571768293,

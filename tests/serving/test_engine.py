@@ -31,7 +31,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @contextmanager
-def two_brands(folder: Path) -> Iterator[tuple[Registry, Running]]:
+def two_brands(folder: Path, keys: Path | None = None) -> Iterator[tuple[Registry, Running]]:
     """Two brands and a second version of the first, as `next`, served by a real engine."""
     base = load_base(section(base_folder("llama", folder / "base")))
     registry = Registry(folder / "adapters")
@@ -39,11 +39,13 @@ def two_brands(folder: Path) -> Iterator[tuple[Registry, Running]]:
     for name, kind, alias in ((EMBER, "plain", "prod"), (LUMEN, "dora", "prod"), (EMBER, "dora", "next")):
         (made[kind] / "README.md").write_text("# made\n")
         named = AdapterName(*name.split("/"))
-        described = manifest(named, recipe=profile(name), base=base.pin)
+        recipe = profile(name)
+        recipe["brand_profile"]["severities"] = {"injection": "off"}  # it says things that nobody can see
+        described = manifest(named, recipe=recipe, base=base.pin)
         registry.publish(
             named, publishable(made[kind], folder / f"{kind}-{alias}-{named.brand}"), described, alias
         )
-    with serving(registry.root, Engine(base, max_rows=4)) as running:
+    with serving(registry.root, Engine(base, max_rows=4), keys) as running:
         yield registry, running
 
 

@@ -129,10 +129,10 @@ def test_slow_bodies_are_not_waited_for(slow: Running) -> None:
 
 
 def test_a_text_takes_what_is_left_of_the_context(world: World) -> None:
-    engine = FakeEngine(context=60)
+    engine = FakeEngine(context=100)
     with serving(world.root, engine) as running, running.client() as client:
         answer = client.post("/v1/chat/completions", json=chat(text="forever"))
-        assert answer.json()["usage"]["total_tokens"] == 60
+        assert answer.json()["usage"]["total_tokens"] == 100
         answer = client.post("/v1/completions", json={"model": EMBER, "prompt": ""})
         assert answer.json()["error"]["code"] == "empty_prompt"
         answer = client.post("/v1/completions", json={"model": EMBER, "prompt": [10**9]})

@@ -12,6 +12,15 @@ from tests.serving.making import BRIEF, EMBER, FakeBase, FakeEngine, chat, servi
 CHAT, COMPLETIONS, COPY = "/v1/chat/completions", "/v1/completions", "/v1/copy"
 
 
+class Thousands:
+    """Takes a thousand characters for a token."""
+
+    added_tokens_decoder: dict[int, Any] = {}
+
+    def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
+        return {"input_ids": [1] * (len(text) // 1000)}
+
+
 class CountingBase(FakeBase):
     """Counts the characters that are tokenised."""
 
@@ -70,7 +79,7 @@ def test_a_long_text_of_few_tokens_is_let_through(world: World) -> None:
 
     engine = FakeEngine(context=500, base=Syllables())
     with serving(world.root, engine) as running, running.client() as client:
-        engine.base.tokenizer = lambda text, **_: {"input_ids": [1] * (len(text) // 1000)}
+        engine.base.tokenizer = Thousands()
         answer = client.post(CHAT, json=chat(text="x" * 100_000, max_tokens=5))
         assert answer.json()["usage"]["prompt_tokens"] == 100
 

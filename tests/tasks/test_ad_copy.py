@@ -138,7 +138,7 @@ def test_tasks_are_loaded_by_name() -> None:
     assert "ad_copy" in task_names()
     assert load_task("ad_copy") is ad_copy
     for name in task_names():
-        assert callable(load_task(name).messages)
+        assert load_task(name).messages(Brief(**FULL), EMBER)[0] == load_task(name).system_turn(EMBER)
 
 
 def test_there_is_one_prompt_builder() -> None:

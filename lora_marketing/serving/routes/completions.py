@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
+from lora_marketing.serving.answer_guard import AnswerGuard, GuardedText, answer_guard
 from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
 from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
 from lora_marketing.serving.disconnect import EventStream, unless_disconnected
@@ -16,7 +18,7 @@ from lora_marketing.serving.errors import invalid
 from lora_marketing.serving.events import ChoiceBody, events
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.prompts import require_short
-from lora_marketing.serving.run_batch import REASONS, finished_rows, usage
+from lora_marketing.serving.run_batch import finished_rows, usage
 from lora_marketing.serving.schema import Completion, CompletionRequest, TextChoice
 from lora_marketing.serving.service import Service
 
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 
+@dataclass(frozen=True)
+class _CompletionJob:
+    """Rows to write, and the guards that look at them."""
+
+    batch: Batch
+    guard: AnswerGuard
+
+
 @router.post("/v1/completions", response_model=Completion, responses=EVENTS)
 async def complete(
     body: CompletionRequest,
@@ -37,26 +47,42 @@ async def complete(
     request_log: TheRequestLog,
 ) -> Completion | Response:
     """Go on with one or more texts; choice `i` belongs to prompt `i // n`."""
-    batch = await service.while_awaited(request.receive, request_log, _batch(service, body, caller))
+    job = await service.while_awaited(request.receive, request_log, _job(service, body, caller))
+    batch = job.batch
     if body.stream:
         head = {**_head(body, batch), "object": "text_completion"}
-        chunks = events(service, batch, request_log, body, head, _pieces)
+        chunks = events(service, batch, request_log, body, head, job.guard, _pieces)
         return EventStream(await unless_disconnected(request.receive, anext(chunks)), chunks)
     rows = await unless_disconnected(request.receive, finished_rows(service, batch, request_log))
+    texts = await unless_disconnected(request.receive, job.guard.look_at_all(rows))
     return Completion(
         **_head(body, batch),
         choices=[
-            TextChoice(index=index, text=row.text, finish_reason=REASONS[row.finish])
-            for index, row in enumerate(rows)
+            TextChoice(index=index, text=text.text, finish_reason=text.finish_reason, guards=text.report)
+            for index, text in enumerate(texts)
         ],
         usage=usage(batch, [len(row.tokens) for row in rows]),
     )
 
 
-async def _batch(service: Service, body: CompletionRequest, caller: Caller) -> Batch:
+async def _job(service: Service, body: CompletionRequest, caller: Caller) -> _CompletionJob:
+    from lora_marketing.writing.rules import brand_rules
+
     model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
     prompts = await service.tokenize(lambda: _prompts(body.prompt, service.engine))
-    return batch_of(model, prompts, SamplingOverrides.of(body), service.engine)
+    rules = brand_rules(model.brand)
+    batch = batch_of(model, prompts, SamplingOverrides.of(body), service.engine, rules)
+    batch = replace(batch, requests=service.prefixes.kept_apart(batch.requests, caller, None))
+    said = _texts(body.prompt, service.engine)
+    return _CompletionJob(batch, await answer_guard(service, model, said, shown=bool(body.stream)))
+
+
+def _texts(prompt: str | list[str] | list[int], engine: WritingEngine) -> list[str]:
+    """What the client said, in words."""
+    if isinstance(prompt, str):
+        return [prompt]
+    ids = [item for item in prompt if isinstance(item, int)]
+    return [engine.base.decode(ids)] if ids else [item for item in prompt if isinstance(item, str)]
 
 
 def _prompts(prompt: str | list[str] | list[int], engine: WritingEngine) -> list[Prompt]:
@@ -89,7 +115,12 @@ def _head(body: CompletionRequest, batch: Batch) -> dict[str, Any]:
     }
 
 
-def _pieces(index: int, progress: Progress, is_first: bool) -> Iterator[ChoiceBody]:
-    reason = REASONS[progress.written.finish] if progress.written else None
-    if progress.text or reason:
-        yield {"index": index, "text": progress.text, "logprobs": None, "finish_reason": reason}
+def _pieces(
+    index: int, progress: Progress, is_first: bool, guarded: GuardedText | None
+) -> Iterator[ChoiceBody]:
+    piece = {"index": index, "text": progress.text, "logprobs": None}
+    if guarded:
+        report = guarded.report.model_dump(mode="json")
+        yield {**piece, "finish_reason": guarded.finish_reason, "guards": report}
+    elif progress.text:
+        yield {**piece, "finish_reason": None}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
+from fastapi import Request as HttpRequest
 from pydantic import Field
 
 from lora_marketing.brands.brand import Brand, Brief
@@ -16,6 +18,7 @@ from lora_marketing.copy.mending import Mending
 from lora_marketing.copy.record import Copy, Rewritten
 from lora_marketing.engine.request import Finish
 from lora_marketing.guards import Case, Finding, Verdict, findings
+from lora_marketing.guards.cross_brand import WITHHELD, gives_away
 from lora_marketing.serving.batches import Batch, SamplingOverrides, request_seed, sampling_of
 from lora_marketing.serving.dependencies import TheCaller, TheRequestLog, TheService
 from lora_marketing.serving.disconnect import unless_disconnected
@@ -26,11 +29,13 @@ from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.run_batch import finished_rows, usage
 from lora_marketing.serving.schema import PositiveCount, RequestBody, Seed, TokenUsage
 from lora_marketing.serving.service import Service
+from lora_marketing.tasks import system_turn
 
 if TYPE_CHECKING:
+    from lora_marketing.engine.request import Request
     from lora_marketing.engine.sampling import Sampling
     from lora_marketing.serving.worker import WritingEngine
-    from lora_marketing.writing.copywriter import Prompt, PromptCache, Voice
+    from lora_marketing.writing.copywriter import Prepared, Prompt, PromptCache, Voice
 
 router = APIRouter()
 
@@ -81,14 +86,6 @@ class CopyVariant(Frozen):
     provenance: Provenance
 
 
-WITHHELD = Finding(
-    rule="cross_brand.withheld",
-    severity="block",
-    message="the text named another client's brand and is not shown",
-    suggestion="send the request again, with another seed",
-)
-
-
 class CopyAnswer(Frozen):
     """All variants; `seed` gives the same ones again."""
 
@@ -107,11 +104,16 @@ class _CopyJob:
     voice: Voice
     sampling: Sampling
     prompts: PromptCache
+    caller: Caller
 
 
 @router.post("/v1/copy", response_model=CopyAnswer)
 async def copy(
-    body: CopyRequest, request: Request, service: TheService, caller: TheCaller, request_log: TheRequestLog
+    body: CopyRequest,
+    request: HttpRequest,
+    service: TheService,
+    caller: TheCaller,
+    request_log: TheRequestLog,
 ) -> CopyAnswer:
     """Write a brief in the brand's voice, with the brand's own prompt."""
     job = await service.while_awaited(request.receive, request_log, _job(service, body, caller))
@@ -139,12 +141,12 @@ async def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
     seed = request_seed(overrides)
     sampling = sampling_of(model, prompt, overrides, service.engine, seed)
     voice = await service.in_thread(lambda: service.models.voice(model, body.brief))
-    return _CopyJob(Batch(model, seed, [prompt], ()), voice, sampling, prompts)
+    return _CopyJob(Batch(model, seed, [prompt], ()), voice, sampling, prompts, caller)
 
 
 def _prompt(brief: Brief, brand: Brand, prompts: PromptCache, engine: WritingEngine) -> Prompt:
     require_short([text for _, text in brief_texts(brief)], engine, "brief")
-    require_no_control_tokens(brief, engine.base)
+    require_no_control_tokens(brief_texts(brief), engine.base)
     try:
         return prompts.prompt(brief, brand)
     except UnknownName as error:
@@ -166,7 +168,7 @@ async def _write(
     while orders := loop.next_orders():
         prepare = partial(prepare_all, orders, base, job.sampling, prompts=job.prompts)
         prepared = await service.in_thread(prepare)
-        batch = replace(job.batch, requests=[one.request for one in prepared])
+        batch = replace(job.batch, requests=await _kept_apart(service, body, job, prepared))
         rows = await finished_rows(service, batch, request_log)
         copies = [one.copy(row, base) for one, row in zip(prepared, rows, strict=True)]
         await service.in_thread(partial(loop.add_copies, copies))
@@ -179,6 +181,14 @@ async def _write(
     return [_variant(_shown(copy, job.voice), finish[copy.variant]) for copy in loop.latest()], tokens
 
 
+async def _kept_apart(
+    service: Service, body: CopyRequest, job: _CopyJob, prepared: Sequence[Prepared]
+) -> list[Request]:
+    turn = system_turn(job.voice.brand, body.brief.task)
+    requests = [one.request for one in prepared]
+    return await service.tokenize(partial(service.prefixes.kept_apart, requests, job.caller, turn))
+
+
 def _shown(copy: Copy, voice: Voice) -> Copy:
     """The copy, without its text and all that quotes it if it said the name of another brand.
 
@@ -189,7 +199,7 @@ def _shown(copy: Copy, voice: Voice) -> Copy:
     brief = copy.brief.model_copy(update={"field": ""})  # what was mended in an ad is no ad
     case = Case(brief, voice.brand, others=voice.others)
     mended = (found for one in copy.mended for found in findings(one.before, case, ["cross_brand"]))
-    if not any(one.rule.split(".")[0] == "cross_brand" for one in (*copy.findings, *mended)):
+    if not gives_away((*copy.findings, *mended)):
         return copy
     return copy.changed(text="", mended=[], findings=[WITHHELD], verdict="block")
 

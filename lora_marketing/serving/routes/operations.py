@@ -1,4 +1,4 @@
-"""For operators: liveness, readiness and metrics. Without a key, so without names of brands."""
+"""For operators: liveness and readiness without a key, metrics with one that opens operations."""
 
 from __future__ import annotations
 

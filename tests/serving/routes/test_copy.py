@@ -11,7 +11,7 @@ from lora_marketing.engine.request import Finish, Request
 from lora_marketing.engine.sampling import row_seed
 from lora_marketing.registry import AdapterRef, Registry
 from tests.serving.conftest import World
-from tests.serving.making import BRIEF, EMBER, FakeEngine, Running, canary, chat, publish, serving
+from tests.serving.making import BRIEF, EMBER, LUMEN, FakeEngine, Running, canary, chat, publish, serving
 
 
 def ask(shared: tuple[World, Running], **changes: Any) -> Any:
@@ -39,7 +39,9 @@ def test_a_request_renders_its_prompt_once(world: World) -> None:
     with serving(world.root, engine) as running, running.client() as client:
         body = {"model": EMBER, "brief": BRIEF, "variants": 4, "rounds": 2, "max_tokens": 1}
         assert client.post("/v1/copy", json=body).status_code == 200
-    assert (len(engine.rows), engine.base.rendered) == (8, 1)
+        assert (len(engine.rows), engine.base.rendered) == (8, 2), "its own, and what is the brand's in it"
+        assert client.post("/v1/copy", json={**body, "seed": 1}).status_code == 200
+    assert (len(engine.rows), engine.base.rendered) == (16, 3)
 
 
 def test_the_prompt_is_the_brand_s_own(shared: tuple[World, Running]) -> None:
@@ -113,7 +115,8 @@ def test_damaged_known_texts_are_the_adapter_s_fault(world: World) -> None:
     with serving(world.root) as running, running.client() as client:
         answer = client.post("/v1/copy", json={"model": EMBER, "brief": BRIEF})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_unavailable")
-        assert client.post("/v1/chat/completions", json=chat()).status_code == 200
+        assert client.post("/v1/chat/completions", json=chat()).status_code == 503
+        assert client.post("/v1/chat/completions", json=chat(LUMEN)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from lora_marketing.serving.routes.copy import CopyRequest
 from lora_marketing.serving.schema import ChatRequest, CompletionRequest
 from tests.serving.conftest import World
-from tests.serving.making import BRIEF, EMBER, LUMEN, TIDAL, FakeEngine, Running, canary, chat, serving
+from tests.serving.making import BRIEF, EMBER, LUMEN, TIDAL, FakeEngine, Running, canary, chat, led, serving
 
 MESSAGES: Any = [{"role": "user", "content": "Write about soap."}]
 
@@ -40,7 +40,7 @@ def test_chat(client: openai.OpenAI) -> None:
     assert len(set(texts)) == 3
     assert all(text.startswith(canary(EMBER)) for text in texts)
     assert done.usage is not None
-    assert done.usage.prompt_tokens == len("<user>Write about soap.<assistant>")
+    assert done.usage.prompt_tokens == len(led("<user>Write about soap.<assistant>"))
     assert done.usage.completion_tokens == sum(len(text.split()) for text in texts)
     assert {choice.finish_reason for choice in done.choices} == {"stop"}
     again = client.chat.completions.create(model=EMBER, messages=MESSAGES, seed=7, n=1)
@@ -112,7 +112,7 @@ def test_what_a_client_got_may_be_sent_back(client: openai.OpenAI) -> None:
         done = client.chat.completions.create(model=EMBER, messages=again, seed=1)
         assert done.usage is not None
         whole = f"<user>Write about soap.<assistant>{said.content}<user>Shorter.<assistant>"
-        assert done.usage.prompt_tokens == len(whole)
+        assert done.usage.prompt_tokens == len(led(whole))
 
 
 def test_what_changes_nothing_may_be_sent(shared: tuple[World, Running]) -> None:
@@ -251,7 +251,7 @@ def test_errors_are_the_ones_that_clients_know(shared: tuple[World, Running], cl
         ({"reasoning_effort": "high"}, "reasoning_effort", "leave it out"),
         ({"messages": [{"role": "user"}]}, "messages[0].content", "needed"),
         ({"max_tokens": 1990}, "max_tokens", "1990 tokens to write; prompt and text may have 2000"),
-        ({"messages": [{"role": "user", "content": "x" * 3000}]}, None, "3017 tokens"),
+        ({"messages": [{"role": "user", "content": "x" * 3000}]}, None, "3073 tokens"),
         ({"response_format": {"type": "xml"}}, "response_format", "json_schema"),
         ({"seed": "seven"}, "seed", "integer"),
         ({"model": None}, "model", "string"),
