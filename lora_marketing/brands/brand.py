@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from unicodedata import combining
 
-from pydantic import AfterValidator, Field, PrivateAttr, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from lora_marketing.brands.claims import Claim, Claims, Market
@@ -39,6 +39,11 @@ def _without_control(text: str, info: ValidationInfo, *, one_line: bool) -> str:
     return text
 
 
+def _of_lines(text: object) -> object:
+    """Some programs end lines by U+2028 and U+2029; in a text they are line breaks like any other."""
+    return text.replace("\u2028", "\n").replace("\u2029", "\n") if isinstance(text, str) else text
+
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Prose = Annotated[str, AfterValidator(_printable)]
 """What somebody wrote; it may have several lines."""
@@ -52,6 +57,8 @@ Text = Annotated[
     AfterValidator(_printable),
 ]
 """The same as `Prose`, but not empty, and in one spelling: composed letters, \\n for a line end."""
+RowText = Annotated[Text, BeforeValidator(_of_lines)]
+"""A text that is learnt from."""
 PUBLISHED = "candidate"
 """The alias that every publish moves."""
 TRADITIONAL = ("zh-TW", "zh-HK", "zh-MO", "zh-Hant")
@@ -176,7 +183,7 @@ class Example(Brief):
     """
 
     id: Text
-    text: Text
+    text: RowText
     _place: str = PrivateAttr("")
 
     @property
