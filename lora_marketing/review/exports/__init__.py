@@ -170,9 +170,7 @@ def import_sheet(
     """
     fix = "review edit, or --literal if no spreadsheet will open the file"
     risky = [
-        Problem(
-            f"{column}, or a part of it, begins like a formula, which a spreadsheet runs", got=cell, fix=fix
-        )
+        Problem(f"{column} begins like a formula, which a spreadsheet would run", got=cell, fix=fix)
         for row in rows
         for column, cell in zip(columns, row, strict=True)
         if begins_formula(cell) and not literal
