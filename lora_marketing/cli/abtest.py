@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lora_marketing.common.console import plain_text, result, rich_stdout
+from lora_marketing.common.console import note, plain_text, result, rich_stdout
 from lora_marketing.common.printable import visible_line
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def abtest(
     results: Annotated[
-        Path, typer.Argument(help="CSV with id, impressions, clicks, conversions, perhaps cost and date.")
+        Path, typer.Argument(help="CSV with id, impressions, clicks, conversions, or an export.")
     ],
     metric: Annotated[
         Literal["ctr", "cvr"], typer.Option(help="Clicks of impressions, or conversions of clicks.")
@@ -45,11 +45,14 @@ def abtest(
     what a wrong winner costs on average; it does not bound how often the winner is wrong. See
     docs/review.md.
     """
-    from lora_marketing.abtest.results import read_results
+    from lora_marketing.abtest.results import read_results_file
     from lora_marketing.abtest.verdict import StoppingRule, judge
 
     rule = StoppingRule(max_expected_loss, min_trials, _prior(prior), floor)
-    outcome = judge(read_results(results), metric, rule)
+    file = read_results_file(results)
+    for remark in file.remarks:
+        note(remark)
+    outcome = judge(file.variants, metric, rule)
     texts = _texts(queue, [standing.result.id for standing in outcome.standings]) if queue else {}
     if as_json:
         result(json.dumps(_values(outcome, texts), indent=2, ensure_ascii=False))
