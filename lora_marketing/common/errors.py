@@ -56,7 +56,8 @@ class Problem:
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         details = (("got", self.got), ("allowed", self.allowed), ("fix", self.fix))
-        return "\n".join([head, *(f"    {name}: {text}" for name, text in details if text)])
+        told = (text.replace("\n", "\n        ") for text in (head, *(f"{k}: {t}" for k, t in details if t)))
+        return "\n    ".join(told)
 
 
 class LoraMarketingError(Exception):

@@ -47,7 +47,7 @@ class Row:
         self._base = base
         self._sampler = RowSampler(request.sampling)
         self._text = ""
-        """The text without a character at its end of which not all bytes are there yet."""
+        """The text without a character at its end of which not all bytes are there (yet)."""
         self._ends = [0]
         """How long `_text` was after no token, after the first, and so on."""
         self._bans: dict[int, set[int]] = {}
@@ -85,7 +85,7 @@ class Row:
             return
         token = self._sampler.choose(scores)
         if token in self._base.stop_ids:
-            self._try_to_end("stop", self._whole())
+            self._try_to_end("stop", self._text)
         else:
             self._add(token)
             self._look_at_the_new_token()
@@ -123,7 +123,7 @@ class Row:
         if stops:
             self._try_to_end("stop_string", self._text[: min(stops)])
         elif len(self.tokens) >= self.request.sampling.max_new_tokens:
-            self._try_to_end("length", self._whole())
+            self._try_to_end("length", self._text)
         elif verdict := self._judge(self._text, ended=False):
             if verdict.finish:
                 self._end(verdict.finish, self._text[: verdict.keep])
