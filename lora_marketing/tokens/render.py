@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lora_marketing.brands.brand import Brand, Example
 from lora_marketing.common.errors import Problem, RenderContractError
 from lora_marketing.tasks import Message, messages
+from lora_marketing.tokens.pinned_template import NO_SYSTEM_TURN, OTHER_TEMPLATE
 
 
 class ChatTokenizer(Protocol):
@@ -79,16 +80,10 @@ def render_prompt(chat: Sequence[Message], base: ChatTokenizer) -> list[int]:
     """Token ids from which generation starts: the chat and the header of the answer.
 
     Raises:
-        RenderContractError: the template refuses the chat, for want of a system role for example.
+        RenderContractError: the template refuses the chat, for want of a system role for example, or a
+            text steers it.
     """
-    from jinja2.exceptions import TemplateError
-
-    try:
-        return base.encode(chat, header=True)
-    except TemplateError as error:
-        raise RenderContractError(
-            Problem("the base's chat template refuses the chat", got=str(error), fix=OTHER_TEMPLATE)
-        ) from error
+    return base.encode(chat, header=True)
 
 
 def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
@@ -104,10 +99,14 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
     if problems := control_token_problems(example, brand, base.control_tokens):
         raise RenderContractError(problems)
     chat = messages(example.brief(), brand)
-    prompt = render_prompt(chat, base)
-    if prompt == render_prompt([_unsaid(turn) for turn in chat], base):
+    try:
+        prompt = render_prompt(chat, base)
+        unsaid = render_prompt([_unsaid(turn) for turn in chat], base)
+        whole = base.encode([*chat, {"role": "assistant", "content": example.text}], header=False)
+    except RenderContractError as error:
+        raise _placed(error, example, brand) from error
+    if prompt == unsaid:
         raise _broken(example, "the chat template drops the system turn, and the brand's guide with it", None)
-    whole = base.encode([*chat, {"role": "assistant", "content": example.text}], header=False)
     if whole[: len(prompt)] != prompt:
         same = next(
             (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b),
@@ -133,12 +132,15 @@ def _unsaid(turn: Message) -> Message:
     return {**turn, "content": "?"} if turn["role"] == "system" else turn
 
 
-OTHER_TEMPLATE = (
-    "the base's chat template is not fit for training; use its instruct version or"
-    " set the template's arguments in the catalogue"
-)
+def _placed(error: RenderContractError, example: Example, brand: Brand) -> RenderContractError:
+    """The error with the place of the text that it is about: the profile for the system turn, or the row."""
+    where = example.place or f"row {example.id}"
+    places = {"system": f"profile of {brand.name}"}
+    return RenderContractError(
+        [replace(problem, where=places.get(problem.where or "", where)) for problem in error.problems]
+    )
 
 
 def _broken(example: Example, what: str, got: str | None) -> RenderContractError:
     where = example.place or f"row {example.id}"
-    return RenderContractError(Problem(what, where, got, fix=OTHER_TEMPLATE))
+    return RenderContractError(Problem(what, where, got, fix=f"{OTHER_TEMPLATE}; {NO_SYSTEM_TURN}"))

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import jinja2
 from fastapi import APIRouter, Request, Response
 
+from lora_marketing.common.errors import RenderContractError
 from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
 from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
 from lora_marketing.serving.disconnect import EventStream, unless_disconnected
@@ -74,8 +74,9 @@ def _prompt(turns: Sequence[ChatMessage], engine: WritingEngine) -> Prompt:
     ]
     try:
         return Prompt.of(engine.base.encode(chat, header=True))
-    except jinja2.TemplateError as error:
-        text = f"The base's chat template does not take these messages: {error.message}"
+    except RenderContractError as error:
+        problem = error.problems[0]
+        text = f"The base's chat template does not take these messages: {problem.what}: {problem.got}"
         raise invalid(text, "messages") from error
 
 
