@@ -113,7 +113,10 @@ class Brand(Frozen):
 
 
 class Brief(Frozen):
-    """One request: what to write about, for whom, and where it will be published."""
+    """One request: what to write about, for whom, and where it will be published.
+
+    It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
+    """
 
     task: str = "ad_copy"
     product: Text
@@ -123,6 +126,21 @@ class Brief(Frozen):
     audience: str = ""
     attributes: dict[str, str] = {}
     notes: str = ""
+    _place: str = PrivateAttr("")
+
+    @property
+    def place(self) -> str:
+        """Where it was read, as in `texts.jsonl:8`; empty for one that nobody read."""
+        return self._place
+
+    def placed(self, place: str) -> Self:
+        """The same brief or row, read at `place`."""
+        same = self.model_copy()
+        same._place = place
+        return same
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
 
     @property
     def key(self) -> str:
@@ -134,28 +152,10 @@ class Brief(Frozen):
 
 
 class Example(Brief):
-    """A brief with the text that a person wrote for it: one training row.
-
-    It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
-    """
+    """A brief with the text that a person wrote for it: one training row."""
 
     id: Text
     text: Text
-    _place: str = PrivateAttr("")
-
-    @property
-    def place(self) -> str:
-        """Where it was read, as in `texts.jsonl:8`; empty for a row that nobody read."""
-        return self._place
-
-    def placed(self, place: str) -> Self:
-        """The same row, read at `place`."""
-        row = self.model_copy()
-        row._place = place
-        return row
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
 
     @field_validator("text")
     @classmethod
@@ -166,7 +166,7 @@ class Example(Brief):
 
     def brief(self) -> Brief:
         """The request without the answer."""
-        return Brief(**{name: getattr(self, name) for name in Brief.model_fields})
+        return Brief(**{name: getattr(self, name) for name in Brief.model_fields}).placed(self.place)
 
 
 def load_brand(path: Path) -> Brand:

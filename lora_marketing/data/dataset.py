@@ -189,7 +189,7 @@ def read_briefs(path: Path) -> list[Brief]:
         unknown = list(_brief_problems(only, place_of(("channel",), document.places)))
         if unknown:
             raise DataError(unknown)
-        return [only]
+        return [only.placed(shown(path))]
     problems: list[Problem] = []
     briefs = []
     for place, value in _json_lines(path, problems):
@@ -197,7 +197,7 @@ def read_briefs(path: Path) -> list[Brief]:
         brief = _typed(Brief, asked, place, problems)
         if brief is not None:
             problems.extend(_brief_problems(brief, place))
-            briefs.append(brief)
+            briefs.append(brief.placed(place))
     if problems or not briefs:
         raise DataError(problems or [Problem("no briefs", shown(path))])
     return briefs

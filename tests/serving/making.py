@@ -52,6 +52,7 @@ class FakeBase:
         tokenizer.pre_tokenizer, tokenizer.decoder = ByteLevel(add_prefix_space=False), ByteDecoder()
         self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
         self.stop_ids = frozenset({len(letters)})
+        self.control_tokens = frozenset({"<end>"})
         self.pin, self.prompts = manifest().base, PromptSettings()
 
     def encode(self, chat: Sequence[Any], *, header: bool) -> list[int]:
