@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -30,6 +31,7 @@ from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.provenance import recorded_data, recorded_recipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version, known_texts
+from lora_marketing.runs.disk_errors import checkpoint_bytes, disk_errors_told
 from lora_marketing.runs.owner import owning
 from lora_marketing.text.known_texts import KnownTexts
 
@@ -115,6 +117,17 @@ class OpenRun:
     rows: Mapping[str, str | int | float]
     start: Version | None = None
 
+    def disk_errors_told(self) -> AbstractContextManager[None]:
+        """Tells what the disk refuses as an error of this run, with the room that a checkpoint needs."""
+        wanted, shapes = self.loaded.recipe.lora.target_modules, self.base.linear_shapes
+        sizes = [
+            out + into
+            for name, (out, into) in shapes.items()
+            if wanted == "all-linear" or name.rpartition(".")[2] in wanted
+        ]
+        needed = checkpoint_bytes(self.loaded.recipe.lora.rank * sum(sizes))
+        return disk_errors_told(self.loaded.name, self.folder, needed)
+
 
 def open_run(
     loaded: LoadedRecipe, data: Dataset, holder: BaseCache, registry: Registry, runs: Path
@@ -122,7 +135,7 @@ def open_run(
     """Load the base, render the rows, resolve the start and name the run's folder below `runs`.
 
     Raises:
-        TrainingError: a tracker is not installed. BaseModelError: the base is not there.
+        TrainingError: a tracker is not installed, or the disk refuses. BaseModelError: the base is not there.
         RegistryError: `train.start` is not published.
         RenderContractError, DataError: see `render_dataset`.
     """
@@ -130,9 +143,10 @@ def open_run(
     from lora_marketing.training.trackers import require_trackers
 
     require_trackers(loaded.recipe.train.report_to)
-    start = started_from(loaded, registry)
-    base = holder.get(loaded.recipe.base)
-    rendered = render_dataset(data, loaded, base)
+    with disk_errors_told(loaded.name, runs):
+        start = started_from(loaded, registry)
+        base = holder.get(loaded.recipe.base)
+        rendered = render_dataset(data, loaded, base)
     recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
     folder = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint, start)
     return OpenRun(loaded, data, base, rendered, folder, recipe, rows, start)
@@ -157,7 +171,7 @@ def train_and_publish(
         TrainingError: another process works on this run. Whatever training raises.
     """
     run = open_run(loaded, data, holder, registry, runs)
-    with owning(run.folder):
+    with run.disk_errors_told(), owning(run.folder):
         trained = train_run(run, resume=resume)
         return publish_run(run, trained, stop_rate(loaded, data, run.base, trained.folder), registry)
 
@@ -172,9 +186,16 @@ def train_run(
     """Train a run, or take the result that it left when it ended before, and pass the load gate.
 
     Raises:
-        AdapterRefused: the load gate refuses what was trained.
+        AdapterRefused: the load gate refuses what was trained. TrainingError: the disk refuses.
         Whatever training raises.
     """
+    with run.disk_errors_told():
+        return _trained(run, resume, cooperative, table)
+
+
+def _trained(
+    run: OpenRun, resume: bool, cooperative: CooperativeRun | None, table: ProgressTable | None
+) -> TrainedAdapter:
     from lora_marketing.training.build import TrainOptions
     from lora_marketing.training.train import train
 
@@ -204,8 +225,13 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
     """Publish what was trained as @candidate, with its stop rate, loss curve, card and known texts.
 
     Raises:
-        RegistryError: it cannot be published; the run's folder stays.
+        RegistryError, TrainingError: it cannot be published; the run's folder stays.
     """
+    with run.disk_errors_told():
+        return _published(run, trained, rate, registry)
+
+
+def _published(run: OpenRun, trained: TrainedAdapter, rate: float | None, registry: Registry) -> Version:
     from lora_marketing.training.card import draw_loss_curve, model_card
 
     loaded = run.loaded
