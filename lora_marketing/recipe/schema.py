@@ -66,6 +66,10 @@ class LoraSection(Frozen):
     b_learning_rate_ratio: Annotated[float, Field(ge=1)] = 16.0
 
 
+MAX_SCALING = 64.0
+"""What the load gate lets B·A be multiplied with at most: alpha / rank, or alpha / sqrt(rank) for rsLoRA."""
+
+
 class DataSection(Frozen):
     """The brand's texts, or its preference pairs, and what happens to rows that are too long.
 

@@ -33,6 +33,7 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version, known_texts
 from lora_marketing.runs.disk_errors import checkpoint_bytes, disk_errors_told
 from lora_marketing.runs.owner import owning
+from lora_marketing.runs.unfinished import note_what_decides, nothing_to_resume
 from lora_marketing.text.known_texts import KnownTexts
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ class OpenRun:
     rows: Mapping[str, str | int | float]
     start: Version | None = None
 
+    @property
+    def decides(self) -> dict[str, Any]:
+        """Everything that decides the result."""
+        return _decides(self.recipe, self.rows, self.base.pin.fingerprint, self.start)
+
     def disk_errors_told(self) -> AbstractContextManager[None]:
         """Tells what the disk refuses as an error of this run, with the room that a checkpoint needs."""
         wanted, shapes = self.loaded.recipe.lora.target_modules, self.base.linear_shapes
@@ -148,7 +154,7 @@ def open_run(
         base = holder.get(loaded.recipe.base)
         rendered = render_dataset(data, loaded, base)
     recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
-    folder = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint, start)
+    folder = runs / _run_name(loaded, _decides(recipe, rows, base.pin.fingerprint, start))
     return OpenRun(loaded, data, base, rendered, folder, recipe, rows, start)
 
 
@@ -196,14 +202,17 @@ def train_run(
 def _trained(
     run: OpenRun, resume: bool, cooperative: CooperativeRun | None, table: ProgressTable | None
 ) -> TrainedAdapter:
-    from lora_marketing.training.build import TrainOptions
+    from lora_marketing.training.build import TrainOptions, vault_of
     from lora_marketing.training.train import train
 
     trained = _ended(run.folder)
     if trained:
         note(f"{run.loaded.name}: trained before, in {run.folder}")
     else:
+        if resume and not vault_of(run.folder).steps():
+            note(nothing_to_resume(run.folder, run.loaded.name, run.decides))
         make_private(run.folder)
+        note_what_decides(run.folder, run.decides)
         (run.folder / ENDED).unlink(missing_ok=True)
         options = TrainOptions(cooperative=cooperative, table=table, start=run.start)
         trained = train(run.loaded, run.rendered, run.base, run.folder, resume=resume, options=options)
@@ -349,13 +358,14 @@ def package_versions() -> dict[str, str]:
     return {"lora_marketing": __version__, **{name: package_version(name) for name in PACKAGES}}
 
 
-def _run_name(
-    loaded: LoadedRecipe,
-    recipe: Mapping[str, Any],
-    rows: Mapping[str, Any],
-    fingerprint: str,
-    start: Version | None,
-) -> str:
-    decides = [recipe, rows, fingerprint, package_versions(), *([start.digest] if start else [])]
-    text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
+def _decides(
+    recipe: Mapping[str, Any], rows: Mapping[str, Any], fingerprint: str, start: Version | None
+) -> dict[str, Any]:
+    """Everything that decides the result of a run."""
+    base = {"recipe": recipe, "data": rows, "base fingerprint": fingerprint, "packages": package_versions()}
+    return base | ({"start": start.digest} if start else {})
+
+
+def _run_name(loaded: LoadedRecipe, decides: Mapping[str, Any]) -> str:
+    text = json.dumps(list(decides.values()), sort_keys=True, ensure_ascii=False)
     return f"{loaded.brand.name}-{loaded.recipe.brand.line}-{sha256(text.encode()).hexdigest()[:12]}"

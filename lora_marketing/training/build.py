@@ -148,7 +148,7 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
     settings = recipe.train
     micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
     per_epoch = math.ceil(rows / settings.batch_size)
-    every = max(1, per_epoch // recipe.eval.per_epoch)
+    every = max(1, min(per_epoch // recipe.eval.per_epoch, _steps(recipe, rows)))  # one evaluation at least
     on_gpu = torch.cuda.is_available()
     try:
         return config_class(
@@ -190,6 +190,14 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
     except (TypeError, ValueError) as error:
         got = str(error)
         raise TrainingError(Problem("TRL refuses these settings", got=got, fix="see train.extra")) from error
+
+
+def _steps(recipe: Recipe, rows: int) -> int:
+    """Optimizer steps of a whole run, as Trainer counts them."""
+    settings = recipe.train
+    micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
+    batches = rows // micro if settings.extra.get("dataloader_drop_last") else math.ceil(rows / micro)
+    return math.ceil(max(1, math.ceil(batches / (settings.batch_size // micro))) * settings.epochs)
 
 
 def lora_config(recipe: Recipe, base: LoadedBase) -> LoraConfig:
