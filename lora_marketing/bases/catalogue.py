@@ -7,6 +7,7 @@ from functools import cache
 from pydantic import JsonValue
 
 from lora_marketing.common.documents import Frozen, packaged_document, validated
+from lora_marketing.recipe.schema import SystemTurn
 
 
 class Embedded(Frozen):
@@ -22,6 +23,7 @@ class Embedded(Frozen):
 class CatalogueEntry(Frozen):
     """One base of the catalogue. `template` names the chat template of its family.
 
+    `system_turn` says where its template takes one (see `BaseSection`).
     `config` holds the sizes in its config.json, so that it can be planned for before it is here.
     """
 
@@ -32,6 +34,7 @@ class CatalogueEntry(Frozen):
     license: str
     languages: list[str]
     template_arguments: dict[str, bool | str] = {}
+    system_turn: SystemTurn = "own"
     gated: bool = False
     embedded: Embedded | None = None
     config: dict[str, JsonValue]

@@ -156,7 +156,10 @@ class Brand(Frozen):
 
 
 class Brief(Frozen):
-    """One request: what to write about, for whom, and where it will be published."""
+    """One request: what to write about, for whom, and where it will be published.
+
+    It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
+    """
 
     task: SomeName = "ad_copy"
     product: Name
@@ -166,6 +169,21 @@ class Brief(Frozen):
     audience: Prose = ""
     attributes: dict[SomeName, Prose] = {}
     notes: Prose = ""
+    _place: str = PrivateAttr("")
+
+    @property
+    def place(self) -> str:
+        """Where it was read, as in `texts.jsonl:8`; empty for one that nobody read."""
+        return self._place
+
+    def placed(self, place: str) -> Self:
+        """The same brief or row, read at `place`."""
+        same = self.model_copy()
+        same._place = place
+        return same
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
 
     @property
     def key(self) -> str:
@@ -177,32 +195,14 @@ class Brief(Frozen):
 
 
 class Example(Brief):
-    """A brief with the text that a person wrote for it: one training row.
-
-    It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
-    """
+    """A brief with the text that a person wrote for it: one training row."""
 
     id: Text
     text: RowText
-    _place: str = PrivateAttr("")
-
-    @property
-    def place(self) -> str:
-        """Where it was read, as in `texts.jsonl:8`; empty for a row that nobody read."""
-        return self._place
-
-    def placed(self, place: str) -> Self:
-        """The same row, read at `place`."""
-        row = self.model_copy()
-        row._place = place
-        return row
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
 
     def brief(self) -> Brief:
         """The request without the answer."""
-        return Brief(**{name: getattr(self, name) for name in Brief.model_fields})
+        return Brief(**{name: getattr(self, name) for name in Brief.model_fields}).placed(self.place)
 
 
 def load_brand(path: Path) -> Brand:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lora_marketing.bases.locate import folder_here, template_arguments
+from lora_marketing.bases.locate import folder_here, prompt_settings
 from lora_marketing.brands.brand import Brand, Example
 from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.data.dataset import Dataset
@@ -43,7 +43,7 @@ def plan_rows(loaded: LoadedRecipe, data: Dataset) -> TokenizedRows:
     """
     section, brand = loaded.recipe.base, loaded.brand
     folder = folder_here(section)
-    tokenizer = open_chat_tokenizer(folder, template_arguments(section)) if folder else None
+    tokenizer = open_chat_tokenizer(folder, prompt_settings(section)) if folder else None
     if tokenizer is None:
         train, held_out = ([estimated(row, brand) for row in rows] for rows in (data.train, data.validation))
     else:

@@ -32,6 +32,7 @@ from lora_marketing.serving.server import Server, addresses_of, bound_socket, ma
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.worker import WritingEngine
 from lora_marketing.text.known_texts import KnownTexts
+from lora_marketing.tokens.pinned_template import PromptSettings
 from tests.registry.making import manifest, write_adapter
 
 EMBER, LUMEN, TIDAL = "ember/soap", "lumen/serum", "tidal/candle"
@@ -51,7 +52,8 @@ class FakeBase:
         tokenizer.pre_tokenizer, tokenizer.decoder = ByteLevel(add_prefix_space=False), ByteDecoder()
         self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
         self.stop_ids = frozenset({len(letters)})
-        self.pin = manifest().base
+        self.control_tokens = frozenset({"<end>"})
+        self.pin, self.prompts = manifest().base, PromptSettings()
 
     def encode(self, chat: Sequence[Any], *, header: bool) -> list[int]:
         self.rendered += 1
