@@ -1,4 +1,4 @@
-"""A base's tokenizer and chat template read from its files alone, so that planning needs no torch."""
+"""Reads a base's tokenizer and chat template from its files, so that planning needs no torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 @dataclass(frozen=True)
 class FileChatTokenizer:
-    """Renders chats as the loaded base does: same template, same tokenizer, same stop tokens."""
+    """A `ChatTokenizer` from a base's files: same template, tokenizer and stop tokens as the loaded base.
+
+    `arguments` are passed to the template: special tokens, and the template's arguments of the catalogue and
+    the recipe.
+    """
 
     tokenizer: Tokenizer
     template: Template
@@ -33,17 +37,17 @@ class FileChatTokenizer:
     control_tokens: frozenset[str]
 
     def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
-        """Token ids of a chat; with `header`, also the beginning of the answer to it."""
+        """Token ids of a chat; with `header`, also of the generation prompt (where the answer begins)."""
         text = self.template.render(messages=chat, add_generation_prompt=header, **self.arguments)
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Token ids as text, special tokens shown."""
+        """Token ids as text, with special tokens."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
 def open_chat_tokenizer(folder: Path, arguments: Mapping[str, bool | str]) -> FileChatTokenizer | None:
-    """The tokenizer and template in a base's folder, or None where one of the two is missing."""
+    """Open the tokenizer and chat template in a base's folder; None if one of the two is missing."""
     from tokenizers import Tokenizer
 
     settings = _json(folder / SETTINGS)
@@ -63,9 +67,9 @@ def open_chat_tokenizer(folder: Path, arguments: Mapping[str, bool | str]) -> Fi
 
 
 def control_tokens_in(folder: Path) -> frozenset[str]:
-    """The control tokens of the base in `folder`, read without a tokenizer; none if its files are not there.
+    """The control tokens of the base in `folder`, without loading its tokenizer; empty without its files.
 
-    The added tokens stand before the vocabulary, which is not parsed.
+    Only `added_tokens` is parsed of tokenizer.json: parsing the vocabulary behind it is slow.
     """
     tokenizer, jinja = folder / TOKENIZER, folder / TEMPLATE
     if not tokenizer.is_file():
@@ -78,9 +82,9 @@ def control_tokens_in(folder: Path) -> frozenset[str]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    assert isinstance(found, dict)
-    return found
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    assert isinstance(content, dict)
+    return content
 
 
 def _text(token: str | Mapping[str, Any]) -> str:
@@ -88,7 +92,7 @@ def _text(token: str | Mapping[str, Any]) -> str:
 
 
 def _compiled(source: str) -> Template:
-    """Compile a chat template in a sandbox, with the words that templates of the hub use."""
+    """Compile a chat template in a sandbox, with the functions and filters that templates on the hub use."""
     from jinja2.exceptions import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -104,7 +108,7 @@ def _compiled(source: str) -> Template:
 
 
 def _generation_blocks() -> type[Extension]:
-    """`{% generation %}` marks what the assistant said; here it is rendered as it stands."""
+    """A Jinja extension for `{% generation %}`, which marks assistant turns; it renders their content."""
     from jinja2 import nodes
     from jinja2.ext import Extension
     from jinja2.parser import Parser
@@ -120,7 +124,7 @@ def _generation_blocks() -> type[Extension]:
 
 
 def _to_json(value: object, indent: int | None = None) -> str:
-    """Like `json.dumps`: jinja's own filter escapes HTML."""
+    """Replaces Jinja's own `tojson` filter, which escapes HTML."""
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
