@@ -123,13 +123,13 @@ class _FoldedWords:
 
     @classmethod
     def read(cls, text: str) -> _FoldedWords:
-        found = list(_TOKEN.finditer(text))
-        tokens = tuple(normalize("NFKC", one.group()).casefold() for one in found)
-        return cls(tokens, tuple(one.span() for one in found))
+        matches = list(_TOKEN.finditer(text))
+        tokens = tuple(normalize("NFKC", match.group()).casefold() for match in matches)
+        return cls(tokens, tuple(match.span() for match in matches))
 
     @cached_property
     def sums(self) -> list[int]:
-        return list(accumulate((1 if _HAN.match(one) else 2 for one in self.tokens), initial=0))
+        return list(accumulate((1 if _HAN.match(token) else 2 for token in self.tokens), initial=0))
 
     def weight(self, first: int, end: int) -> int:
         return self.sums[end] - self.sums[first]

@@ -164,17 +164,17 @@ class Quantity:
 
 def quantities(seen: View) -> list[Quantity]:
     """All quantities of a text in order, without overlaps. An offer, a date or a time is one quantity."""
-    whole = sorted((*_offers(seen.text), *_calendar(seen.text)), key=lambda quantity: quantity.start)
+    phrases = sorted((*_offers(seen.text), *_calendar(seen.text)), key=lambda quantity: quantity.start)
     found: list[Quantity] = []
     numbers = _QUANTITY.finditer(seen.text)
     number = next(numbers, None)
-    for one in whole:
-        while number and number.start() < one.end:
-            if number.end() <= one.start:
+    for phrase in phrases:
+        while number and number.start() < phrase.end:
+            if number.end() <= phrase.start:
                 found.append(_quantity(number))
             number = next(numbers, None)
-        if not found or found[-1].end <= one.start:
-            found.append(one)
+        if not found or found[-1].end <= phrase.start:
+            found.append(phrase)
     if number:
         found.append(_quantity(number))
     return found + [_quantity(number) for number in numbers]
@@ -202,6 +202,7 @@ def _some(written: str) -> Decimal:
 
 
 def _calendar(text: str) -> Iterator[Quantity]:
+    """Dates, and times of the day."""
     for found in _DATE.finditer(text):
         part = found.groupdict()
         month = part["m"] or part["zm"] or part["em"] or part["am"]

@@ -387,6 +387,6 @@ def _alike(gap: str, usual: str) -> bool:
 
 def widest(found: Iterable[Spelled]) -> list[Spelled]:
     """Drop overlapping finds: sure ones are kept before others, then longer ones before shorter ones."""
-    ordered = sorted(found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span))
+    ordered = sorted(found, key=lambda term: (not term.sure, term.span[0] - term.span[1], term.span))
     taken = Apart()
-    return sorted((one for one in ordered if taken.take(*one.span)), key=lambda one: one.span)
+    return sorted((term for term in ordered if taken.take(*term.span)), key=lambda term: term.span)

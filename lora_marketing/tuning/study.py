@@ -158,20 +158,20 @@ def _run_trial(
     """Train and measure one trial, and record its result in the journal."""
     settings, number = trial.user_attrs["settings"], len(rows)
     values = ", ".join(f"{key.partition('.')[2]} {value}" for key, value in settings.items())
-    who = "trial 0 (the recipe)" if number == 0 else f"trial {number}"
-    note(f"{who}, {plan.trials - number - 1} more to come: {values}")
+    label = "trial 0 (the recipe)" if number == 0 else f"trial {number}"
+    note(f"{label}, {plan.trials - number - 1} more to come: {values}")
     earlier = next((row for row in rows if row.settings == settings and row.state == "done"), None)
     if earlier:
         note(f"  as trial {earlier.number}")
         _finish(study, trial, plan, dict(earlier.figures), 0.0, repeats=earlier.number)
         return
-    watch = PruningCallback(trial, OBJECTIVES[plan.objective].sign)
+    pruning = PruningCallback(trial, OBJECTIVES[plan.objective].sign)
     started = time.monotonic()
     try:
-        figures = bench.figures(settings, folder / f"trial-{number:03}", [watch])
+        figures = bench.figures(settings, folder / f"trial-{number:03}", [pruning])
     except TrialPruned:
         seconds = time.monotonic() - started
-        _finish(study, trial, plan, {"held_out_loss": watch.loss}, seconds, TrialState.PRUNED)
+        _finish(study, trial, plan, {"held_out_loss": pruning.loss}, seconds, TrialState.PRUNED)
     except (TrainingError, torch.OutOfMemoryError) as error:
         if number == 0:
             raise
