@@ -1,4 +1,4 @@
-"""Find the files of a base: catalogue name, hub id, local folder or GGUF file. No torch here."""
+"""Finds the files of a base by catalogue name, hub id, local folder or GGUF file, without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lora_marketing.tokens.pinned_template import PromptSettings
 
 @dataclass(frozen=True)
 class BaseFiles:
-    """Where a base lies: a folder that transformers can read, or a GGUF file still to convert."""
+    """The files of a base: `path` is a folder that transformers can read, or a GGUF file to be converted."""
 
     id: str
     revision: str | None
@@ -24,15 +24,15 @@ class BaseFiles:
 
     @property
     def is_gguf(self) -> bool:
-        """True if the weights must be dequantized first."""
+        """Whether `path` is a GGUF file, which must be converted first."""
         return self.path.suffix == ".gguf"
 
 
 def locate(base: BaseSection) -> BaseFiles:
-    """Find the base on this machine, or fetch it from the hub if it is a hub id.
+    """Find the base on this machine, or download it from the hub if it is a hub id.
 
     Raises:
-        BaseModelError: not there, damaged, or the hub cannot be reached.
+        BaseModelError: the base does not exist or is damaged, or the hub refuses it or cannot be reached.
     """
     local = Path(base.id)
     if local.is_absolute() or base.id.startswith("."):
@@ -48,7 +48,7 @@ def locate(base: BaseSection) -> BaseFiles:
 
 
 def folder_here(base: BaseSection) -> Path | None:
-    """The base's folder if it lies on this machine, ready to read. Fetches and converts nothing."""
+    """The base's folder if it is on this machine and ready to read, else None. Nothing is downloaded."""
     local = Path(base.id)
     if local.is_absolute() or base.id.startswith("."):
         folder = converted_folder(local, file_sha256(local)) if local.is_file() else local
@@ -85,7 +85,7 @@ def _local(path: Path) -> BaseFiles:
 
 
 def embedded_path(embedded: Embedded) -> Path | None:
-    """Where the package's GGUF file lies, if the package is installed. Does not import it."""
+    """The path of the package's GGUF file, or None if it is not installed; does not import the package."""
     spec = find_spec(embedded.package)
     if spec is None or spec.origin is None:
         return None

@@ -1,4 +1,4 @@
-"""Length: what the channel's field holds, in the channel's own unit."""
+"""Length: finds texts that are too long or too short for their field, in the channel's own unit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lora_marketing.guards import Case, Finding
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A text, or a piece of an ad, that is longer or shorter than its field allows."""
+    """Find a text, or pieces of an ad, longer or shorter than the field allows."""
     fields = load_channel(case.brief.channel).fields
     for piece in pieces(text, case.brief):
         if case.brief.field != AD or piece.field in fields:

@@ -1,4 +1,4 @@
-"""A base's tokenizer and chat template read from its files alone, so that planning needs no torch."""
+"""Reads a base's tokenizer and chat template from its files, so that planning needs no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 @dataclass(frozen=True)
 class FileChatTokenizer:
-    """Renders chats as the loaded base does: same template, same tokenizer, same stop tokens."""
+    """A `ChatTokenizer` from a base's files: same template, tokenizer and stop tokens as the loaded base."""
 
     tokenizer: Tokenizer
     template: PinnedTemplate
@@ -30,17 +30,17 @@ class FileChatTokenizer:
     control_tokens: frozenset[str]
 
     def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
-        """Token ids of a chat; with `header`, also the beginning of the answer to it."""
+        """Token ids of a chat; with `header`, also of the generation prompt (where the answer begins)."""
         text = self.template.render(chat, header=header)
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Token ids as text, special tokens shown."""
+        """Token ids as text, with special tokens."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
 def open_chat_tokenizer(folder: Path, prompts: PromptSettings) -> FileChatTokenizer | None:
-    """The tokenizer and template in a base's folder, or None where one of the two is missing.
+    """Open the tokenizer and chat template in a base's folder; None if one of the two is missing.
 
     Raises:
         BaseModelError: the template cannot be used.
@@ -84,9 +84,9 @@ def _default(templates: object) -> object:
 
 
 def control_tokens_in(folder: Path) -> frozenset[str]:
-    """The control tokens of the base in `folder`, read without a tokenizer; none if its files are not there.
+    """The control tokens of the base in `folder`, without loading its tokenizer; empty without its files.
 
-    The added tokens stand before the vocabulary, which is not parsed.
+    Only `added_tokens` is parsed of tokenizer.json: parsing the vocabulary behind it is slow.
     """
     tokenizer, jinja = folder / TOKENIZER, folder / TEMPLATE
     if not tokenizer.is_file():
@@ -99,9 +99,9 @@ def control_tokens_in(folder: Path) -> frozenset[str]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    assert isinstance(found, dict)
-    return found
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    assert isinstance(content, dict)
+    return content
 
 
 def _text(token: str | Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Chat messages to token ids: the one place where a prompt is rendered."""
+"""Renders chat messages to token ids; training rows and generation prompts are rendered nowhere else."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from lora_marketing.tokens.pinned_template import NO_SYSTEM_TURN, OTHER_TEMPLATE
 
 
 class ChatTokenizer(Protocol):
-    """What turns chats into tokens: a loaded base, or its tokenizer's files alone."""
+    """The interface that turns chats into token ids: of a loaded base, or of its tokenizer's files alone."""
 
     @property
     def stop_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
+        """Ids of the tokens that end an answer."""
 
     @property
     def control_tokens(self) -> frozenset[str]:
-        """What the template and the tokenizer set apart from words, such as `<|im_start|>`."""
+        """Texts of the tokens with a meaning to template or tokenizer, such as `<|im_start|>`."""
 
     def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
-        """Token ids of a chat; with `header`, also the beginning of the answer to it."""
+        """Token ids of a chat; with `header`, also of the generation prompt (where the answer begins)."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Token ids as text, special tokens shown."""
+        """Token ids as text, with special tokens."""
 
 
 @dataclass(frozen=True)
 class Rendered:
     """Token ids of one training row; the first `prompt_length` of them carry no loss.
 
-    `place` is where the row was read, as in `texts.jsonl:8`, or empty.
+    `place` is the file and line that the row was read from, such as `texts.jsonl:8`, or empty.
     """
 
     id: str
@@ -49,9 +49,14 @@ class Rendered:
 
 
 def control_tokens(added: Iterable[tuple[str, bool]], template: str) -> frozenset[str]:
-    """Of a tokenizer's added tokens (text, and whether special), those that no brief or text may hold.
+    """The added tokens of a tokenizer that no brief or text may hold.
 
-    Some that templates write are not special, such as `<think>`.
+    These are its special tokens, and tags that the chat template writes although the tokenizer does not call
+    them special, such as `<think>`.
+
+    Args:
+        added: text of each added token, and whether it is special.
+        template: source of the chat template.
     """
     return frozenset(
         text for text, special in added if special or (text.startswith("<") and text in template)
@@ -103,7 +108,9 @@ def template_problems(rows: Sequence[Brief], brand: Brand, template: PinnedTempl
         chat = messages(row, brand)
         try:
             prompt = template.render(chat, header=True)
-            if row is rows[0] and prompt == template.render([_unsaid(turn) for turn in chat], header=True):
+            if row is rows[0] and prompt == template.render(
+                [_without_guide(turn) for turn in chat], header=True
+            ):
                 return list(_broken(row, DROPPED, None).problems)
         except RenderContractError as error:
             placed = placed_error(error, row, brand).problems
@@ -114,11 +121,11 @@ def template_problems(rows: Sequence[Brief], brand: Brand, template: PinnedTempl
 
 
 def render_prompt(chat: Sequence[Message], base: ChatTokenizer) -> list[int]:
-    """Token ids from which generation starts: the chat and the header of the answer.
+    """Token ids that generation starts from: the chat and the generation prompt.
 
     Raises:
-        RenderContractError: the template refuses the chat, for want of a system role for example, or a
-            text steers it.
+        RenderContractError: the template refuses the chat, for example because it has no system role, or
+            a text steers it.
     """
     return base.encode(chat, header=True)
 
@@ -126,7 +133,8 @@ def render_prompt(chat: Sequence[Message], base: ChatTokenizer) -> list[int]:
 def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
     """Token ids of prompt and answer, up to and including the first stop token of the answer.
 
-    This proves the render contract for the row.
+    Checks the render contract for the row: training tokens extend the prompt that generation starts from, and
+    the answer ends with a stop token.
 
     Raises:
         RenderContractError: the row or the brand holds a control token, which would begin or end a turn;
@@ -138,7 +146,7 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
     chat = messages(example.brief(), brand)
     try:
         prompt = render_prompt(chat, base)
-        unsaid = render_prompt([_unsaid(turn) for turn in chat], base)
+        unsaid = render_prompt([_without_guide(turn) for turn in chat], base)
         whole = base.encode([*chat, {"role": "assistant", "content": example.text}], header=False)
     except RenderContractError as error:
         raise placed_error(error, example, brand) from error
@@ -165,7 +173,7 @@ def render_example(example: Example, brand: Brand, base: ChatTokenizer) -> Rende
     return Rendered(example.id, tuple(whole[: stop + 1]), len(prompt), place=example.place)
 
 
-def _unsaid(turn: Message) -> Message:
+def _without_guide(turn: Message) -> Message:
     return {**turn, "content": "?"} if turn["role"] == "system" else turn
 
 
