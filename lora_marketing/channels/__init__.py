@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lora_marketing.brands.brand import Name
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.common.errors import Problem, UnknownName, nearest
 from lora_marketing.common.plugins import names, require
@@ -85,7 +86,7 @@ class Limit(Frozen):
 class Channel(Frozen):
     """A place where copy is published, with a title a copywriter knows and its fields."""
 
-    title: str
+    title: Name
     fields: dict[str, Limit]
 
 
