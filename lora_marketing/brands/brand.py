@@ -47,8 +47,7 @@ def _of_lines(text: object) -> object:
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Prose = Annotated[str, AfterValidator(_printable)]
 """What somebody wrote; it may have several lines."""
-SomeName = Annotated[str, AfterValidator(_one_line)]
-Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_one_line)]
+Name = Annotated[str, AfterValidator(_one_line)]
 """What something is called, in one line."""
 Text = Annotated[
     str,
@@ -161,13 +160,13 @@ class Brief(Frozen):
     It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
     """
 
-    task: SomeName = "ad_copy"
-    product: Name
-    channel: SomeName
-    field: SomeName
+    task: Name = "ad_copy"
+    product: Annotated[Prose, StringConstraints(min_length=1, strip_whitespace=True)]
+    channel: Name
+    field: Name
     line: Slug | None = None
     audience: Prose = ""
-    attributes: dict[SomeName, Prose] = {}
+    attributes: dict[Prose, Prose] = {}
     notes: Prose = ""
     _place: str = PrivateAttr("")
 

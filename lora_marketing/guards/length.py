@@ -22,8 +22,8 @@ def _of_piece(piece: Piece, channel: str) -> Iterator[Finding]:
     limit = load_limit(channel, piece.field)
     length, where = count(piece.text, limit.unit), f"{channel} {piece.field}"
     if limit.max is not None and length > limit.max:
-        message = f"{length} of {limit.max} {limit.unit}: too long for {where}"
+        message = f"{length} of {limit.max} {limit.unit}: too long for {where}{limit.unconfirmed}"
         yield Finding(rule="length.long", severity="fix", message=message, span=piece.span())
     if length < limit.min:
-        message = f"{length} {limit.unit}: {where} asks for {limit.min}"
+        message = f"{length} {limit.unit}: {where} asks for {limit.min}{limit.unconfirmed}"
         yield Finding(rule="length.short", severity="fix", message=message, span=piece.span())
