@@ -214,6 +214,8 @@ def idle_problems(train: TrainSection, places: Mapping[str, str | None]) -> Iter
         train: with names that are allowed.
         places: the place of each name.
     """
+    if not train.extra:
+        return
     dpo = train.method == "dpo"
     types = _annotations("trainer/dpo_config.py" if dpo else "trainer/sft_config.py")
     losses = train.extra.get("loss_type")

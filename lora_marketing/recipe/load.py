@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,8 +28,8 @@ from lora_marketing.common.files import is_regular
 from lora_marketing.guards import severity_problems
 from lora_marketing.recipe.extra import extra_problems, idle_problems
 from lora_marketing.recipe.method import method_problems, start_problems
-from lora_marketing.recipe.schema import APPROVED, MAX_SCALING, Recipe, path_keys
-from lora_marketing.recipe.variants import unread_keys, variant_named, variant_names, variant_problems
+from lora_marketing.recipe.schema import APPROVED, Recipe, path_keys
+from lora_marketing.recipe.variants import scaling_problems, unread_keys, variant_problems
 
 FAR = "../../../"
 MOST_FILES = 100
@@ -119,7 +118,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         *allowed,
         *variant_problems(recipe, place_of(("lora", "variant"), places)),
         *_unread_problems(recipe, history),
-        *_scaling_problems(recipe, place_of(("lora", "alpha"), places)),
+        *scaling_problems(recipe, place_of(("lora", "alpha"), places)),
         *_batch_problems(recipe, place_of(("train", "batch_size"), places)),
         *_missing_files(recipe, places),
     ]
@@ -265,22 +264,6 @@ def _parsed(overrides: Sequence[str]) -> list[tuple[str, tuple[str, ...], Any]]:
     if problems:
         raise RecipeError(problems)
     return parsed
-
-
-def _scaling_problems(recipe: Recipe, where: FilePlace | None) -> Iterator[Problem]:
-    """An adapter that the load gate would refuse after the whole training."""
-    name, rank, alpha = recipe.lora.variant, recipe.lora.rank, recipe.lora.alpha
-    rooted = name in variant_names() and variant_named(name).gate.use_rslora
-    divisor = math.sqrt(rank) if rooted else float(rank)
-    if alpha > MAX_SCALING * divisor:
-        scaling = "lora.alpha / sqrt(lora.rank)" if rooted else "lora.alpha / lora.rank"
-        yield Problem(
-            f"{scaling} is more than the load gate lets through",
-            where,
-            got=f"{alpha} at rank {rank}: {alpha / divisor:g}",
-            allowed=f"at most {MAX_SCALING:g}",
-            fix="lower lora.alpha; train.learning_rate does the same for small adapters",
-        )
 
 
 def _batch_problems(recipe: Recipe, where: FilePlace | None) -> Iterator[Problem]:

@@ -72,12 +72,20 @@ def published_run(loaded: LoadedRecipe, data: Dataset, registry: Registry) -> Ve
     same = [
         version
         for version in registry.versions(name)
-        if version.manifest.recipe == recipe
+        if _with_new_keys(version.manifest.recipe) == recipe
         and _hashes(version.manifest.data) == _hashes(rows)
         and version.manifest.parent == (start.digest if start else None)
         and _same_weights(loaded.recipe.base, version)
     ]
     return max(same, key=lambda version: version.manifest.created, default=None)
+
+
+def _with_new_keys(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded recipe with the keys of `base` that the kit did not have then, at their defaults."""
+    fields = BaseSection.model_fields.items()
+    defaults = {name: field.default for name, field in fields if not field.is_required()}
+    base = recorded.get("base")
+    return {**recorded, "base": {**defaults, **base} if isinstance(base, Mapping) else base}
 
 
 def _hashes(rows: Mapping[str, object]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -13,7 +14,7 @@ from lora_marketing.common.documents import FilePlace, Frozen, place_of, read_do
 from lora_marketing.common.errors import Problem, RecipeError
 from lora_marketing.recipe import LoadedRecipe, Recipe, variant_names
 from lora_marketing.recipe.schema import PositiveFloat
-from lora_marketing.recipe.variants import variant_problems
+from lora_marketing.recipe.variants import scaling_problems, variant_problems
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -118,6 +119,7 @@ def _space_problems(space: Space, recipe: Recipe, places: Mapping[Any, FilePlace
     for index, name in enumerate(space.variant or ()):
         yield from variant_problems(_with_variant(recipe, name), place_of(("variant", index), places))
     own = own_values(recipe)
+    yield from _scalings(space, recipe, own, place_of(("alpha_per_rank",), places))
     for name in space.keys:
         values = getattr(space, name)
         inside = values.low <= own[name] <= values.high if isinstance(values, Range) else own[name] in values
@@ -130,6 +132,17 @@ def _space_problems(space: Space, recipe: Recipe, places: Mapping[Any, FilePlace
             )
         if not isinstance(values, Range) and len(set(values)) < len(values):
             yield Problem(f"{name} names a value twice", place_of((name,), places))
+
+
+def _scalings(
+    space: Space, recipe: Recipe, own: Mapping[str, Any], where: FilePlace | None
+) -> Iterator[Problem]:
+    """The largest scaling that a trial could have, if the load gate would refuse it."""
+    rank, ratio = max(space.rank or [own["rank"]]), max(space.alpha_per_rank or [own["alpha_per_rank"]])
+    for name in space.variant or [own["variant"]]:
+        update = {"rank": rank, "alpha": max(1, round(rank * ratio)), "variant": name}
+        largest = recipe.model_copy(update={"lora": recipe.lora.model_copy(update=update)})
+        yield from islice(scaling_problems(largest, where), 1)
 
 
 def own_values(recipe: Recipe) -> dict[str, Any]:

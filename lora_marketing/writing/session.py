@@ -152,4 +152,4 @@ def _common_section(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:
 
 
 def _described(section: BaseSection) -> str:
-    return f"{section.id} {section.quantization} {section.compute_dtype}"
+    return f"{section.id} {section.quantization} {section.compute_dtype} chat_date {section.chat_date}"

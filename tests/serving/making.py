@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -216,14 +216,19 @@ def publish(
     alias: str = "prod",
     shown: str | None = None,
     known: Sequence[str] = (),
+    base_keys: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Version:
-    """A version of `name` in the registry, trained on `known`; another `made` is another version."""
+    """A version of `name` in the registry, trained on `known`; another `made` is another version.
+
+    `base_keys` are further keys of its recipe's base.
+    """
     brand, line = name.split("/")
     folder = write_adapter(root.parent / "made" / brand / made)
     if known:
         (folder / "known_texts.bin").write_bytes(KnownTexts.of(known).to_bytes())
     recipe = {**profile(name), "made": made}
+    recipe["base"] = {**recipe["base"], **(base_keys or {})}
     if shown:
         recipe["brand_profile"]["display_name"] = shown
     described = manifest(AdapterName(brand, line), recipe=recipe, **changes)
