@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
+from lora_marketing.cli.serve import _origin
 from lora_marketing.common.errors import (
     AdapterRefused,
     AddressTaken,
@@ -57,6 +59,64 @@ def test_keys(tmp_path: Path) -> None:
     assert secret not in listed
     call("keys", "revoke", "shop", "--keys", file)
     assert read_keys(Path(file)) == ()
+
+
+def test_what_a_key_may_do_and_how_long(tmp_path: Path) -> None:
+    file = str(tmp_path / "keys.json")
+    call("keys", "add", "usual", "--brands", "ember", "--keys", file)
+    call(
+        "keys",
+        "add",
+        "shop",
+        "--brands",
+        "ember",
+        "--scopes",
+        "copy, models",
+        "--expires",
+        "30d",
+        "--keys",
+        file,
+    )
+    call("keys", "add", "watcher", "--scopes", "operations", "--keys", file)
+    usual, shop, watcher = read_keys(Path(file))
+    assert (usual.scopes, usual.expires) == (["models", "copy", "check", "chat"], None)
+    assert (shop.scopes, watcher.scopes, watcher.brands) == (["models", "copy"], ["operations"], [])
+    assert shop.expires is not None
+    assert (datetime.fromisoformat(shop.expires) - datetime.fromisoformat(shop.created)).days in (29, 30)
+    listed = call("keys", "list", "--keys", file).stdout
+    assert all(word in listed for word in ("operations", "never"))
+    for more in (
+        ["--scopes", "copi"],
+        ["--scopes", ""],
+        ["--expires", "soon"],
+        ["--expires", "2020-01-01"],
+        [],
+    ):
+        brands = ["--brands", "ember"] if more else []
+        with pytest.raises(KeysError):
+            call("keys", "add", "wrong", *brands, *more, "--keys", file)
+    assert len(read_keys(Path(file))) == 3
+
+
+@pytest.mark.parametrize(
+    ("origin", "means"),
+    [
+        ("https://Studio.example/", "https://studio.example"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("https://studio.example:443", "https://studio.example"),
+        ("*", "*"),
+    ],
+)
+def test_origins_as_browsers_send_them(origin: str, means: str) -> None:
+    assert _origin(origin, no_keys=False) == means
+
+
+@pytest.mark.parametrize("origin", ["studio.example", "https://studio.example/a", "null", "file://", ""])
+def test_what_is_no_origin_is_refused_before_any_work(world: World, origin: str) -> None:
+    with pytest.raises(LoraMarketingError, match="not an origin"):
+        call("serve", "--adapters", str(world.root), "--keys", str(world.keys), "--cors-origin", origin)
+    with pytest.raises(LoraMarketingError, match="every page"):
+        call("serve", "--adapters", str(world.root), "--no-keys", "--cors-origin", "*")
 
 
 def test_serve_says_what_it_lacks(world: World, tmp_path: Path) -> None:
