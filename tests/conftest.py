@@ -13,6 +13,10 @@ import pytest
 from tests.forks import Forks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lora_marketing.engine.base import LoadedBase
+    from lora_marketing.engine.writer import Writer
     from lora_marketing.metrics.voice import VoiceClassifier, VoiceText
 
 FORKS = pytest.StashKey[Forks]()
@@ -47,6 +51,17 @@ def _templates_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2.Environment, "compile", lru_cache(maxsize=64)(jinja2.Environment.compile))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_once() -> Iterator[None]:
+    """Typer reads the signatures of all commands, 40 ms, whenever one of them is run."""
+    import typer.main
+
+    with pytest.MonkeyPatch.context() as patch:
+        once = lru_cache(maxsize=None)(typer.main.get_params_from_function)
+        patch.setattr(typer.main, "get_params_from_function", once)
         yield
 
 
@@ -104,3 +119,31 @@ def voices_once(learned_voices: dict[Hashable, VoiceClassifier]) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VoiceClassifier, "fit", once)
         yield
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> LoadedBase:
+    from lora_marketing.engine.base import load_base
+    from tests.engine.making import base_folder, section
+
+    return load_base(section(base_folder("llama", tmp_path_factory.mktemp("llama"))))
+
+
+@pytest.fixture(scope="session")
+def folders(llama: LoadedBase, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Adapters of the llama base: plain, rslora, dora."""
+    from tests.engine.making import save_adapters
+
+    return save_adapters(llama, tmp_path_factory.mktemp("adapters"))
+
+
+@pytest.fixture
+def writer(llama: LoadedBase, folders: dict[str, Path]) -> Iterator[Writer]:
+    """All of them loaded side by side."""
+    from lora_marketing.engine.writer import Writer
+
+    writer = Writer(llama)
+    for name, folder in folders.items():
+        writer.load_folder(name, folder)
+    yield writer
+    writer.close()

@@ -12,6 +12,7 @@ from tests.making import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]*\.(?:py|yaml|jinja|toml|svg|png|json|jsonl|md))`")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
@@ -23,6 +24,13 @@ def test_files_and_links_of_a_document_exist(document: Path) -> None:
     gone = sorted(name for name in named if not any((place / name).exists() for place in places))
     broken = sorted(link for link in LINK.findall(text) if not (document.parent / link).exists())
     assert (gone, broken) == ([], [])
+    tests = [f"{file}::{name}" for file, name in TEST.findall(text) if f"def {name}(" not in read(file)]
+    assert tests == []
+
+
+def read(file: str) -> str:
+    path = ROOT / file
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def test_the_house_is_drawn_as_it_is() -> None:

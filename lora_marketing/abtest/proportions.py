@@ -7,7 +7,7 @@ from itertools import combinations
 from math import erfc, sqrt
 
 
-def z_test(successes: tuple[int, int], trials: tuple[int, int]) -> float:
+def z_test(successes: tuple[float, float], trials: tuple[int, int]) -> float:
     """Two-sided p of equal rates, by the pooled two-proportion z-test. 1 where nothing can be told.
 
     The normal approximation wants some five successes and failures in each.
@@ -30,7 +30,7 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def pairwise(successes: Sequence[int], trials: Sequence[int]) -> Mapping[tuple[int, int], float]:
+def pairwise(successes: Sequence[float], trials: Sequence[int]) -> Mapping[tuple[int, int], float]:
     """Corrected p of each pair of variants, by their places.
 
     All pairs count, since which variant leads is seen only afterwards.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from lora_marketing.abtest.posterior import Beta, PosteriorComparison, compare, thompson
 from lora_marketing.abtest.proportions import pairwise
 from lora_marketing.abtest.results import RateName, VariantCounts
+from lora_marketing.common.errors import DataError, Problem
 
 FLAT = Beta(1, 1)
 LONGEST = 1000
@@ -72,7 +73,16 @@ class AbTestOutcome:
 
 
 def judge(results: Sequence[VariantCounts], metric: RateName, rule: StoppingRule) -> AbTestOutcome:
-    """Judge two or more variants by their click rate (ctr) or their conversions per click (cvr)."""
+    """Judge two or more variants by their click rate (ctr) or their conversions per click (cvr).
+
+    Raises:
+        DataError: conversions per click are no rate, since a platform counted several of one click.
+    """
+    many = [result for result in results if result.successes(metric) > result.trials(metric)]
+    if many:
+        got = ", ".join(f"{one.id}: {one.successes(metric):g} of {one.trials(metric)} clicks" for one in many)
+        fix = "export conversions counted once a click, or compare clicks: --metric ctr"
+        raise DataError(Problem("more conversions than clicks are no rate", got=got, fix=fix))
     rates = _posteriors(results, metric, rule, 1)
     compared = compare(rates)
     weights = thompson(compared.best, rule.floor)

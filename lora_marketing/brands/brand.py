@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from unicodedata import combining
 
-from pydantic import Field, PrivateAttr, StringConstraints, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from lora_marketing.brands.claims import Claim, Claims, Market
 from lora_marketing.common.documents import Document, Frozen, place_of, read_document, validated
 from lora_marketing.common.errors import Problem, RecipeError
+from lora_marketing.common.printable import unprintable
+from lora_marketing.text.normalise import as_written
 from lora_marketing.text.spelling import folded, folded_term, joins, places, unfolded, within_word
 
+AS_KEPT = {"as_kept": True}
+"""Context for reading what was kept: nobody can take a letter out of it any more."""
+
+
+def _printable(text: str, info: ValidationInfo) -> str:
+    return _without_control(text, info, one_line=False)
+
+
+def _one_line(text: str, info: ValidationInfo) -> str:
+    return _without_control(text, info, one_line=True)
+
+
+def _without_control(text: str, info: ValidationInfo, *, one_line: bool) -> str:
+    if info.context != AS_KEPT and (letter := unprintable(text, one_line=one_line)):
+        kind = "a name in one line" if one_line else "text"
+        raise PydanticCustomError(
+            "unprintable",
+            "{kind} without control characters: take out {letter}",
+            {"kind": kind, "letter": letter},
+        )
+    return text
+
+
+def _of_lines(text: object) -> object:
+    """Some programs end lines by U+2028 and U+2029; in a text they are line breaks like any other."""
+    return text.replace("\u2028", "\n").replace("\u2029", "\n") if isinstance(text, str) else text
+
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Prose = Annotated[str, AfterValidator(_printable)]
+"""What somebody wrote; it may have several lines."""
+SomeName = Annotated[str, AfterValidator(_one_line)]
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_one_line)]
+"""What something is called, in one line."""
+Text = Annotated[
+    str,
+    StringConstraints(min_length=1, strip_whitespace=True),
+    AfterValidator(as_written),
+    AfterValidator(_printable),
+]
+"""The same as `Prose`, but not empty, and in one spelling: composed letters, \\n for a line end."""
+RowText = Annotated[Text, BeforeValidator(_of_lines)]
+"""A text that is learnt from."""
 PUBLISHED = "candidate"
 """The alias that every publish moves."""
 TRADITIONAL = ("zh-TW", "zh-HK", "zh-MO", "zh-Hant")
@@ -33,9 +76,9 @@ class Brand(Frozen):
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
     name: Slug
-    display_name: Text
+    display_name: Annotated[Text, AfterValidator(_one_line)]
     locale: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2}|-[A-Z][a-z]{3})?$")]
-    lines: Annotated[dict[Slug, Text], Field(min_length=1)]
+    lines: Annotated[dict[Slug, Annotated[Text, AfterValidator(_one_line)]], Field(min_length=1)]
     guide: Text
     facts: list[Text] = []
     required_terms: list[Text] = []
@@ -115,14 +158,14 @@ class Brand(Frozen):
 class Brief(Frozen):
     """One request: what to write about, for whom, and where it will be published."""
 
-    task: str = "ad_copy"
-    product: Text
-    channel: str
-    field: str
+    task: SomeName = "ad_copy"
+    product: Name
+    channel: SomeName
+    field: SomeName
     line: Slug | None = None
-    audience: str = ""
-    attributes: dict[str, str] = {}
-    notes: str = ""
+    audience: Prose = ""
+    attributes: dict[SomeName, Prose] = {}
+    notes: Prose = ""
 
     @property
     def key(self) -> str:
@@ -140,7 +183,7 @@ class Example(Brief):
     """
 
     id: Text
-    text: Text
+    text: RowText
     _place: str = PrivateAttr("")
 
     @property
@@ -156,13 +199,6 @@ class Example(Brief):
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
-
-    @field_validator("text")
-    @classmethod
-    def _no_control_characters(cls, text: str) -> str:
-        if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
-            raise ValueError("contains control characters")
-        return text
 
     def brief(self) -> Brief:
         """The request without the answer."""

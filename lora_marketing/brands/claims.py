@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from lora_marketing.common.documents import Frozen
+from lora_marketing.text.normalise import as_written
 
 Market = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """A country where a text is published, ISO 3166-1: `GB`, `US`, `CN`."""
-Wording = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Wording = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(as_written)]
 
 
 class Claim(Frozen):

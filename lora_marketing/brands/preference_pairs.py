@@ -7,15 +7,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lora_marketing.brands.brand import Example, Text
+from lora_marketing.brands.brand import Example, RowText
 from lora_marketing.common.errors import Problem
 
 
 class PreferencePair(Example):
     """A brief with two texts. The chosen one is its `text`, so a pair is a row whose answer was preferred."""
 
-    text: Annotated[Text, Field(alias="chosen")]
-    rejected: Text
+    text: Annotated[RowText, Field(alias="chosen")]
+    rejected: RowText
 
     def as_chosen(self) -> Example:
         """The chosen text as a row to imitate."""

@@ -20,7 +20,12 @@ Unit = Literal[
 
 
 class Limit(Frozen):
-    """How long one field of a channel may be, in `unit`, and how many of it an ad carries."""
+    """How long one field of a channel may be, in `unit`, and how many of it an ad carries.
+
+    `multiline` fields take line breaks. `forbidden` are names of bans that the platform has
+    (`channels/bans.py`). A value whose `source_kind` is `third_party` is `unconfirmed`: the platform's own
+    page was not found.
+    """
 
     max: Annotated[int, Field(gt=0)] | None = None
     min: Annotated[int, Field(ge=0)] = 0
@@ -28,6 +33,7 @@ class Limit(Frozen):
     unit: Unit = "char"
     count_min: int | None = None
     count_max: int | None = None
+    multiline: bool = False
     source: str
     source_kind: Literal["official", "official_via_mirror", "third_party", "own"]
     source_date: str

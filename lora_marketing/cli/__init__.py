@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import sys
 
+from lora_marketing.common.console import note
 from lora_marketing.common.errors import LoraMarketingError, Problem
 
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
@@ -22,16 +23,11 @@ def main() -> None:
         app()
     except LoraMarketingError as error:
         for problem in error.problems:
-            sys.stderr.write(_printable(f"error: {problem}\n"))
+            note(f"error: {problem}")
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in _DISK:
             raise
         problem = Problem("the disk refuses", error.filename, error.strerror, fix="make room, then repeat")
-        sys.stderr.write(_printable(f"error: {problem}\n"))
+        note(f"error: {problem}")
         sys.exit(1)
-
-
-def _printable(text: str) -> str:
-    """The text with half a character, as in JSON's "\\ud800", written out: no stream takes it."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

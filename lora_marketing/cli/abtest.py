@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lora_marketing.common.console import result, rich_stdout
+from lora_marketing.common.console import note, plain_text, result, rich_stdout
+from lora_marketing.common.printable import visible_line
 
 if TYPE_CHECKING:
     from lora_marketing.abtest.posterior import Beta
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def abtest(
     results: Annotated[
-        Path, typer.Argument(help="CSV with id, impressions, clicks, conversions, perhaps cost and date.")
+        Path, typer.Argument(help="CSV with id, impressions, clicks, conversions, or an export.")
     ],
     metric: Annotated[
         Literal["ctr", "cvr"], typer.Option(help="Clicks of impressions, or conversions of clicks.")
@@ -44,11 +45,14 @@ def abtest(
     what a wrong winner costs on average; it does not bound how often the winner is wrong. See
     docs/review.md.
     """
-    from lora_marketing.abtest.results import read_results
+    from lora_marketing.abtest.results import read_results_file
     from lora_marketing.abtest.verdict import StoppingRule, judge
 
     rule = StoppingRule(max_expected_loss, min_trials, _prior(prior), floor)
-    outcome = judge(read_results(results), metric, rule)
+    file = read_results_file(results)
+    for remark in file.remarks:
+        note(remark)
+    outcome = judge(file.variants, metric, rule)
     texts = _texts(queue, [standing.result.id for standing in outcome.standings]) if queue else {}
     if as_json:
         result(json.dumps(_values(outcome, texts), indent=2, ensure_ascii=False))
@@ -105,7 +109,6 @@ def _values(outcome: AbTestOutcome, texts: dict[str, str]) -> dict[str, object]:
 
 
 def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     columns = (
@@ -122,7 +125,7 @@ def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
     for standing in sorted(outcome.standings, key=lambda standing: -standing.best):
         low, high = standing.rate.interval()
         table.add_row(
-            escape(standing.result.id[:16]),
+            plain_text(standing.result.id[:16], one_line=True),
             str(standing.result.impressions),
             f"{standing.rate.mean:.3%}",
             f"{low:.3%} to {high:.3%}",
@@ -130,7 +133,7 @@ def _show(outcome: AbTestOutcome, texts: dict[str, str]) -> None:
             f"{standing.loss:.4%}",
             "" if standing.p is None else f"{standing.p:.3f}",
             f"{standing.weight:.0%}",
-            *([escape(texts[standing.result.id])] if texts else []),
+            *([plain_text(texts[standing.result.id])] if texts else []),
         )
     rich_stdout().print(table)
     result(_verdict(outcome))
@@ -140,7 +143,7 @@ def _verdict(outcome: AbTestOutcome) -> str:
     if outcome.winner:
         best, lost = outcome.winner.best, outcome.winner.loss / outcome.winner.rate.mean
         reason = f"the best with {best:.1%}; expected loss {lost:.2%} of its rate"
-        return f"Winner: {outcome.winner.result.id}, {reason}"
+        return f"Winner: {visible_line(outcome.winner.result.id)}, {reason}"
     if outcome.more is None:
         return "Not decided: the variants hardly differ; more than a thousand times as many impressions"
     return f"Not decided: about {outcome.more} more impressions"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.common.console import note, result, rich_stdout
+from lora_marketing.common.console import note, plain_text, result, rich_stdout
 from lora_marketing.common.errors import Problem, RegistryError
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def list_(adapters: RegistryFolder = Path("adapters")) -> None:
                 f"{metrics[key]:.3f}" for key in ("base_loss", "held_out_loss") if key in metrics
             )
             stops = f"{metrics['stop_rate']:.0%}" if "stop_rate" in metrics else ""
-            base = version.manifest.base.id
-            table.add_row(str(name), version.digest[:16], held, loss, stops, base, version.manifest.created)
+            base = plain_text(version.manifest.base.id)
+            created = plain_text(version.manifest.created)
+            table.add_row(str(name), version.digest[:16], held, loss, stops, base, created)
     rich_stdout().print(table)
 
 
@@ -143,7 +144,7 @@ def diff(
     a, b = (registry.resolve(AdapterRef.parse(ref)) for ref in (old, new))
     table = Table("key", a.digest[:16], b.digest[:16], box=None)
     for key, before, after in registry.diff(a, b):
-        table.add_row(key, _cell(before), _cell(after))
+        table.add_row(*map(plain_text, (key, _cell(before), _cell(after))))
     rich_stdout().print(table)
 
 

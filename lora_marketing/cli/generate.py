@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_marketing.cli.quiet import quiet_upstream
-from lora_marketing.common.console import note, result, rich_stdout
+from lora_marketing.common.console import note, plain_text, result, rich_stdout
 from lora_marketing.common.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -132,7 +132,9 @@ def _briefs(
     from lora_marketing.brands.brand import Brief
     from lora_marketing.channels import load_channel
     from lora_marketing.channels.structure import require_field
+    from lora_marketing.common.documents import validated
     from lora_marketing.data.dataset import read_briefs
+    from lora_marketing.text.normalise import all_as_written
 
     if file:
         return read_briefs(file)
@@ -145,7 +147,8 @@ def _briefs(
     field = field or next(iter(load_channel(channel).fields))
     require_field(channel, field)
     given = {key: value for key, _, value in pairs}
-    return [Brief(product=text, channel=channel, field=field, audience=audience, attributes=given)]
+    asked = {"product": text, "channel": channel, "field": field, "audience": audience, "attributes": given}
+    return [validated(Brief, all_as_written(asked), {})]
 
 
 def _show(copies: Sequence[Copy], as_json: bool) -> None:
@@ -155,7 +158,6 @@ def _show(copies: Sequence[Copy], as_json: bool) -> None:
             result(copy.model_dump_json())
         return
     from rich.table import Table
-    from rich.text import Text
 
     console = rich_stdout()
     seen: dict[tuple[str, int], list[Copy]] = {}
@@ -165,13 +167,13 @@ def _show(copies: Sequence[Copy], as_json: bool) -> None:
         seen.setdefault((brief, nth[brief, _voice(copy)]), []).append(copy)
         nth[brief, _voice(copy)] += 1
     for group in seen.values():
-        title = Text(_title(group[0].brief))  # a text may hold what looks like rich's markup
+        title = plain_text(_title(group[0].brief), one_line=True)
         table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
         table.add_column(style="cyan", no_wrap=True)
         table.add_column(overflow="fold")
         for copy in sorted(group, key=lambda copy: (copy.brand, copy.line, copy.adapter is not None)):
             cut = "" if copy.verdict or copy.stopped else " …"
-            table.add_row(_voice(copy), Text(copy.text + cut))
+            table.add_row(plain_text(_voice(copy)), plain_text(copy.text + cut))
         console.print(table)
         console.print()
 

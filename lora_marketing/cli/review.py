@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.common.console import note, result, rich_stdout
+from lora_marketing.common.console import note, plain_text, result, rich_stdout
 from lora_marketing.common.errors import Problem
+from lora_marketing.common.printable import visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lora_marketing.cli.review_policy import Policies
-    from lora_marketing.review import Item, ReviewState
+    from lora_marketing.review import ReviewState
     from lora_marketing.review.queue import Decision, Queue
 
 app = typer.Typer(help="Approve, edit or reject copy; ship what was approved.", no_args_is_help=True)
@@ -72,7 +72,6 @@ def list_(
     state: States = None, brand: BrandName = None, line: LineName = None, queue: QueueFile = QUEUE
 ) -> None:
     """List texts with their states and verdicts."""
-    from rich.markup import escape
     from rich.table import Table
 
     from lora_marketing.review import Queue
@@ -82,8 +81,9 @@ def list_(
         for item in opened.items(_states(state), brand, line):
             written = item.written
             where = f"{written.brief.channel} {written.brief.field}"
-            cells = (item.by, f"{written.brand}/{written.line}", where, item.text)
-            table.add_row(item.id[:16], item.state, item.verdict, *map(escape, cells))
+            cells = (item.by, f"{written.brand}/{written.line}", where)
+            names = [plain_text(cell, one_line=True) for cell in cells]
+            table.add_row(item.id[:16], item.state, item.verdict, *names, plain_text(item.text))
     rich_stdout().print(table)
 
 
@@ -146,13 +146,14 @@ def edit(
 ) -> None:
     """Approve another text instead. It is guarded like the first."""
     from lora_marketing.cli.review_policy import Policies
+    from lora_marketing.cli.review_screen import edited
     from lora_marketing.review import Queue
 
     words = _words(new, file)
     with Queue(queue) as opened:
         item = opened.find(text)
         policies = Policies.of([item.written], recipe or [], profile or [], adapters)
-        _decide(opened, [item.id], _edited(item, words, by, policies, why, override), again)
+        _decide(opened, [item.id], edited(item, words, by, policies, why, override), again)
 
 
 @app.command("next")
@@ -165,9 +166,12 @@ def next_(
     adapters: AdaptersFolder = ADAPTERS,
     queue: QueueFile = QUEUE,
 ) -> None:
-    """Show pending texts one after the other: a approves, e edits, r rejects, s skips, q ends."""
+    """Show pending texts one after the other: a approves, e edits, r rejects, s skips, q ends.
+
+    a approves what stands on the screen: after an edit the edited text. o goes back to the text as it was.
+    """
     from lora_marketing.cli.review_policy import Policies
-    from lora_marketing.common.errors import LoraMarketingError
+    from lora_marketing.cli.review_screen import decided_on_screen
     from lora_marketing.review import Queue
 
     with Queue(queue) as opened:
@@ -175,17 +179,7 @@ def next_(
         policies = Policies.of([item.written for item in pending], recipe or [], profile or [], adapters)
         skipped = 0
         for place, item in enumerate(pending, start=1):
-            _present(item, f"{place} of {len(pending)}")
-            while (key := typer.prompt("a/e/r/s/q").strip().lower()) not in ("s", "q"):
-                decision = _asked(key, item, by, policies)
-                if decision is None:
-                    continue
-                try:
-                    opened.decide(item, decision)
-                except LoraMarketingError as error:
-                    note("\n".join(map(str, error.problems)))
-                    continue
-                break
+            key = decided_on_screen(opened, item, f"{place} of {len(pending)}", by, policies)
             if key == "q":
                 return
             skipped += key == "s"
@@ -201,7 +195,8 @@ def log(queue: QueueFile = QUEUE) -> None:
     with Queue(queue) as opened:
         for entry in opened.log():
             why = "".join(f" {text}" for text in (entry.why, entry.override) if text)
-            result(f"{entry.number} {entry.time} {entry.by}: {entry.item[:16]} {entry.state}{why}")
+            told = f"{entry.number} {entry.time} {entry.by}: {entry.item[:16]} {entry.state}{why}"
+            result(visible_line(told))
         note(f"head {opened.head()}")
 
 
@@ -249,7 +244,11 @@ def export(
 
     check_writable(out)
     with Queue(queue) as opened:
-        items = [opened.find(text) for text in texts or []] or opened.items(_states(state), brand, line)
+        if texts:
+            ids = [opened.find(text).id for text in texts]
+            items = sorted(opened.items(ids=ids), key=lambda item: ids.index(item.id))
+        else:
+            items = opened.items(_states(state), brand, line)
     raw = exported(to, items, Shipment(ship, campaign, group, url, literal))
     write_output(out, raw)
     note(f"wrote {out}")
@@ -306,67 +305,22 @@ def _states(given: Sequence[str] | None) -> tuple[ReviewState, ...]:
     return cast("tuple[ReviewState, ...]", tuple(given or ()))
 
 
-def _edited(
-    item: Item,
-    words: str,
-    by: str,
-    policies: Policies,
-    why: str = "",
-    override: str | None = None,
-) -> Decision:
-    from lora_marketing.review import Decision
-
-    findings = tuple(policies.findings(item.written, words))
-    return Decision("edited", by, why, words, findings, override)
-
-
 def _decide(queue: Queue, texts: Sequence[str], decision: Decision, again: bool) -> None:
     for item in [queue.find(text) for text in texts]:
         after = queue.decide(item, decision, again=again)
-        result(f"{after.id[:16]} {after.state} by {after.by}")
+        result(visible_line(f"{after.id[:16]} {after.state} by {after.by}"))
 
 
 def _words(text: str | None, file: Path | None) -> str:
     from lora_marketing.common.errors import DataError
     from lora_marketing.common.files import read_outside_text
+    from lora_marketing.text.normalise import as_written
 
     if (text is None) == (file is None):
         raise DataError(Problem("an edit needs its text once", fix='--text "...", or --file FILE'))
     if file is None:
-        return text or ""
+        return as_written(text or "")
     try:
-        return read_outside_text(file).rstrip("\n")
+        return as_written(read_outside_text(file)).rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(Problem("cannot be read", str(file), got=str(error))) from error
-
-
-def _asked(key: str, item: Item, by: str, policies: Policies) -> Decision | None:
-    """What somebody at the keyboard decides; None if it was another key."""
-    from lora_marketing.review import Decision
-
-    if key == "e":
-        return _edited(item, typer.prompt("text"), by, policies)
-    if key == "r":
-        return Decision("rejected", by, typer.prompt("why"))
-    if key != "a":
-        note("a approves, e edits, r rejects, s skips, q ends")
-        return None
-    if item.verdict != "block":
-        return Decision("approved", by)
-    reason = typer.prompt("a guard blocks it; why may it be published?", default="", show_default=False)
-    return Decision("approved", by, override=reason or None)
-
-
-def _present(item: Item, place: str) -> None:
-    from rich.markup import escape
-
-    console, brief = rich_stdout(), item.written.brief
-    asked = "".join(f", {key} {value}" for key, value in brief.attributes.items())
-    where = f"{item.written.brand}/{item.written.line} · {brief.channel} {brief.field}"
-    console.print(f"\n[bold]{escape(item.text)}[/bold]")
-    console.print(
-        escape(f"{place} · {item.id[:16]} · {where} · {brief.product}{asked} {brief.notes}".rstrip())
-    )
-    for finding in item.findings:
-        advice = f" ({finding.suggestion})" if finding.suggestion else ""
-        console.print(escape(f"{finding.severity}: {finding.rule}: {finding.message}{advice}"))

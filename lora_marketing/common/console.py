@@ -1,4 +1,7 @@
-"""Words for people: progress and notes on stderr, results on stdout."""
+"""Words for people: progress and notes on stderr, results on stdout.
+
+What would be obeyed by a terminal, or not be seen on it, is written out.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from lora_marketing.common.printable import visible, visible_line
+
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 
 PIPED = 150
@@ -16,13 +22,20 @@ PIPED = 150
 
 def note(text: str) -> None:
     """Say one line on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
     sys.stderr.flush()
 
 
 def result(text: str) -> None:
-    """Write one result line on stdout."""
-    sys.stdout.write(text + "\n")
+    """Write one result on stdout. JSON stays JSON of the same value."""
+    sys.stdout.write(visible(text) + "\n")
+
+
+def plain_text(text: str, *, style: str = "", one_line: bool = False) -> Text:
+    """For rich's tables: text from outside as it is, with nothing in it that rich or a terminal obeys."""
+    from rich.text import Text
+
+    return Text(visible_line(text) if one_line else visible(text), style)
 
 
 def rich_stderr() -> Console:

@@ -19,7 +19,8 @@ LoraMarketingError         any error raised on purpose; exit code 2
 │  └─ LogBroken            the queue was changed by other means; exit code 1
 ├─ KeysError               the file of keys cannot be read or changed
 ├─ AddressTaken            the server cannot listen there
-└─ EngineStopped           the engine ended before a row was written; exit code 1
+├─ EngineStopped           the engine ended before a row was written; exit code 1
+└─ RowFailed               one row could not be written; exit code 1
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Problem:
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         details = (("got", self.got), ("allowed", self.allowed), ("fix", self.fix))
-        return "\n".join([head, *(f"    {name}: {text}" for name, text in details if text)])
+        told = (text.replace("\n", "\n        ") for text in (head, *(f"{k}: {t}" for k, t in details if t)))
+        return "\n    ".join(told)
 
 
 class LoraMarketingError(Exception):
@@ -151,6 +153,12 @@ class AddressTaken(LoraMarketingError):
 
 class EngineStopped(LoraMarketingError):
     """The engine ended, by a fault or because the server stops, before a row was written."""
+
+    exit_code = 1
+
+
+class RowFailed(LoraMarketingError):
+    """One row could not be written; others go on. What failed is its cause."""
 
     exit_code = 1
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from lora_marketing.brands.brand import Brief
+from lora_marketing.brands.brand import Brief, SomeName
 from lora_marketing.common.documents import Frozen, shown
 from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.common.files import read_outside_text, write_output
@@ -37,11 +37,11 @@ class Copy(Frozen):
 
     id: str = ""
     text: str
-    brand: str
-    line: str
-    adapter: str | None
-    digest: str | None
-    base: str
+    brand: SomeName
+    line: SomeName
+    adapter: SomeName | None
+    digest: SomeName | None
+    base: SomeName
     seed: int
     variant: int
     prompt_sha256: str
@@ -100,8 +100,10 @@ def read_copies(path: Path) -> list[Copy]:
         try:
             copies.append(Copy.model_validate_json(line))
         except ValidationError as error:
-            what = str(error).splitlines()[0]
-            problems.append(Problem("not a copy", f"{shown(path)}:{number}", got=what))
+            what = error.errors(include_url=False)[0]
+            field = ".".join(map(str, what["loc"]))
+            got = f"{field}: {what['msg']}" if field else what["msg"]
+            problems.append(Problem("not a copy", f"{shown(path)}:{number}", got=got))
     if problems or not copies:
         raise DataError(problems or [Problem("no copies", shown(path))])
     return copies

@@ -29,7 +29,7 @@ from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import APPROVED
 from lora_marketing.review.rows import approved_rows
 from lora_marketing.tasks import task_names
-from lora_marketing.text.normalise import view
+from lora_marketing.text.normalise import all_as_written, view
 
 MINIMUM_ROWS = 8
 """Fewer rows than this cannot be split into training and validation."""
@@ -185,7 +185,7 @@ def read_briefs(path: Path) -> list[Brief]:
     """
     if path.suffix in (".yaml", ".yml"):
         document = read_document(path)
-        only = validated(Brief, document.value, document.places)
+        only = validated(Brief, all_as_written(document.value), document.places)
         unknown = list(_brief_problems(only, place_of(("channel",), document.places)))
         if unknown:
             raise DataError(unknown)
@@ -215,7 +215,7 @@ def _json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict
             continue
         place = f"{shown(path)}:{number}"
         try:
-            value = json.loads(line, object_pairs_hook=_without_duplicates)
+            value = all_as_written(json.loads(line, object_pairs_hook=_without_duplicates))
         except json.JSONDecodeError as error:
             got = f"{error.msg} at column {error.colno}: {line[max(0, error.pos - 20) : error.pos + 20]!r}"
             problems.append(Problem("broken JSON", place, got=got, fix="one JSON object a line"))

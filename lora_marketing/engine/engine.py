@@ -2,83 +2,46 @@
 
 `submit` and `cancel` may be called from any thread; one thread calls `step`. A step first lets
 waiting rows in and computes their prompts, then computes one forward for all rows, which gives each
-of them one more token.
+of them one more token. Clients take turns (`engine/fair_queue.py`): where there is no room for the next
+row, one of a client that has more is paused, to be computed again when it is that client's turn. What
+cannot be done for one row (its adapter, its constraints, its listener) ends that row alone.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
 import torch
 from torch import Tensor
 
-from lora_marketing.common.errors import AdapterRefused, LoraMarketingError
 from lora_marketing.engine.adapter_slots import AdapterSlots
 from lora_marketing.engine.adapter_weights import require_same_base, stack_dtype
 from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.fair_queue import PROMPT_SHARE, FairQueue
 from lora_marketing.engine.prefix_cache import Identity, agreeing
-from lora_marketing.engine.request import Finish, Progress, Request, RowOutput
-from lora_marketing.engine.row import Row
+from lora_marketing.engine.request import Request
+from lora_marketing.engine.row import Row, RowFault
 from lora_marketing.engine.row_cache import InputChunk, row_cache_for
+from lora_marketing.engine.running_row import Listener, RowHandle, RunningRow, by_client
 from lora_marketing.engine.slot_memory import SlotMemory
 from lora_marketing.engine.stacked_lora import BatchGroups, Groups, install
 from lora_marketing.engine.stats import EngineStats
 from lora_marketing.registry.files import FileHashes
 from lora_marketing.registry.version import Version
 
-Listener = Callable[[Progress], None]
-
 WORTH_WAITING = 16
 """A row that shares so many prompt tokens with one being admitted waits until they are computed."""
 PROMPT_TOKENS = 2048
-"""The most new tokens of all prompts computed in one forward; a single prompt may have more."""
-
-
-class RowHandle:
-    """What `Engine.submit` returns for one row: its request, and a way to cancel it.
-
-    Args:
-        request: the row that was submitted.
-        listen: called with the row's `Progress` after every token, by the thread that steps.
-        wake: set when the row is cancelled, so that a waiting engine looks at it.
-    """
-
-    def __init__(self, request: Request, listen: Listener, wake: Event) -> None:
-        self.request = request
-        self.listen = listen
-        self.cancelled = False
-        self._wake = wake
-
-    def cancel(self) -> None:
-        """End the row before the next forward. Any thread may call this."""
-        self.cancelled = True
-        self._wake.set()
-
-    def end(self, finish: Finish, error: LoraMarketingError | None = None) -> None:
-        """Call the listener a last time: the row ended before its first token."""
-        self.listen(Progress("", 0, RowOutput((), "", finish), error))
-
-
-@dataclass(frozen=True)
-class _Running:
-    """One row of the batch: its handle, its text, its adapter's slot, and how many tokens of its prompt
-    came from the prefix cache."""
-
-    handle: RowHandle
-    row: Row
-    slot: int
-    reused: int
-
-    def next_chunk(self) -> InputChunk:
-        token, position = self.row.next_input()
-        return InputChunk([token], position)
-
-    def columns(self) -> int:
-        return _columns(self.handle.request)
+"""The most new tokens of all prompts computed in one forward; a longer prompt is computed in pieces."""
+SHARED_PROMPT_TOKENS = 256
+"""The same while several clients wait: so much longer may a step be for all of them."""
+ROOM_TO_GROW = 64
+"""Tokens that each row can be written further, at least, where a row is let in."""
+WORTH_PAUSING = 8
+"""Tokens that a row is written, at least, before it is paused as the only one of its client."""
 
 
 class Engine:
@@ -87,7 +50,8 @@ class Engine:
     Args:
         base: a loaded base. It is not changed: the engine works on modules of its own over its tensors.
         max_rows: rows that are computed together; others wait their turn.
-        row_tokens: how much rows times the tokens of the longest may be; a row alone may be longer.
+        row_tokens: how much rows times the tokens of the longest may be; a row alone may be longer. Rows
+            take what they have by now, so those that outgrow it make others wait, and are paused in turn.
         adapter_slots: adapters that can be computed with at the same time.
         prefix_bytes: limit of the prefix cache, the keys and values of computed prompts.
         host_bytes: limit of host memory for adapters that have no slot.
@@ -118,12 +82,13 @@ class Engine:
         slot_memory = SlotMemory(stacks, adapter_slots + 1, stack_dtype(base), slot_bytes)
         self._slots = AdapterSlots(base, slot_memory, adapter_slots, host_bytes)
         self._cache = row_cache_for(model, base.tokenizer.pad_token_id, prefix_bytes)
-        self._waiting: deque[RowHandle] = deque()
-        self._running: list[_Running] = []
+        self._inbox: deque[RowHandle] = deque()
+        self._queue: FairQueue[RowHandle] = FairQueue()
+        self._running: list[RunningRow] = []
         self._wake = Event()
         self._grouped_slots: tuple[tuple[int, int], ...] = ()
         self._groups: Groups | None = None
-        self._steps = self._tokens = self._computed = self._reused = self._finished = 0
+        self._steps = self._tokens = self._computed = self._reused = self._finished = self._paused = 0
 
     def register(self, version: Version) -> str:
         """Register a published version, whose files are read when a row first needs them.
@@ -158,7 +123,7 @@ class Engine:
     def submit(self, request: Request, listen: Listener) -> RowHandle:
         """Queue a row, from any thread. `listen` is called with its progress by the thread that steps."""
         handle = RowHandle(request, listen, self._wake)
-        self._waiting.append(handle)
+        self._inbox.append(handle)
         self._wake.set()
         return handle
 
@@ -173,15 +138,20 @@ class Engine:
 
         Whatever it raises, the rows cannot go on: call `abandon` then.
         """
-        busy = bool(self._waiting or self._running)
+        busy = self._take_in() or bool(self._queue or self._running)
         self._end_cancelled()
         others = bool(self._running)
+        self._compute_a_piece()
         while admitted := self._admit():
             self._compute_prompts(admitted)
-            if others:  # which wait for one batch of prompts at most
+            self._take_in()
+            if others or self._queue.clients > 1:  # which wait for one batch of prompts at most
                 break
-        if self._running:
+        self._make_rows_fit()
+        if any(running.ready for running in self._running):
             self._steps += 1
+            for running in self._running:
+                self._queue.charge(running.client, running.cost(self.row_tokens / self.max_rows))
             self._advance(0, self._logits(0, [running.next_chunk() for running in self._running]))
             self._remove_finished(0)
         return busy
@@ -191,7 +161,9 @@ class Engine:
         """Drop all rows without calling their listeners; adapters and computed prefixes stay."""
         while self._running:
             self._drop(len(self._running) - 1)
-        self._waiting.clear()
+        self._inbox.clear()
+        for handle in list(self._queue):
+            self._queue.remove(handle.request.client, handle)
 
     def figures(self) -> EngineStats:
         """Counters since the engine began, and its present load."""
@@ -204,7 +176,8 @@ class Engine:
             adapter_load_seconds=self._slots.load_seconds,
             rows_finished=self._finished,
             rows_running=len(self._running),
-            rows_waiting=len(self._waiting),
+            rows_waiting=len(self._inbox) + len(self._queue),
+            rows_paused=self._paused,
             max_rows=self.max_rows,
             adapters_resident=len(self._slots.resident),
             prefix_bytes=self._cache.prefixes.bytes,
@@ -212,22 +185,33 @@ class Engine:
             kv_bytes=self._cache.bytes,
         )
 
-    def _admit(self) -> list[_Running]:
-        """Take rows from the queue whose prompts are computed next: first come, first served, but for a
-        row that waits until the prefix which it shares with another is computed."""
-        admitted: list[_Running] = []
+    def _take_in(self) -> bool:
+        """Put what was submitted into the queue; False if there was nothing."""
+        found = bool(self._inbox)
+        while self._inbox:
+            handle = self._inbox.popleft()
+            self._queue.add(handle.request.client, handle)
+        return found
+
+    def _admit(self) -> list[RunningRow]:
+        """Take rows from the queue whose prompts are computed next: clients in turns, the rows of each in
+        their order, but for a row that waits until the prefix which it shares with another is computed."""
+        admitted: list[RunningRow] = []
         sharing: list[RowHandle] = []
-        while self._waiting and len(self._running) + len(admitted) + len(sharing) < self.max_rows:
-            handle = self._waiting.popleft()
-            if self._will_share(handle.request, admitted):
+        while (client := self._queue.next_client()) is not None and len(sharing) < self.max_rows:
+            handle = self._queue.first(client)
+            if handle.cancelled:
+                handle.end_cancelled(self.base)
+            elif self._will_share(handle.request, admitted):
                 sharing.append(handle)
             elif not self._try_to_admit(handle, admitted):
-                self._waiting.appendleft(handle)
                 break
-        self._waiting.extendleft(reversed(sharing))
+            self._queue.pop(client)
+        for handle in reversed(sharing):
+            self._queue.put_back(handle.request.client, handle)
         return admitted
 
-    def _will_share(self, request: Request, admitted: Sequence[_Running]) -> bool:
+    def _will_share(self, request: Request, admitted: Sequence[RunningRow]) -> bool:
         prefixes, identity = self._cache.prefixes, self._identity(request)
         same_identity = [
             running.handle.request
@@ -236,63 +220,122 @@ class Engine:
         ]
         if not same_identity or not prefixes.limit:
             return False
-        key = request.cache_key
-        shared = max(agreeing(key, other.cache_key) for other in same_identity)
+        key = request.cache_key()
+        shared = max(agreeing(key, other.cache_key()) for other in same_identity)
         return shared >= prefixes.known(identity, key) + WORTH_WAITING
 
-    def _try_to_admit(self, handle: RowHandle, admitted: list[_Running]) -> bool:
+    def _try_to_admit(self, handle: RowHandle, admitted: list[RunningRow]) -> bool:
         """Admit a row, or tell its listener why it has ended already. Returns False if it has to wait."""
         request = handle.request
-        if handle.cancelled:
-            handle.end("cancelled")
-            return True
-        if not self._has_room(request, admitted):
+        if not self._has_room(handle, admitted):
             return False
-        row = Row(request, self.base)
-        if row.written:
-            handle.end(row.written.finish)
+        with RowFault() as fault:
+            row = handle.row = handle.row or Row(request, self.base)
+            if row.written:
+                handle.listen(row.take_progress())
+                return True
+            while (slot := self._slots.hold(request.adapter)) is None:
+                if not self._make_room(request.client, admitted):
+                    return False
+        if fault.error:
+            handle.fail(fault.error)
             return True
-        try:
-            slot = self._slots.hold(request.adapter)
-        except AdapterRefused as error:
-            handle.end("failed", error)
-            return True
-        if slot is None:
-            return False
-        reused = self._cache.join(_columns(request), self._identity(request), request.cache_key)
-        admitted.append(_Running(handle, row, slot, reused))
+        assert slot is not None
+        tokens = handle.tokens()
+        reused = self._cache.join(self._identity(request), request.cache_key(tokens))
+        admitted.append(RunningRow(handle, row, slot, reused, reused))
+        self._queue.begin(request.client)
+        self._queue.charge(request.client, PROMPT_SHARE * (len(tokens) - reused))
         return True
 
-    def _has_room(self, request: Request, admitted: Sequence[_Running]) -> bool:
-        others = [*self._running, *admitted]
-        longest = max((running.columns() for running in others), default=0)
-        if others and (len(others) + 1) * max(longest, _columns(request)) > self.row_tokens:
+    def _has_room(self, handle: RowHandle, admitted: Sequence[RunningRow]) -> bool:
+        """Whether a row can be computed beside the others, some of which may have been paused for it."""
+        new = sum(len(running.handle.tokens()) - running.reused for running in admitted)
+        columns = len(handle.tokens()) + 1
+        if admitted and new + columns - 1 > self._most_prompt_tokens():
             return False
-        new = sum(len(running.handle.request.prompt) - running.reused for running in admitted)
-        return not admitted or new + len(request.prompt) <= PROMPT_TOKENS
+        while (rows := len(self._running) + len(admitted)) >= self.max_rows or (
+            rows and (rows + 1) * (max(self._longest(admitted), columns) + ROOM_TO_GROW) > self.row_tokens
+        ):
+            # a row is not to drive out others by being long itself
+            too_long = rows < self.max_rows and columns > self._longest(admitted)
+            if not self._make_room(handle.request.client, admitted, in_time_only=too_long):
+                return False
+        return True
+
+    def _longest(self, admitted: Sequence[RunningRow] = ()) -> int:
+        return max((running.columns() for running in (*self._running, *admitted)), default=0)
+
+    def _most_prompt_tokens(self) -> int:
+        return SHARED_PROMPT_TOKENS if self._queue.clients > 1 else PROMPT_TOKENS
+
+    def _make_room(self, client: str, admitted: Sequence[RunningRow], in_time_only: bool = False) -> bool:
+        """Pause a row of a client that has more than `client`; False if there is none."""
+        if admitted:
+            return False
+        share, rows_of = self.row_tokens / self._queue.clients, by_client(self._running)
+        other = self._queue.who_makes_room(
+            client,
+            in_time_only=in_time_only,
+            greedy=[
+                one
+                for one, rows in rows_of.items()
+                if sum(row.columns() + ROOM_TO_GROW for row in rows) > share
+            ],
+            fresh=[one for one, rows in rows_of.items() if rows[-1].progress < WORTH_PAUSING],
+        )
+        if other is None:
+            return False
+        self._pause(other)
+        return True
+
+    def _make_rows_fit(self) -> None:
+        """Pause rows that there is no room for any more, of whom was served most."""
+        while len(self._running) > 1 and len(self._running) * self._longest() > self.row_tokens:
+            client = self._queue.who_gives_way()
+            assert client is not None
+            self._pause(client)
+
+    def _pause(self, client: str) -> None:
+        """Let the newest running row of a client wait; what stands of it is computed again later."""
+        number = max(at for at, running in enumerate(self._running) if running.client == client)
+        handle = self._running[number].handle
+        self._drop(number)
+        self._queue.put_first(client, handle)
+        self._paused += 1
 
     def _identity(self, request: Request) -> Identity:
         scope = request.scope if request.adapter is None else ""
         return Identity(self.base.pin.fingerprint, str(self.base.compute_dtype), request.adapter, scope)
 
-    def _compute_prompts(self, admitted: Sequence[_Running]) -> None:
+    def _compute_prompts(self, admitted: Sequence[RunningRow]) -> None:
         first = len(self._running)
         self._running += admitted
-        chunks = [
-            InputChunk(running.handle.request.prompt[running.reused :], running.reused)
-            for running in admitted
-        ]
+        self._reused += sum(running.reused for running in admitted)
+        self._compute_pieces(first, admitted)
+
+    def _compute_a_piece(self) -> None:
+        """Go on with a prompt that is too long for one step, of the client that was served least."""
+        unready = [number for number, running in enumerate(self._running) if not running.ready]
+        if unready:
+            number = min(unready, key=lambda number: self._queue.served(self._running[number].client))
+            self._compute_pieces(number, [self._running[number]])
+
+    def _compute_pieces(self, first: int, rows: Sequence[RunningRow]) -> None:
+        """Compute tokens that stand already, of rows `first` and on; where these are all, choose the next."""
+        most = self._most_prompt_tokens()
+        chunks = [running.next_piece(most) for running in rows]
+        self._computed += sum(len(chunk.tokens) for chunk in chunks)
         self._advance(first, self._logits(first, chunks))
-        for number, (running, chunk) in enumerate(zip(admitted, chunks, strict=True), start=first):
-            request = running.handle.request  # cached after its first token went out: nobody waits for that
-            self._cache.keep(number, self._identity(request), request.cache_key)
-            self._computed += len(chunk.tokens)
-            self._reused += running.reused
+        for number, running in enumerate(rows, start=first):
+            if running.ready:  # cached after its first token went out: nobody waits for that
+                request = running.handle.request
+                self._cache.keep(number, self._identity(request), request.cache_key())
         self._remove_finished(first)
 
     def _logits(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
-        """(rows, vocabulary) logits that follow each chunk, for rows `first` and on."""
-        rows = self._running[first:]
+        """(rows, vocabulary) logits that follow each chunk, for rows `first` and on; any if it is empty."""
+        rows = self._running[first : first + len(chunks)]
         width = len(rows) if self._cache.together else 1
         return torch.cat(
             [
@@ -302,11 +345,16 @@ class Engine:
         )
 
     def _advance(self, first: int, logits: Tensor) -> None:
-        """Choose the next token of rows `first` and on, and call their listeners."""
-        for running, scores in zip(self._running[first:], logits.cpu(), strict=True):
-            running.row.choose(scores)
-            self._tokens += 1
-            running.handle.listen(running.row.take_progress())
+        """Choose the next token of rows `first` and on that are ready, and call their listeners."""
+        for running, scores in zip(self._running[first:], logits.cpu(), strict=False):
+            if not running.ready:
+                continue
+            with RowFault() as fault:
+                running.row.choose(scores)
+                self._tokens += 1
+                running.handle.listen(running.row.take_progress())
+            if fault.error:
+                running.handle.fail(fault.error)
 
     def _remove_finished(self, first: int) -> None:
         """Take rows `first` and on that have ended out of the batch."""
@@ -315,14 +363,14 @@ class Engine:
                 self._finished += 1
                 self._drop(number)
 
-    def _forward(self, first: int, rows: Sequence[_Running], chunks: Sequence[InputChunk]) -> Tensor:
+    def _forward(self, first: int, rows: Sequence[RunningRow], chunks: Sequence[InputChunk]) -> Tensor:
         self._batch_groups.groups = self._grouped(rows)
         try:
             return self._cache.compute(first, chunks)
         finally:
             self._batch_groups.groups = None
 
-    def _grouped(self, rows: Sequence[_Running]) -> Groups | None:
+    def _grouped(self, rows: Sequence[RunningRow]) -> Groups | None:
         """Rows by slot; the same object as long as nothing changes, so that layers keep their stacks."""
         ranks = self._slots.ranks
         grouped = tuple((running.slot, ranks.get(running.slot, 0)) for running in rows)
@@ -335,20 +383,17 @@ class Engine:
         for number in reversed(range(len(self._running))):
             running = self._running[number]
             if running.handle.cancelled:
-                tokens = tuple(running.row.tokens)
-                written = RowOutput(tokens, self.base.decode(tokens), "cancelled")
-                running.handle.listen(Progress("", len(tokens), written))
+                running.handle.end_cancelled(self.base)
                 self._drop(number)
+        for handle in [handle for handle in self._queue if handle.cancelled]:
+            self._queue.remove(handle.request.client, handle)
+            handle.end_cancelled(self.base)
 
     def _drop(self, number: int) -> None:
         """End a row; the last row takes its number."""
+        self._queue.end(self._running[number].client)
         self._slots.let_go(self._running[number].handle.request.adapter)
         self._cache.drop(number)
         last = self._running.pop()
         if number < len(self._running):
             self._running[number] = last
-
-
-def _columns(request: Request) -> int:
-    """The most tokens that a row can come to."""
-    return len(request.prompt) + request.sampling.max_new_tokens

@@ -65,7 +65,8 @@ class _RowLayer(CacheLayerMixin):
         for name in ("keys", "values") if self.is_initialized else ():
             old = getattr(self, name)
             new = self._buffer(old)
-            rows, columns = min(len(old), len(new)), min(old.shape[2], new.shape[2])
+            # without the last column, which holds what padding computed
+            rows, columns = min(len(old), len(new)), min(old.shape[2], new.shape[2]) - 1
             new[:rows, :, :columns] = old[:rows, :, :columns]
             setattr(self, name, new)
 
@@ -99,7 +100,6 @@ class KVCache:
         layers = config.get_text_config().num_hidden_layers
         self._layers = [_RowLayer(self._window, self._size) for _ in range(layers)]
         self._filled: list[int] = []
-        self._wanted: list[int] = []
         self.cache = Cache(layers=list(self._layers))
 
     @property
@@ -107,21 +107,19 @@ class KVCache:
         """Bytes that the buffers take."""
         return sum(buffer.nbytes for buffer in self._all_buffers())
 
-    def join(self, columns: int) -> int:
-        """Make room for one more row of at most so many columns; returns its number."""
+    def join(self) -> int:
+        """Make room for one more row; returns its number. It takes columns as it is written."""
         self._filled.append(0)
-        self._wanted.append(columns)
-        rows, most = _multiple(len(self._wanted), ROWS), _multiple(max(self._wanted) + 1, COLUMNS)
-        if rows > self._size.rows or most > self._size.columns:
-            self._size.rows, self._size.columns = rows, most
-            for layer in self._layers:
-                layer.resize()
+        rows = _multiple(len(self._filled), ROWS)
+        if rows > self._size.rows:
+            self._resize(rows, max(self._filled))
         return len(self._filled) - 1
 
     def set_window(self, first: int, columns: Tensor) -> int:
         """Let the next forward write at `columns` (rows, tokens), -1 for padding, of rows `first`
         and on. Returns how many columns it sees."""
         width = int(columns.max()) + 1
+        self._make_wide(width)
         self._window.first, self._window.last = first, first + len(columns)
         self._window.at = torch.arange(len(columns), device=columns.device)[:, None]
         self._window.columns = torch.where(columns < 0, self._size.columns - 1, columns)
@@ -130,9 +128,20 @@ class KVCache:
             self._filled[at] = max(self._filled[at], last + 1)
         return width
 
+    def _make_wide(self, width: int) -> None:
+        if width >= self._size.columns:
+            self._resize(self._size.rows, max(width, *self._filled))
+
+    def _resize(self, rows: int, width: int) -> None:
+        """Take the rows and the columns that are needed now, and an eighth of these to grow into."""
+        self._size.rows, self._size.columns = rows, _multiple(width + width // 8 + 1, COLUMNS)
+        for layer in self._layers:
+            layer.resize()
+
     def put(self, row: int, pieces: Sequence[KeysValues]) -> int:
         """Fill a row's first columns; returns how many."""
         start = 0
+        self._make_wide(sum(piece[0][0].shape[1] for piece in pieces))
         for piece in pieces:
             count = piece[0][0].shape[1]
             for layer, (keys, values) in zip(self._layers, piece, strict=True):
@@ -166,9 +175,8 @@ class KVCache:
                 buffer[row, :, :count] = buffer[last, :, :count]
                 buffer[row, :, count : self._filled[row]] = 0
             buffer[last, :, :count] = 0
-        for counts in (self._filled, self._wanted):
-            counts[row] = counts[last]
-            counts.pop()
+        self._filled[row] = self._filled[last]
+        self._filled.pop()
 
     def _all_buffers(self) -> list[Tensor]:
         both = [(layer.keys, layer.values) for layer in self._layers if layer.is_initialized]

@@ -13,7 +13,7 @@ from lora_marketing.engine.sampling import Sampling
 Finish = Literal["stop", "stop_string", "length", "budget", "stuck", "cancelled", "failed"]
 """Why a row ended: by its stop token, at one of its stop strings, at `max_new_tokens`, because the
 next word would not have fitted a length budget, because its constraints left it no way on, because
-it was cancelled, or because its adapter could not be used (then with the error)."""
+it was cancelled, or because its adapter could not be used or something failed (then with the error)."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Request:
 
     What was computed of a prompt is used again for rows of the same adapter and `scope`, so that nobody
     learns from the time of an answer what others sent. The first `shared` tokens belong to no scope:
-    they are used again whatever it is, but for those of the bare base.
+    they are used again whatever it is, but for those of the bare base. Rows of different clients take
+    turns.
     """
 
     prompt: Sequence[int]
@@ -31,18 +32,19 @@ class Request:
     sampling: Sampling
     constraints: tuple[Constraint, ...] = ()
     scope: str = ""
+    client: str = ""
     shared: int = 0
 
-    @property
-    def cache_key(self) -> Sequence[Hashable]:
-        """What computed prefixes of the prompt are found by: one entry per token.
+    def cache_key(self, tokens: Sequence[int] | None = None) -> Sequence[Hashable]:
+        """What computed prefixes of the prompt are found by, or of `tokens`, which begin with it: one entry
+        per token.
 
         The first token that is not shared carries the scope, and so everything behind it has its own.
         """
-        at = self.shared
-        if not self.scope or at >= len(self.prompt):
-            return self.prompt
-        return (*self.prompt[:at], (self.scope, self.prompt[at]), *self.prompt[at + 1 :])
+        tokens, at = self.prompt if tokens is None else tokens, self.shared
+        if not self.scope or at >= len(tokens):
+            return tokens
+        return (*tokens[:at], (self.scope, tokens[at]), *tokens[at + 1 :])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -17,6 +19,18 @@ from lora_marketing.engine.sampling import RowSampler
 
 MOST_RETURNS = 200
 """So often may a row take tokens back before it counts as stuck."""
+
+
+class RowFault(AbstractContextManager["RowFault"]):
+    """Keeps the exception that its block raised, as `error`: it belongs to one row, and other rows go on."""
+
+    error: Exception | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.error = error if isinstance(error, Exception) else None
+        return self.error is not None
 
 
 class Row:
@@ -33,7 +47,7 @@ class Row:
         self._base = base
         self._sampler = RowSampler(request.sampling)
         self._text = ""
-        """The text without a character at its end of which not all bytes are there yet."""
+        """The text without a character at its end of which not all bytes are there (yet)."""
         self._ends = [0]
         """How long `_text` was after no token, after the first, and so on."""
         self._bans: dict[int, set[int]] = {}
@@ -71,7 +85,7 @@ class Row:
             return
         token = self._sampler.choose(scores)
         if token in self._base.stop_ids:
-            self._try_to_end("stop", self._whole())
+            self._try_to_end("stop", self._text)
         else:
             self._add(token)
             self._look_at_the_new_token()
@@ -82,6 +96,11 @@ class Row:
         """End the row with the text it has, as where it was cancelled; `error` says what failed."""
         self.error = error
         self._end(finish, self._text)
+
+    def give_up(self, error: LoraMarketingError) -> None:
+        """End the row with what was shown of it, without asking its constraints: one may be what failed."""
+        self.error = error
+        self.written = RowOutput(tuple(self.tokens), self._text[: max(self._settled, self._sent)], "failed")
 
     def _narrowed(self, scores: Tensor) -> Tensor:
         if banned := self._bans.get(len(self.tokens)):
@@ -104,7 +123,7 @@ class Row:
         if stops:
             self._try_to_end("stop_string", self._text[: min(stops)])
         elif len(self.tokens) >= self.request.sampling.max_new_tokens:
-            self._try_to_end("length", self._whole())
+            self._try_to_end("length", self._text)
         elif verdict := self._judge(self._text, ended=False):
             if verdict.finish:
                 self._end(verdict.finish, self._text[: verdict.keep])

@@ -37,12 +37,13 @@ class RowCache(Protocol):
     together: bool
     """Whether a forward may compute many rows."""
 
-    def join(self, columns: int, identity: Identity, key: Sequence[Hashable]) -> int:
-        """Begin a row of at most `columns` tokens in all, whose prompt has the cache key `key`. Returns how
-        many of its tokens come from the prefix cache, never all of them."""
+    def join(self, identity: Identity, key: Sequence[Hashable]) -> int:
+        """Begin a row whose prompt has the cache key `key`. Returns how many of its tokens come from the
+        prefix cache, never all of them."""
 
     def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
-        """(rows, vocabulary) logits after the last token of each chunk, for rows `first` and on."""
+        """(rows, vocabulary) logits after the last token of each chunk, for rows `first` and on. Of a row
+        whose chunk is empty nothing is computed, and its logits mean nothing."""
 
     def keep(self, row: int, identity: Identity, key: Sequence[Hashable]) -> None:
         """Put a computed prompt into the prefix cache, for rows that begin alike."""
@@ -76,9 +77,9 @@ class BatchedRowCache:
         self._pad = pad
         self._buffers = KVCache(model.config)
 
-    def join(self, columns: int, identity: Identity, key: Sequence[Hashable]) -> int:
+    def join(self, identity: Identity, key: Sequence[Hashable]) -> int:
         """See `RowCache`."""
-        row = self._buffers.join(columns)
+        row = self._buffers.join()
         return self._buffers.put(row, self.prefixes.find(identity, key[:-1]))
 
     def compute(self, first: int, chunks: Sequence[InputChunk]) -> Tensor:
@@ -132,8 +133,9 @@ class PerRowCache:
         self._model = model
         self._cache_argument = cache_argument(type(model))
         self._rows: list[_CachedRow] = []
+        self._vocabulary = model.config.get_text_config().vocab_size
 
-    def join(self, columns: int, identity: Identity, key: Sequence[Hashable]) -> int:
+    def join(self, identity: Identity, key: Sequence[Hashable]) -> int:
         """See `RowCache`."""
         self._rows.append(_CachedRow(self._model.config))
         return 0
@@ -144,6 +146,8 @@ class PerRowCache:
 
     def _compute_row(self, row: int, chunk: InputChunk) -> Tensor:
         cached = self._rows[row]
+        if not chunk.tokens:
+            return torch.zeros(1, self._vocabulary, device=self._model.device)
         if chunk.start != len(cached.tokens):
             before = cached.tokens[: chunk.start]
             cached = self._rows[row] = _CachedRow(self._model.config)

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 FEW = 512
+GREEDY = 1e-5
+"""A lower temperature takes the likeliest token: it tells apart what float32's rounding does, and below
+7e-46 float32 holds none, so that every token would be as likely, banned ones as well."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class RowSampler:
         Nucleus sampling (arXiv:1904.09751): the smallest set of likeliest tokens, one at least,
         whose probabilities reach `top_p`, drawn by inverting the cumulative distribution.
         """
-        if self.sampling.temperature == 0:
+        if self.sampling.temperature < GREEDY:
             return int(logits.argmax())
         scores = logits.float().cpu()
         probabilities = torch.softmax((scores - scores.max()) / self.sampling.temperature, dim=-1)

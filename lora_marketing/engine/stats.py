@@ -11,7 +11,7 @@ class EngineStats:
 
     Counters: `steps` (forwards that wrote a token per row), `tokens_written`, `prompt_tokens_computed`
     and `prompt_tokens_reused` (taken from the prefix cache), `adapter_loads` (disk to a slot),
-    `adapter_load_seconds` (their sum), `rows_finished`.
+    `adapter_load_seconds` (their sum), `rows_finished`, `rows_paused` (to make room for other clients).
     Now: `rows_running`, `rows_waiting`, `max_rows`, `adapters_resident`, `prefix_bytes`,
     `prefix_limit_bytes`, `kv_bytes`.
     """
@@ -25,6 +25,7 @@ class EngineStats:
     rows_finished: int
     rows_running: int
     rows_waiting: int
+    rows_paused: int
     max_rows: int
     adapters_resident: int
     prefix_bytes: int

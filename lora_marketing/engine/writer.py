@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from lora_marketing.common.errors import AdapterRefused, Problem
+from lora_marketing.common.errors import AdapterRefused, Problem, RowFailed
 from lora_marketing.engine.adapter_weights import require_same_base
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.engine import Engine
@@ -94,6 +94,8 @@ class Writer:
 
 
 def _written(last: Progress) -> RowOutput:
+    if isinstance(last.error, RowFailed) and last.error.__cause__:
+        raise last.error.__cause__
     if last.error:
         raise last.error
     assert last.written is not None

@@ -13,6 +13,7 @@ from typing import Any
 
 from lora_marketing.brands.brand import Brief
 from lora_marketing.common.files import read_resource, write_output
+from lora_marketing.common.printable import visible
 from lora_marketing.evaluation.comparing import better
 from lora_marketing.evaluation.document import Evaluation, ScoredText, WriterScores
 from lora_marketing.evaluation.plots import IntervalPlot, interval_plot
@@ -77,7 +78,7 @@ def rendered(evaluation: Evaluation) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
     )
     source = read_resource(__package__, "report.html.jinja")
     return environment.from_string(source).render(
@@ -92,6 +93,10 @@ def rendered(evaluation: Evaluation) -> str:
         base=BASE,
         uncorrected=UNCORRECTED,
     )
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) else value
 
 
 def stretches(text: str, found: Sequence[Finding]) -> list[Stretch]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from lora_marketing.brands.brand import AS_KEPT
 from lora_marketing.common.documents import Frozen
 from lora_marketing.common.errors import Problem
 from lora_marketing.copy.record import Copy
@@ -128,6 +129,13 @@ def after(entry: LogEntry, before: Item | None) -> Item:
     return before.model_copy(update=changes)
 
 
+def changed_since(line: Line) -> Iterator[Problem]:
+    """Whether a stored entry is another than when it was written."""
+    if sha256(line.text.encode()).hexdigest() != line.sha256:
+        where = f"log entry {line.number}"
+        yield Problem("the entry was changed: it does not have the hash that was kept", where)
+
+
 def broken_links(lines: Iterable[Line]) -> Iterator[Problem]:
     """Where the chain of stored entries is broken."""
     previous = START
@@ -138,10 +146,9 @@ def broken_links(lines: Iterable[Line]) -> Iterator[Problem]:
                 "entries are missing", where, got=f"number {line.number}", allowed=f"number {place}"
             )
             return
-        if sha256(line.text.encode()).hexdigest() != line.sha256:
-            yield Problem("the entry was changed: it does not have the hash that was kept", where)
+        yield from changed_since(line)
         try:
-            entry = LogEntry.model_validate_json(line.text)
+            entry = LogEntry.model_validate_json(line.text, context=AS_KEPT)
         except ValidationError as error:
             yield Problem("not an entry", where, got=str(error).splitlines()[0])
         else:

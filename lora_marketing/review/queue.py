@@ -1,30 +1,29 @@
 """The queue itself: one SQLite file on a local disk, for several people at once.
 
 What is decided is appended to the log, and the table of items is what the log yields; both change in
-one transaction. Triggers refuse to change or delete an entry; whoever takes the triggers away leaves
-a chain of hashes that no longer fits, which `verify` tells.
+one transaction. What is told of a text is read from the log: the table only finds it, and a row that is
+not as the log says is refused. Triggers refuse to change or delete an entry; whoever takes them away
+leaves a chain of hashes that no longer fits, which `verify` tells.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import ValidationError
 
+from lora_marketing.brands.brand import AS_KEPT
 from lora_marketing.common.documents import ModelT, shown
 from lora_marketing.common.errors import LogBroken, NotApproved, Problem, ReviewError
-from lora_marketing.common.files import private_mode
+from lora_marketing.common.printable import unprintable
 from lora_marketing.copy.record import Copy
 from lora_marketing.guards import Finding, verdict
+from lora_marketing.review.database import QueueDatabase
 from lora_marketing.review.log import (
     START,
     Item,
@@ -34,34 +33,15 @@ from lora_marketing.review.log import (
     after,
     broken_links,
     canonical,
+    changed_since,
     item_id,
     line_of,
     replayed,
 )
 
-APPLICATION = 0x4C4D5251
-"""Stands in the file's header, so that no other SQLite file is taken for a queue."""
-WAIT = 10.0
-"""Seconds to wait for somebody else's transaction."""
-MIGRATIONS = (
-    (
-        "CREATE TABLE log (number INTEGER PRIMARY KEY, entry TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT",
-        "CREATE TABLE items (id TEXT PRIMARY KEY, brand TEXT NOT NULL, line TEXT NOT NULL,"
-        " state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'edited', 'rejected')),"
-        " entry INTEGER NOT NULL UNIQUE REFERENCES log (number), item TEXT NOT NULL) STRICT",
-        "CREATE INDEX items_by_state ON items (state, brand, line)",
-        "CREATE TRIGGER log_is_not_changed BEFORE UPDATE ON log"
-        " BEGIN SELECT RAISE (ABORT, 'the log is only added to'); END",
-        "CREATE TRIGGER log_is_not_deleted BEFORE DELETE ON log"
-        " BEGIN SELECT RAISE (ABORT, 'the log is only added to'); END",
-        "CREATE TRIGGER log_is_not_replaced BEFORE INSERT ON log"  # REPLACE fires no trigger of DELETE
-        " WHEN NEW.number <> (SELECT coalesce(max(number), 0) + 1 FROM log)"
-        " BEGIN SELECT RAISE (ABORT, 'the log is only added to'); END",
-        "CREATE TRIGGER items_stay BEFORE DELETE ON items"
-        " BEGIN SELECT RAISE (ABORT, 'texts stay in the queue'); END",
-    ),
-)
-"""What makes version 1 of the file, what makes 2 of 1, and so on; PRAGMA user_version counts."""
+COLUMNS = "id, brand, line, state, entry, item"
+StoredRow = tuple[str, str, str, str, int, str]
+"""A row of the table of items, by its `COLUMNS`."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +76,7 @@ class Queue:
         if not create and not path.is_file():
             fix = f"lora-marketing review add COPIES --queue {shown(path)}"
             raise ReviewError(Problem("there is no review queue", shown(path), fix=fix))
-        mode = "rwc" if create else "rw"
-        with self._errors_told():
-            if create and not path.exists():
-                _make_file(path)
-            uri = f"{path.absolute().as_uri()}?mode={mode}"
-            self._base = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT)
-        try:
-            self._prepare(create)
-        except ReviewError:
-            self._base.close()
-            raise
+        self._base = QueueDatabase(path, create)
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +93,7 @@ class Queue:
             The texts that were not there before.
         """
         new: list[Item] = []
-        with self._changing():
+        with self._base.changing():
             for copy, found in copies:
                 item = item_id(copy)
                 if self._get(item) is None:
@@ -145,7 +115,7 @@ class Queue:
                 missing. NotApproved: a guard blocks the text, and there is no override.
         """
         _check(item, decision)
-        with self._changing():
+        with self._base.changing():
             present = self._get(item.id)
             if present is None:
                 raise ReviewError(Problem("no such text", shown(self.path), got=item.id))
@@ -167,23 +137,46 @@ class Queue:
         Raises:
             ReviewError: there is none, or more than one.
         """
-        query = "SELECT item FROM items WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 9"
-        matching = [_read_back(Item, row[0]) for row in self._read(query, len(prefix), prefix)]
+        query = "SELECT id FROM items WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 9"
+        matching = [str(row[0]) for row in self._base.read(query, len(prefix), prefix)]
         if not matching or not prefix:
             fix = f"lora-marketing review list --queue {shown(self.path)}"
             raise ReviewError(Problem("no text has this id", shown(self.path), got=prefix, fix=fix))
         if len(matching) > 1:
-            listed = ", ".join(item.id[:16] for item in matching)
+            listed = ", ".join(item[:16] for item in matching)
             raise ReviewError(Problem("more than one text has this id", got=listed, fix="write more digits"))
-        return matching[0]
+        found = self._get(matching[0])
+        if found is None:
+            raise LogBroken(self._differs(matching[0]))
+        return found
 
     def items(
-        self, states: Sequence[ReviewState] = (), brand: str | None = None, line: str | None = None
+        self,
+        states: Sequence[ReviewState] = (),
+        brand: str | None = None,
+        line: str | None = None,
+        ids: Collection[str] = (),
     ) -> list[Item]:
-        """Texts in the order in which they were put up; all states if none is named."""
-        query = "SELECT item FROM items WHERE coalesce(?1, brand) = brand AND coalesce(?2, line) = line"
-        found = [_read_back(Item, row[0]) for row in self._read(query + " ORDER BY rowid", brand, line)]
-        return [item for item in found if not states or item.state in states]
+        """Texts in the order in which they were put up; all states and ids if none is named.
+
+        Raises:
+            LogBroken: the log's chain is broken, or a row that is asked for is not as the log says.
+        """
+        with self._base.as_one():
+            lines, stored = self._lines(), self._stored()
+        problems = [*broken_links(lines)]
+        if problems:
+            raise LogBroken(problems)
+        yielded = self._yielded([_read_back(LogEntry, line.text) for line in lines])
+        asked = [
+            key
+            for key in dict.fromkeys([*yielded, *stored])
+            if (not ids or key in ids)
+            and any(brand in (None, row[1]) and line in (None, row[2]) for row in _rows(key, yielded, stored))
+        ]
+        if differing := [self._differs(key) for key in asked if not _agree(key, yielded, stored)]:
+            raise LogBroken(differing)
+        return [yielded[key] for key in asked if not states or yielded[key].state in states]
 
     def log(self) -> list[LogEntry]:
         """Everything that happened, oldest first."""
@@ -200,7 +193,9 @@ class Queue:
         Args:
             head: what `head` said some time ago; the chain must still go through it.
         """
-        where, lines = shown(self.path), self._lines()
+        where = shown(self.path)
+        with self._base.as_one():
+            lines, stored = self._lines(), self._stored()
         problems = [*broken_links(lines)]
         if head is not None and head not in {START, *(line.sha256 for line in lines)}:
             problems.append(
@@ -209,26 +204,51 @@ class Queue:
         if problems:
             return problems
         try:
-            yielded = replayed(self.log())
-        except ValueError as error:
-            return [Problem("the log does not make sense", where, got=str(error))]
-        expected = {item.id: _row(item) for item in yielded.values()}
-        stored = {row[0]: row for row in self._read("SELECT id, brand, line, state, entry, item FROM items")}
-        return [
-            Problem("the text is not as the log says", f"{where} {key[:16]}", fix="trust the log: review log")
-            for key in sorted(expected.keys() | stored.keys())
-            if expected.get(key) != stored.get(key)
-        ]
+            yielded = self._yielded([_read_back(LogEntry, line.text) for line in lines])
+        except LogBroken as error:
+            return list(error.problems)
+        differing = sorted(key for key in {*yielded, *stored} if not _agree(key, yielded, stored))
+        return [self._differs(key) for key in differing]
 
     def _lines(self) -> list[Line]:
-        return [Line(*row) for row in self._read("SELECT number, entry, sha256 FROM log ORDER BY number")]
+        return [
+            Line(*row) for row in self._base.read("SELECT number, entry, sha256 FROM log ORDER BY number")
+        ]
+
+    def _stored(self) -> dict[str, StoredRow]:
+        return {row[0]: row for row in self._base.read(f"SELECT {COLUMNS} FROM items")}
 
     def _get(self, item: str) -> Item | None:
-        rows = self._read("SELECT item FROM items WHERE id = ?", item)
-        return _read_back(Item, rows[0][0]) if rows else None
+        """One text as its own entries say, if the table says the same. The chain as a whole is not computed.
+
+        Raises:
+            LogBroken: they differ, or an entry has not the hash that was kept.
+        """
+        with self._base.as_one():
+            named = "CASE WHEN json_valid(entry) THEN entry ->> '$.item' END"
+            query = f"SELECT number, entry, sha256 FROM log WHERE {named} = ? ORDER BY number"
+            lines = [Line(*row) for row in self._base.read(query, item)]
+            rows = self._base.read(f"SELECT {COLUMNS} FROM items WHERE id = ?", item)
+        if problems := [problem for line in lines for problem in changed_since(line)]:
+            raise LogBroken(problems)
+        stored = {item: rows[0]} if rows else {}
+        yielded = self._yielded([_read_back(LogEntry, line.text) for line in lines])
+        if not _agree(item, yielded, stored):
+            raise LogBroken(self._differs(item))
+        return yielded.get(item)
+
+    def _yielded(self, entries: Iterable[LogEntry]) -> dict[str, Item]:
+        try:
+            return replayed(entries)
+        except ValueError as error:
+            raise LogBroken(Problem("the log does not make sense", shown(self.path), str(error))) from error
+
+    def _differs(self, item: str) -> Problem:
+        where, fix = f"{shown(self.path)} {item[:16]}", "trust the log: review log"
+        return Problem("the text is not as the log says", where, fix=fix)
 
     def _next(self, item: str, state: ReviewState, by: str) -> LogEntry:
-        rows = self._read("SELECT number, sha256 FROM log ORDER BY number DESC LIMIT 1")
+        rows = self._base.read("SELECT number, sha256 FROM log ORDER BY number DESC LIMIT 1")
         number, previous = rows[0] if rows else (0, START)
         time = datetime.now(UTC).isoformat(timespec="seconds")
         return LogEntry(number=number + 1, previous=previous, time=time, by=by, item=item, state=state)
@@ -243,76 +263,6 @@ class Queue:
         )
         return item
 
-    def _read(self, query: str, *values: str | int | None) -> list[tuple[Any, ...]]:
-        with self._errors_told():
-            return self._base.execute(query, values).fetchall()
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """One transaction that nobody else's can come between."""
-        with self._errors_told():
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._base.execute("COMMIT")
-            finally:
-                if self._base.in_transaction:
-                    self._base.execute("ROLLBACK")
-
-    @contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            what = "the review queue cannot be used"
-            raise ReviewError(Problem(what, shown(self.path), got=str(error))) from error
-
-    def _prepare(self, create: bool) -> None:
-        with self._errors_told():
-            if (
-                create
-                and not self._pragma("application_id")
-                and not self._read("SELECT 1 FROM sqlite_schema")
-            ):
-                self._write_ahead()
-                with self._changing():
-                    self._base.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._base.execute("PRAGMA foreign_keys = ON")
-            self._base.execute("PRAGMA synchronous = FULL")
-        version, where = self._pragma("user_version"), shown(self.path)
-        if self._pragma("application_id") != APPLICATION:
-            raise ReviewError(Problem("not a review queue", where, got="another SQLite file"))
-        if version > len(MIGRATIONS):
-            allowed = f"version {len(MIGRATIONS)} or older"
-            raise ReviewError(
-                Problem("the queue is of a newer lora-marketing", where, f"version {version}", allowed)
-            )
-        if version < len(MIGRATIONS):
-            self._migrate()
-
-    def _write_ahead(self) -> None:
-        """Change the journal; where others do so at the same moment, SQLite says busy and does not wait."""
-        end = time.monotonic() + WAIT
-        while True:
-            try:
-                self._base.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
-            else:
-                return
-
-    def _migrate(self) -> None:
-        with self._changing():
-            for version in range(self._pragma("user_version"), len(MIGRATIONS)):
-                for statement in MIGRATIONS[version]:
-                    self._base.execute(statement)
-                self._base.execute(f"PRAGMA user_version = {version + 1}")
-
-    def _pragma(self, name: str) -> int:
-        return int(self._read(f"PRAGMA {name}")[0][0])
-
 
 def decided(item: Item) -> Problem:
     """Who decided what about a text."""
@@ -321,9 +271,22 @@ def decided(item: Item) -> Problem:
     return Problem(f"somebody decided about {item.id[:16]} before", got=got, fix=fix)
 
 
+def _rows(key: str, yielded: Mapping[str, Item], stored: Mapping[str, StoredRow]) -> Iterator[StoredRow]:
+    """How a text stands in the log and in the table, where it stands there."""
+    if key in yielded:
+        yield _row(yielded[key])
+    if key in stored:
+        yield stored[key]
+
+
+def _agree(key: str, yielded: Mapping[str, Item], stored: Mapping[str, StoredRow]) -> bool:
+    found = list(_rows(key, yielded, stored))
+    return found[:1] * 2 == found
+
+
 def _read_back(model: type[ModelT], text: str) -> ModelT:
     try:
-        return model.model_validate_json(text)
+        return model.model_validate_json(text, context=AS_KEPT)
     except ValidationError as error:
         got, fix = str(error).splitlines()[0], "lora-marketing review verify"
         raise LogBroken(Problem("the queue is damaged", got=got, fix=fix)) from None
@@ -331,6 +294,10 @@ def _read_back(model: type[ModelT], text: str) -> ModelT:
 
 def _check(item: Item, decision: Decision) -> None:
     short = item.id[:16]
+    for what, words in (("reason", decision.why), ("override", decision.override or "")):
+        if letter := unprintable(words):
+            fix = f"take out {letter}"
+            raise ReviewError(Problem(f"the {what} has control characters", got=words, fix=fix))
     if decision.state == "rejected":
         if not decision.why.strip():
             raise ReviewError(Problem(f"no reason to reject {short}", fix='--why "..."'))
@@ -351,18 +318,11 @@ def _check(item: Item, decision: Decision) -> None:
 def _named(by: str) -> str:
     if not by.strip():
         raise ReviewError(Problem("nobody decides", fix="--by NAME"))
+    if letter := unprintable(by.strip(), one_line=True):
+        raise ReviewError(Problem("not a name in one line", got=by, fix=f"take out {letter}"))
     return by.strip()
 
 
-def _row(item: Item) -> tuple[str, str, str, str, int, str]:
+def _row(item: Item) -> StoredRow:
     written = item.written
     return item.id, written.brand, written.line, item.state, item.entry, canonical(item)
-
-
-def _make_file(path: Path) -> None:
-    """Make an empty queue that not everybody may read; SQLite's other files get its permissions."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        os.close(os.open(path, flags, private_mode(path.parent, 0o644)))
-    except OSError:
-        return  # another process was faster, or SQLite says what is wrong

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lora_marketing.common.console import note, rich_stderr
+from lora_marketing.common.console import note, plain_text, rich_stderr
 from lora_marketing.common.errors import LoraMarketingError, TrainingError
 from lora_marketing.copy.record import share_stopped
 from lora_marketing.data.dataset import Dataset
@@ -205,7 +205,8 @@ def show_summary(jobs: Sequence[Job], outcomes: Sequence[FleetOutcome]) -> None:
     table = Table("adapter", "held-out loss", "stop rate", "steps", "version", box=None, pad_edge=False)
     for job, outcome in zip(jobs, outcomes, strict=True):
         if isinstance(outcome, LoraMarketingError):
-            table.add_row(job.loaded.name, "", "", "", f"failed: {outcome.problems[0].what}")
+            failed = plain_text(f"failed: {outcome.problems[0].what}", one_line=True)
+            table.add_row(job.loaded.name, "", "", "", failed)
             continue
         metrics = outcome.manifest.metrics
         stops = f"{metrics['stop_rate']:.0%}" if "stop_rate" in metrics else ""

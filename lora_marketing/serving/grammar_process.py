@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import signal
 import sys
-from pathlib import Path
 from typing import IO
 
 from llguidance import LLTokenizer
 
 from lora_marketing.common.errors import DataError
 from lora_marketing.engine.json_grammar import compiled, require_readable
+from lora_marketing.serving.worker_process import answer_lines, limit_memory
 
 
 def main() -> None:
@@ -33,13 +31,12 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     """
     setup = json.loads(requests.readline())
     vocabulary = LLTokenizer(setup["tokenizer"], eos_token=setup["stop_ids"])
-    _limit_memory(setup["memory_bytes"])
-    _answer(answers, None)
-    for line in requests:
-        # the default action ends the process, also while no Python runs
-        signal.alarm(setup["seconds"] + 1)
-        _answer(answers, _problem(line, vocabulary))
-        signal.alarm(0)
+    limit_memory(setup["memory_bytes"])
+    answer_lines(requests, answers, setup["seconds"], lambda schema: _answer(schema, vocabulary))
+
+
+def _answer(schema: str, vocabulary: LLTokenizer) -> str:
+    return json.dumps({"problem": _problem(schema, vocabulary)})
 
 
 def _problem(schema: str, vocabulary: LLTokenizer) -> str | None:
@@ -52,19 +49,6 @@ def _problem(schema: str, vocabulary: LLTokenizer) -> str | None:
     except ValueError as error:
         return f"this JSON schema cannot be read: {error}"[:800]
     return None
-
-
-def _answer(answers: IO[str], problem: str | None) -> None:
-    answers.write(json.dumps({"problem": problem}) + "\n")
-    answers.flush()
-
-
-def _limit_memory(more: int) -> None:
-    """Let the process have so many bytes more than it has."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + more
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from asyncio.subprocess import Process
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from copy import copy
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from lora_marketing.common.errors import EngineStopped, Problem
 from lora_marketing.serving.errors import ApiError, invalid
 from lora_marketing.serving.limits import GrammarLimits
 from lora_marketing.serving.schema import ANY_OBJECT
+from lora_marketing.serving.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
@@ -25,8 +22,7 @@ if TYPE_CHECKING:
 
     InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
-START_SECONDS = 120.0
-"""Seconds that a process has to read the tokenizer. It takes about one."""
+MODULE = "lora_marketing.serving.grammar_process"
 REFUSALS = 1000
 """Schemas that were refused and are remembered, so that they cost nothing when they are sent again."""
 GRAMMAR_BYTES, BYTES_PER_LETTER = 512 << 10, 256
@@ -49,8 +45,8 @@ class Grammars:
         self._limits = limits or GrammarLimits()
         # now and once: it holds up every thread, for a second with a large tokenizer
         setup = _setup(base, self._limits)
-        self._processes = [GrammarProcess(setup, self._limits) for _ in range(self._limits.processes)]
-        self._free = asyncio.LifoQueue[GrammarProcess]()
+        self._processes = [WorkerProcess(MODULE, lambda: setup) for _ in range(self._limits.processes)]
+        self._free = asyncio.LifoQueue[WorkerProcess]()
         for process in self._processes:
             self._free.put_nowait(process)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -83,6 +79,11 @@ class Grammars:
                 self._refuse(key, problem)
             raise _refusal(self._refused[key])
 
+    @property
+    def fails(self) -> bool:
+        """Whether a process that tries schemas cannot be started."""
+        return any(process.fails for process in self._processes)
+
     async def close(self) -> None:
         """End the processes."""
         for process in self._processes:
@@ -91,9 +92,16 @@ class Grammars:
     async def _try(self, text: str) -> str | None:
         process = await self._free.get()
         try:
-            return await process.problem(text)
+            answer = await process.ask(text.encode(), self._limits.seconds)
+        except TimeoutError:
+            return f"this JSON schema takes more than {self._limits.seconds} seconds to compile"
         finally:
             self._free.put_nowait(process)
+        if not answer:
+            most = self._limits.memory_bytes >> 20
+            return f"this JSON schema takes more than {most} MiB of memory to compile"
+        problem: str | None = json.loads(answer)["problem"]
+        return problem
 
     async def _compile(self, key: str, schema: Mapping[str, Any], text: str) -> JsonGrammar:
         from lora_marketing.engine.constraints.grammar import JsonGrammar
@@ -110,78 +118,6 @@ class Grammars:
             self._refused.popitem(last=False)
 
 
-class GrammarProcess:
-    """One process of `serving/grammar_process.py`, started when it is needed, and again after it was killed.
-
-    Args:
-        setup: the first line it reads.
-        limits: what a schema may take.
-    """
-
-    def __init__(self, setup: bytes, limits: GrammarLimits) -> None:
-        self._setup = setup
-        self._limits = limits
-        self._start: asyncio.Task[Process] | None = None
-
-    async def problem(self, schema: str) -> str | None:
-        """What is wrong with a schema, as JSON; None if it compiles within the limits.
-
-        The process is killed when the limits are passed, or the caller is cancelled.
-        """
-        process = await asyncio.shield(self._started())
-        answer = b""
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                answer = await _exchange(process, schema.encode())
-        except TimeoutError:
-            return f"this JSON schema takes more than {self._limits.seconds} seconds to compile"
-        finally:
-            if not answer:
-                await _kill(process)
-        if not answer:
-            return (
-                f"this JSON schema takes more than {self._limits.memory_bytes >> 20} MiB of memory to compile"
-            )
-        problem: str | None = json.loads(answer)["problem"]
-        return problem
-
-    async def end(self) -> None:
-        """End the process, if there is one."""
-        if self._start is not None:
-            (process,) = await asyncio.gather(self._start, return_exceptions=True)
-            if isinstance(process, Process):
-                await _kill(process)
-
-    def _started(self) -> asyncio.Task[Process]:
-        start = self._start
-        if start is not None and start.done():
-            gone = start.cancelled() or start.exception() or start.result().returncode is not None
-            start = None if gone else start
-        self._start = start or asyncio.create_task(self._begin())
-        return self._start
-
-    async def _begin(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "lora_marketing.serving.grammar_process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,  # what a library says of a schema quotes it
-            start_new_session=True,  # Ctrl-C is for the server, whose running requests may need this
-        )
-        ready = b""
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                ready = await _exchange(process, self._setup)
-        finally:
-            if not ready:
-                await _kill(process)
-        if not ready:
-            raise EngineStopped(Problem("the process that compiles grammars does not start"))
-        return process
-
-
 def _setup(base: LoadedBase, limits: GrammarLimits) -> bytes:
     tokenizer = copy(base.tokenizer.backend_tokenizer)
     tokenizer.no_padding()
@@ -193,24 +129,6 @@ def _setup(base: LoadedBase, limits: GrammarLimits) -> bytes:
         "memory_bytes": limits.memory_bytes,
     }
     return json.dumps(setup).encode()
-
-
-async def _exchange(process: Process, line: bytes) -> bytes:
-    """Send a line and read one; nothing if the process has ended."""
-    assert process.stdin
-    assert process.stdout
-    try:
-        process.stdin.write(line + b"\n")
-        await process.stdin.drain()
-        return await process.stdout.readline()
-    except (BrokenPipeError, ConnectionResetError):
-        return b""
-
-
-async def _kill(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
 
 
 def _refusal(problem: str) -> ApiError:

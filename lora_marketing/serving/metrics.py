@@ -31,6 +31,7 @@ COUNTERS = {
     "adapter_loads": "Adapters brought from the disk to a slot.",
     "adapter_load_seconds": "Seconds spent on bringing adapters to slots.",
     "rows_finished": "Rows that ended.",
+    "rows_paused": "Rows that made room for those of other clients, and were computed again.",
 }
 
 

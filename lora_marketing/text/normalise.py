@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from unicodedata import category, normalize
 
+from lora_marketing.text.bounded import normalized
 from lora_marketing.text.scripts import HAN
 from lora_marketing.text.spelling import joins, plain
 
@@ -63,6 +65,23 @@ def view(text: str) -> View:
     ]
     spelled = "".join(letter for letter, _ in letters).translate(_SIGNS)
     return View(spelled, tuple(place for _, place in letters))
+
+
+def as_written(text: str) -> str:
+    """`text` in the one spelling that is kept: composed letters, \\n for a line end of any program.
+
+    Tokenizers compose letters, too, so a text in another spelling would not be the one that is learnt.
+    """
+    return normalized("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def all_as_written(value: Any) -> Any:
+    """A value of JSON with every text and name in it as it is kept."""
+    if isinstance(value, str):
+        return as_written(value)
+    if isinstance(value, dict):
+        return {as_written(key): all_as_written(inner) for key, inner in value.items()}
+    return [all_as_written(inner) for inner in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=16384)

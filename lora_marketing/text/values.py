@@ -149,7 +149,7 @@ def singular(word: str) -> str:
         return word
     if word.endswith("ies"):
         return word[:-3] + "y"
-    return word[:-2] if re.search(r"(?:s|x|z|ch|sh)es$", word) else word[:-1]
+    return word[:-2] if word.endswith(("ses", "xes", "zes", "ches", "shes")) else word[:-1]
 
 
 @lru_cache(maxsize=8192)

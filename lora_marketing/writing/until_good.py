@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import Brand, Brief
-from lora_marketing.channels.structure import AD, Piece, pieces, plain, write_ad
-from lora_marketing.copy.mending import Mending, is_complete, mend
+from lora_marketing.channels.structure import AD, Piece, pieces, plain
+from lora_marketing.copy.checking import Draft, RewrittenPiece, checked
 from lora_marketing.copy.ranking import Parts, rank
-from lora_marketing.copy.record import Copy, Rewritten
+from lora_marketing.copy.record import Copy
 from lora_marketing.engine.sampling import Sampling
 from lora_marketing.engine.writer import Writer
-from lora_marketing.guards import Case, findings, verdict
+from lora_marketing.guards import Case
 from lora_marketing.writing.copywriter import CopyOrder, PromptCache, Voice, write_copy
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class RewriteLoop:
     def __init__(self, orders: Sequence[CopyOrder], effort: Effort) -> None:
         self._briefs = [_BriefState(order, effort) for order in orders]
         self._round: list[tuple[_BriefState, _Attempt]] = []
+        self._drafts: list[tuple[_BriefState, Draft]] = []
 
     def next_orders(self) -> list[CopyOrder]:
         """What to write in the next round; nothing once all is done."""
@@ -103,11 +104,21 @@ class RewriteLoop:
 
     def add_copies(self, copies: Sequence[Copy]) -> None:
         """Take in what was written for the last `next_orders`, in the same order."""
+        self.drafts(copies)
+        self.add_checked([checked(draft, _case(draft, state.order.voice)) for state, draft in self._drafts])
+
+    def drafts(self, copies: Sequence[Copy]) -> list[Draft]:
+        """What `add_copies` would take in, for whoever checks it elsewhere and then calls `add_checked`."""
         written: dict[int, list[tuple[_Attempt, Copy]]] = {id(state): [] for state in self._briefs}
         for (state, attempt), copy in zip(self._round, copies, strict=True):
             written[id(state)].append((attempt, copy))
-        for state in self._briefs:
-            state.add(written[id(state)])
+        self._drafts = [(state, one) for state in self._briefs for one in state.drafts(written[id(state)])]
+        return [draft for _, draft in self._drafts]
+
+    def add_checked(self, copies: Sequence[Copy]) -> None:
+        """Take in the last `drafts`, checked, in the same order."""
+        for (state, _), copy in zip(self._drafts, copies, strict=True):
+            state.keep(copy)
 
     def latest(self) -> list[Copy]:
         """Every variant of every brief as it is by now, good or not."""
@@ -139,6 +150,7 @@ class _BriefState:
     tried: list[Copy] = field(default_factory=list)
 
     def next_attempts(self) -> list[_Attempt]:
+        """What to write in the next round; nothing once all is done."""
         passed = sum(copy.verdict == "pass" for copy in self.variants.values())
         if self.rounds >= self.effort.rounds or passed >= self.effort.wanted:
             return []
@@ -154,20 +166,26 @@ class _BriefState:
             )
         ]
 
-    def add(self, copies: Sequence[tuple[_Attempt, Copy]]) -> None:
+    def drafts(self, copies: Sequence[tuple[_Attempt, Copy]]) -> list[Draft]:
+        """What a round wrote, each variant's pieces together."""
         self.rounds += bool(copies)
-        pieces_of: dict[int, list[tuple[Piece, Copy]]] = {}
+        pieces_of: dict[int, list[RewrittenPiece]] = {}
+        drafts = []
         for attempt, copy in copies:
             self.texts += 1
             self.tokens += copy.tokens
             if attempt.piece:
-                pieces_of.setdefault(copy.variant, []).append((attempt.piece, copy))
+                again = RewrittenPiece(piece=attempt.piece, written=copy)
+                pieces_of.setdefault(copy.variant, []).append(again)
             else:
-                self._keep(copy)
+                drafts.append(Draft(written=copy.changed(round=self.rounds)))
         for variant, written in pieces_of.items():
-            self._keep(_with_pieces(self.variants[variant], written, self.order.voice.brand))
+            ad = self.variants[variant].changed(round=self.rounds)
+            drafts.append(Draft(written=ad, again=tuple(written)))
+        return drafts
 
     def outcome(self, classifier: VoiceClassifier | None) -> BriefOutcome:
+        """What has become of the brief."""
         good = [copy for copy in self.variants.values() if copy.verdict == "pass"]
         brand, brief = self.order.voice.brand, self.order.brief
         voices = _voices(good, brand, classifier)
@@ -176,10 +194,10 @@ class _BriefState:
         chosen = tuple(Good(good[place], parts) for place, parts in ranked)
         return BriefOutcome(self.order.voice, brief, chosen, tuple(self.tried), cost)
 
-    def _keep(self, copy: Copy) -> None:
-        seen = looked_at(copy.changed(round=self.rounds), self.order.voice)
-        self.variants[copy.variant] = seen
-        self.tried.append(seen)
+    def keep(self, copy: Copy) -> None:
+        """Take in a variant as it is by now, with what the guards found."""
+        self.variants[copy.variant] = copy
+        self.tried.append(copy)
 
     def _attempts_again(self, order: CopyOrder, copy: Copy) -> list[_Attempt]:
         """The pieces of an ad at which all that is to be fixed stands; else the whole text."""
@@ -199,26 +217,9 @@ class _BriefState:
         ]
 
 
-def looked_at(copy: Copy, voice: Voice) -> Copy:
-    """The copy mended, with what the guards find and their verdict."""
-    text, mendings = _mended(copy, voice.brand)
-    whole = is_complete(text, copy.brief, copy.stopped)
-    case = Case(copy.brief, voice.brand, whole, known=voice.known, others=voice.others)
-    found = findings(text, case)
-    return copy.changed(text=text, mended=[*copy.mended, *mendings], findings=found, verdict=verdict(found))
-
-
-def _mended(copy: Copy, brand: Brand) -> tuple[str, list[Mending]]:
-    if copy.brief.field != AD:
-        mended = mend(copy.text, brand, cut=not copy.stopped)
-        return mended.text, list(mended.mendings)
-    ad: dict[str, list[str]] = {}
-    done: list[Mending] = []
-    for piece in pieces(copy.text, copy.brief):
-        mended = mend(piece.text, brand)
-        ad.setdefault(piece.field, []).append(mended.text)
-        done += _of_piece(piece, mended.mendings)
-    return (write_ad(ad), done) if done else (copy.text, [])
+def _case(draft: Draft, voice: Voice) -> Case:
+    """What a draft in a voice is held against."""
+    return Case(draft.written.brief, voice.brand, known=voice.known, others=voice.others)
 
 
 def _failing(copy: Copy) -> list[Piece]:
@@ -238,36 +239,6 @@ def _failing(copy: Copy) -> list[Piece]:
 
 def _within(span: tuple[int, int], piece: Piece) -> bool:
     return piece.start <= span[0] and span[1] <= piece.end
-
-
-def _with_pieces(ad: Copy, written: Sequence[tuple[Piece, Copy]], brand: Brand) -> Copy:
-    """An ad with the pieces that were written again, but for those that are cut."""
-    new: dict[tuple[str, int], str] = {}
-    rewritten = []
-    done: list[Mending] = []
-    for piece, copy in written:
-        mended = mend(copy.text, brand, cut=not copy.stopped)
-        if mended.text and is_complete(mended.text, copy.brief, copy.stopped):
-            new[piece.field, piece.number] = mended.text
-            done += _of_piece(piece, mended.mendings)
-            rewritten.append(
-                Rewritten(
-                    field=piece.field,
-                    number=piece.number,
-                    seed=copy.seed,
-                    prompt_sha256=copy.prompt_sha256,
-                    tokens=copy.tokens,
-                )
-            )
-    texts: dict[str, list[str]] = {}
-    for piece in pieces(ad.text, ad.brief):
-        texts.setdefault(piece.field, []).append(new.get((piece.field, piece.number), piece.text))
-    return ad.changed(text=write_ad(texts), rewritten=[*ad.rewritten, *rewritten], mended=[*ad.mended, *done])
-
-
-def _of_piece(piece: Piece, mendings: Sequence[Mending]) -> list[Mending]:
-    where = f"{piece.field} {piece.number + 1}"
-    return [one.model_copy(update={"piece": where}) for one in mendings]
 
 
 def _voices(copies: Sequence[Copy], brand: Brand, classifier: VoiceClassifier | None) -> list[float] | None:

@@ -20,6 +20,7 @@ from lora_marketing.registry.history import GateRecord, Move
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
+from tests.evaluation.making import scored_text
 from tests.making import BRAND
 from tests.registry.making import manifest, write_adapter
 
@@ -126,21 +127,7 @@ def zip_named(name: str, values: Sequence[float]) -> dict[str, float]:
 
 def scored(writer: str, number: int, text: str) -> ScoredText:
     brief = Brief(product=f"Bar {number}", channel="meta_feed", field="headline")
-    return ScoredText(
-        writer=writer,
-        brand="tidal",
-        variant=0,
-        seed=13,
-        brief=brief,
-        text=text,
-        references=[],
-        stopped=True,
-        verdict="pass",
-        findings=[],
-        sounds_like="tidal",
-        copied=0,
-        counts={},
-    )
+    return scored_text(writer, text, brief)
 
 
 def test_what_passes_is_moved_and_the_history_says_why(

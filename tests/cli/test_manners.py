@@ -70,7 +70,7 @@ def test_help_loads_the_commands_and_what_draws_it(tmp_path: Path) -> None:
     loaded = loaded_by(tmp_path, "--help")
     own = {module for module in loaded if module.startswith("lora_marketing")}
     elsewhere = {module for module in own if not module.startswith("lora_marketing.cli")}
-    commons = ("", ".common", ".common.console", ".common.errors")
+    commons = ("", ".common", ".common.console", ".common.errors", ".common.printable")
     assert elsewhere == {f"lora_marketing{module}" for module in commons}
     assert len(own) <= 24
     others = other_packages(loaded)

@@ -74,6 +74,7 @@ def test_nothing_but_the_kits_own_words_reaches_the_screen() -> None:
     assert run(CHATTER, *LIBRARIES) == ("", "the kit's own words\n")
 
 
+@pytest.mark.thorough  # it has to import torch
 def test_a_user_who_wants_to_see_it_sees_it_all() -> None:
     out, said = run(CHATTER, *LIBRARIES, LORA_MARKETING_VERBOSE="1")
     assert out == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from lora_marketing.guards import guard_names
 from lora_marketing.recipe import load_recipe
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.registry.provenance import recorded_recipe
-from lora_marketing.review import Item, Queue
+from lora_marketing.review import Item, Queue, approved_rows
 from lora_marketing.text.known_texts import KnownTexts
 from tests.making import write_world
 from tests.registry.making import manifest, write_adapter
@@ -200,6 +201,61 @@ def test_one_after_the_other(desk: Desk) -> None:
     walk(desk, "r\nno miracles\n")
     assert desk.states() == ["approved", "rejected", "edited"]
     assert "no pending texts" in walk(desk, "").output
+
+
+def test_what_stands_on_the_screen_is_approved(desk: Desk) -> None:
+    """An edit that a guard blocks is not lost, and `a` does not take the text that was there before it."""
+    blocked = "e\nA miracle that floats\n"
+    said = walk(desk, f"{blocked}a\na quotation\nq\n").output
+    assert "1 of 3, edited" in said
+    first = desk.items()[0]
+    assert (first.state, first.text, first.override) == ("edited", "A miracle that floats", "a quotation")
+    walk(desk, "s\n" + f"{blocked}o\na\n\nq\n")
+    assert desk.states()[2] == "approved"
+    assert desk.items()[2].text == desk.items()[2].written.text
+
+
+def test_nothing_forges_a_line_of_the_log_or_moves_the_cursor(desk: Desk) -> None:
+    floats = desk.items()[0]
+    forged = "fine\n9 2026-01-01 Bob: 0000 approved"
+    desk.call("approve", floats.id, "--by", "Ann", "--note", forged)
+    assert len(desk.call("log").stdout.splitlines()) == 4
+    for by, note in (("Ann\x1b[2J", ""), ("Ann\nBob", ""), ("Ann\u202e", ""), ("Ann", "\x1b[1A")):
+        with pytest.raises(ReviewError, match="take out U\\+"):
+            desk.call("approve", floats.id, "--by", by, "--note", note, "--again")
+    write_copies(desk.folder / "more.jsonl", [copy("a\x1b[2Jb\u202ec\U000e0041")])
+    desk.call("add", desk.folder / "more.jsonl", "--recipe", desk.recipe)
+    for said in (
+        desk.call("list").output,
+        walk(desk, "s\ns\ns\n").output,
+        desk.call("show", desk.items()[-1].id).output,
+    ):
+        assert "\\u001b[2Jb\\u202ec\\udb40\\udc41" in said.replace("\n", "")
+        assert not set(said) & set("\x1b\u202e\U000e0041")
+
+
+def test_a_row_that_is_not_as_the_log_says_is_refused_by_name(desk: Desk) -> None:
+    floats = desk.items()[0]
+    base = sqlite3.connect(desk.db)
+    forged = floats.model_copy(update={"state": "approved"}).model_dump_json()
+    base.execute("UPDATE items SET state = 'approved', item = ? WHERE id = ?", (forged, floats.id))
+    base.commit()
+    base.close()
+    out = desk.folder / "out.jsonl"
+    calls: list[tuple[str | Path, ...]] = [
+        ("export", "--to", "jsonl", "--out", out, "--ship"),
+        ("export", floats.id[:9], "--to", "jsonl", "--out", out, "--ship"),
+        ("rows", "--brand", "tidal", "--out", out),
+        ("pairs", "--brand", "tidal", "--out", out),
+        ("approve", floats.id, "--by", "Ann"),
+    ]
+    for call in calls:
+        with pytest.raises(LogBroken, match=floats.id[:16]):
+            desk.call(*call)
+    assert not out.exists()
+    with pytest.raises(LogBroken, match=floats.id[:16]):
+        approved_rows(desk.db, "tidal")
+    assert approved_rows(desk.db, "ember") == []
 
 
 def test_what_was_skipped_is_still_pending(desk: Desk) -> None:

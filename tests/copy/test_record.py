@@ -3,44 +3,25 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lora_marketing.brands.brand import Brief
 from lora_marketing.common.errors import DataError
 from lora_marketing.copy.mending import Mending
-from lora_marketing.copy.record import Copy, prompt_sha256, read_copies, share_stopped, write_copies
+from lora_marketing.copy.record import prompt_sha256, read_copies, share_stopped, write_copies
 from lora_marketing.guards import Finding
+from lora_marketing.registry.names import SLUG
 from tests.making import property_test
-
-
-def copy(**changes: Any) -> Copy:
-    values: dict[str, Any] = {
-        "text": "It floats.",
-        "brand": "tidal",
-        "line": "soap",
-        "adapter": None,
-        "digest": None,
-        "base": "tiny",
-        "seed": 13,
-        "variant": 0,
-        "prompt_sha256": "a" * 64,
-        "stopped": True,
-        "tokens": 4,
-        "brief": Brief(product="Bar", channel="meta_feed", field="headline", attributes={"price": "£6"}),
-    }
-    return Copy(**(values | changes))
-
+from tests.review.making import copy
 
 texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x1c\x1d\x1e\x85\u2028\u2029"))
 
 
 @property_test
-@given(st.lists(st.tuples(texts, st.none() | texts), min_size=1, max_size=4))
+@given(st.lists(st.tuples(texts, st.none() | st.from_regex(SLUG, fullmatch=True)), min_size=1, max_size=4))
 def test_what_is_written_is_read_back(tmp_path: Path, words: list[tuple[str, str | None]]) -> None:
     copies = [copy(text=text, adapter=adapter) for text, adapter in words]
     write_copies(tmp_path / "copies.jsonl", copies)

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
 
-from lora_marketing.engine.base import LoadedBase, load_base
-from lora_marketing.engine.writer import Writer
-from tests.engine.making import base_folder, save_adapters, section
+from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,22 +17,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> LoadedBase:
-    return load_base(section(base_folder("llama", tmp_path_factory.mktemp("llama"))))
-
-
-@pytest.fixture(scope="session")
-def folders(llama: LoadedBase, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Adapters of the llama base: plain, rslora, dora."""
-    return save_adapters(llama, tmp_path_factory.mktemp("adapters"))
-
-
 @pytest.fixture
-def writer(llama: LoadedBase, folders: dict[str, Path]) -> Iterator[Writer]:
-    """All of them loaded side by side."""
-    writer = Writer(llama)
-    for name, folder in folders.items():
-        writer.load_folder(name, folder)
-    yield writer
-    writer.close()
+def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
+    """What every forward was given, row by row."""
+    seen: list[list[InputChunk]] = []
+    compute = BatchedRowCache.compute
+
+    def noted(self: BatchedRowCache, first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
+        seen.append(list(chunks))
+        return compute(self, first, chunks)
+
+    monkeypatch.setattr(BatchedRowCache, "compute", noted)
+    return seen

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import Lfm2Config, Lfm2ForCausalLM
 
-from lora_marketing.common.errors import AdapterRefused
+from lora_marketing.common.errors import AdapterRefused, RowFailed
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.constraints import ConstraintVerdict
-from lora_marketing.engine.engine import Engine, RowHandle
+from lora_marketing.engine.engine import WORTH_PAUSING, Engine, RowHandle
 from lora_marketing.engine.request import Progress, Request, RowOutput
 from lora_marketing.engine.row import Row
-from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
+from lora_marketing.engine.row_cache import InputChunk
 from lora_marketing.engine.sampling import Sampling
 from tests.engine.making import KINDS, Kind, base_folder, prompts, save_adapter, section
 from tests.engine.test_writer import often_stopping, peft_text
@@ -73,7 +73,7 @@ def some_request(base: LoadedBase, chance: Random) -> Request:
         max_new_tokens=chance.randint(0, 9),
     )
     prompt = chance.choice([*briefs, *(guide + brief for brief in briefs)])
-    return Request(prompt, chance.choice([*KINDS, None]), sampling)
+    return Request(prompt, chance.choice([*KINDS, None]), sampling, client=chance.choice("abc"))
 
 
 @settings(
@@ -86,7 +86,8 @@ def some_request(base: LoadedBase, chance: Random) -> Request:
 def test_rows_that_come_and_go_are_written_as_if_alone(
     llama: LoadedBase, folders: dict[str, Path], seed: int
 ) -> None:
-    """Random arrivals, cancellations, batch sizes, too few slots, a prefix cache that forgets."""
+    """Random arrivals, cancellations, batch sizes, too few slots, a prefix cache that forgets; clients for
+    whom others are paused, prompts that are computed in pieces."""
     base, chance = often_stopping(llama), Random(seed)
     requests = [some_request(base, chance) for _ in range(chance.randint(1, 10))]
     engine = Engine(
@@ -98,19 +99,11 @@ def test_rows_that_come_and_go_are_written_as_if_alone(
         host_bytes=chance.choice([0, 1 << 30]),
     )
     with_adapters(engine, folders)
-    waiting, recorders, handles = list(requests), [Recorder() for _ in requests], []
-    given_up: set[int] = set()
-    while True:
-        for _ in range(chance.randint(0, 3)):
-            if waiting:
-                handles.append(engine.submit(waiting.pop(0), recorders[len(handles)]))
-        if handles and chance.random() < 0.1:
-            number = chance.randrange(len(handles))
-            if recorders[number].written is None:
-                handles[number].cancel()
-                given_up.add(number)
-        if not engine.step() and not waiting:
-            break
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("PROMPT_TOKENS", "SHARED_PROMPT_TOKENS"):
+            patched.setattr(f"lora_marketing.engine.engine.{name}", chance.choice([5, 2048]))
+        patched.setattr("lora_marketing.engine.fair_queue.SLICE", chance.choice([3, 256]))
+        recorders, given_up = come_and_go(engine, requests, chance)
     alone = with_adapters(Engine(base, max_rows=1, prefix_bytes=0), folders)
     for number, (request, found) in enumerate(zip(requests, recorders, strict=True)):
         (wanted,) = run(alone, [request])
@@ -124,6 +117,25 @@ def test_rows_that_come_and_go_are_written_as_if_alone(
     figures = engine.figures()
     assert (figures.rows_running, figures.rows_waiting) == (0, 0)
     assert figures.prefix_bytes <= figures.prefix_limit_bytes
+
+
+def come_and_go(
+    engine: Engine, requests: Sequence[Request], chance: Random
+) -> tuple[list[Recorder], set[int]]:
+    """What became of requests that came at any time, and which were cancelled."""
+    waiting, recorders, handles = list(requests), [Recorder() for _ in requests], []
+    given_up: set[int] = set()
+    while True:
+        for _ in range(chance.randint(0, 3)):
+            if waiting:
+                handles.append(engine.submit(waiting.pop(0), recorders[len(handles)]))
+        if handles and chance.random() < 0.1:
+            number = chance.randrange(len(handles))
+            if recorders[number].written is None:
+                handles[number].cancel()
+                given_up.add(number)
+        if not engine.step() and not waiting:
+            return recorders, given_up
 
 
 def test_first_come_first_served_and_a_long_row_waits_for_room(llama: LoadedBase) -> None:
@@ -146,6 +158,95 @@ def test_first_come_first_served_and_a_long_row_waits_for_room(llama: LoadedBase
     while engine.step():
         pass
     assert order == ["a", "long", "c", "d"]
+
+
+def waits(engine: Engine, request: Request) -> int:
+    """Steps until the first token of a row that comes now."""
+    recorder, steps = Recorder(), 0
+    engine.submit(request, recorder)
+    while not recorder.progress:
+        engine.step()
+        steps += 1
+    while recorder.written is None:
+        engine.step()
+    return steps
+
+
+@pytest.mark.parametrize(("rows", "most"), [(2, 2 + WORTH_PAUSING), (8, 3)], ids=["few rows", "many rows"])
+def test_whoever_asks_for_much_makes_nobody_wait(llama: LoadedBase, rows: int, most: int) -> None:
+    """Many long rows behind long prompts, which take all the room that there is; and short ones."""
+    engine = Engine(llama, max_rows=rows, row_tokens=rows * 400)
+    greedy = [Recorder() for _ in range(5 * rows)]
+    for number, recorder in enumerate(greedy):
+        prompt = prompts(llama, [300], seed=number)[0]
+        engine.submit(Request(prompt, None, Sampling(number, 1.0, 1.0, 8000), client="hog"), recorder)
+    for _ in range(20):
+        engine.step()
+    assert engine.figures().rows_running >= rows // 2
+    short = [Request(prompt, None, GREEDY, client="honest") for prompt in prompts(llama, [20] * 12)]
+    assert max(waits(engine, request) for request in short) <= most
+    before = sum(recorder.progress[-1].tokens for recorder in greedy if recorder.progress)
+    for _ in range(5):
+        engine.step()
+    assert sum(recorder.progress[-1].tokens for recorder in greedy if recorder.progress) > before, (
+        "the other goes on"
+    )
+    assert engine.figures().rows_paused
+
+
+class Breaks:
+    """A constraint that raises, in the method of this name, once a text has three characters."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.length = 0
+
+    def narrow(self, tokens: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
+        self._look("narrow", self.length)
+        return logits
+
+    def judge(self, text: str, ended: bool) -> ConstraintVerdict | None:
+        self.length = len(text)
+        self._look("judge", len(text))
+        return None
+
+    def settled(self, text: str, at: int) -> int:
+        self._look("settled", len(text))
+        return at
+
+    def _look(self, method: str, length: int) -> None:
+        if method == self.method and length >= 3:
+            raise KeyError("what a client wrote")
+
+
+@pytest.mark.parametrize("method", ["narrow", "judge", "settled", "listen"])
+def test_what_fails_in_a_row_ends_that_row_alone(llama: LoadedBase, method: str) -> None:
+    engine = Engine(llama)
+    asked = [
+        Request(prompt, None, replace(GREEDY, max_new_tokens=20)) for prompt in prompts(llama, [9, 4, 7])
+    ]
+    wanted = run(engine, [asked[0], asked[2]])
+    recorders = [Recorder() for _ in asked]
+
+    def gone(progress: Progress) -> None:
+        recorders[1](progress)
+        raise RuntimeError("the loop is closed")
+
+    broken = replace(asked[1], constraints=() if method == "listen" else (Breaks(method),))
+    for request, listen in ((asked[0], recorders[0]), (broken, gone if method == "listen" else recorders[1])):
+        engine.submit(request, listen)
+    engine.submit(asked[2], recorders[2])
+    while engine.step():
+        pass
+    assert [recorders[0].written, recorders[2].written] == wanted
+    assert engine.figures().rows_running == 0
+    if method != "listen":
+        last = recorders[1].progress[-1]
+        assert last.written is not None
+        assert (last.written.finish, type(last.error)) == ("failed", RowFailed)
+        assert isinstance(last.error.__cause__ if last.error else None, KeyError)
+        assert "client wrote" not in str(last.error)
+        assert recorders[1].text == last.written.text
 
 
 def test_figures_count_what_was_computed_and_what_was_known(
@@ -307,19 +408,6 @@ def test_a_row_that_takes_tokens_back_goes_on_as_if_they_had_never_been(
                 choices += 1
         assert choices > len(row.written.tokens) + 1, "something was taken back"
         assert found == row.written != free
-
-
-@pytest.fixture
-def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
-    seen: list[list[InputChunk]] = []
-    compute = BatchedRowCache.compute
-
-    def noted(self: BatchedRowCache, first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
-        seen.append(list(chunks))
-        return compute(self, first, chunks)
-
-    monkeypatch.setattr(BatchedRowCache, "compute", noted)
-    return seen
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 import torch
@@ -64,6 +65,8 @@ def test_without_constraints_a_row_is_the_plain_loop(seed: int, temperature: flo
             finish = "stop"
             break
         tokens.append(token)
+    while BASE.decode(tokens).endswith("\ufffd"):
+        tokens.pop()  # bytes of a character that was not written whole
     assert write(BASE, request_of(sampling), model).written == RowOutput(
         tuple(tokens), BASE.decode(tokens), finish
     )
@@ -77,6 +80,19 @@ def test_a_real_tokenizer_gives_the_same_text(llama: LoadedBase) -> None:
         shown += row.take_progress().text
     assert shown == row.written.text == llama.decode(row.written.tokens)
     assert row.written.finish == "length"
+    assert not shown.endswith("\ufffd")
+
+
+@pytest.mark.parametrize("ends", ["length", "stop"])
+def test_no_text_ends_within_a_character(ends: Literal["length", "stop"]) -> None:
+    tokens = [*BASE.spell("a"), BASE.pieces.index("山".encode()[:1])]
+    row = Row(request_of(Sampling(0, 0, 1, len(tokens) if ends == "length" else 9)), BASE)
+    shown = ""
+    for token in [*tokens, *([STOP] if ends == "stop" else [])]:
+        row.choose(torch.nn.functional.one_hot(torch.tensor(token), len(BASE.pieces)).float())
+        shown += row.take_progress().text
+    assert row.written == RowOutput(tuple(tokens[:1]), "a", ends)
+    assert shown == "a"
 
 
 def test_no_tokens_at_all() -> None:

@@ -33,6 +33,15 @@ def draws(logits: torch.Tensor, sampling: Sampling, count: int) -> list[int]:
     return [sampler.choose(logits) for _ in range(count)]
 
 
+@pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e-300, 7e-46, 1e-38, 1e-10, 1e-6, 1e-4])
+@pytest.mark.parametrize("top_p", [1.0, 0.5, 1e-50])
+def test_no_temperature_is_too_low(temperature: float, top_p: float) -> None:
+    """The likeliest token that is not banned."""
+    logits = torch.tensor([3.0, -math.inf, 7.0, 1.0, -math.inf])
+    logits[2] = -math.inf
+    assert draws(logits, Sampling(7, temperature, top_p), 20) == [0] * 20
+
+
 FEW, MANY = 12, 1500
 
 

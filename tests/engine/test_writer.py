@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lora_marketing.common.errors import AdapterRefused
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.request import Request, RowOutput
-from lora_marketing.engine.row_cache import BatchedRowCache, InputChunk
+from lora_marketing.engine.row_cache import InputChunk
 from lora_marketing.engine.sampling import RowSampler, Sampling
 from lora_marketing.engine.writer import Writer
 from tests.engine.making import KINDS, base_folder, peft_model, prompts, save_adapters, section, state
@@ -155,20 +155,6 @@ def test_after_an_exception_the_same_writer_writes_the_same(
         with pytest.raises(ZeroDivisionError):
             writer.write(requests[:2])
     assert writer.write(requests) == texts
-
-
-@pytest.fixture
-def forwards(monkeypatch: pytest.MonkeyPatch) -> list[list[InputChunk]]:
-    """What every forward was given, row by row."""
-    seen: list[list[InputChunk]] = []
-    compute = BatchedRowCache.compute
-
-    def noted(self: BatchedRowCache, first: int, chunks: Sequence[InputChunk]) -> torch.Tensor:
-        seen.append(list(chunks))
-        return compute(self, first, chunks)
-
-    monkeypatch.setattr(BatchedRowCache, "compute", noted)
-    return seen
 
 
 def test_a_batch_never_holds_more_rows_than_allowed_and_answers_in_order(

@@ -7,6 +7,7 @@ from typing import Any
 from lora_marketing.brands.brand import Brief, Example
 from lora_marketing.copy.record import Copy
 from lora_marketing.data.dataset import read_examples
+from lora_marketing.evaluation.document import ScoredText
 from lora_marketing.recipe import LoadedRecipe, load_recipe
 from tests.making import BRANDS
 
@@ -18,6 +19,13 @@ def copy(text: str, brand: str, **changes: Any) -> Copy:
     values: dict[str, Any] = {"line": "x", "adapter": None, "digest": None, "base": "tiny", "seed": 13}
     values |= {"variant": 0, "prompt_sha256": "", "stopped": True, "tokens": 4, "brief": BRIEF}
     return Copy(text=text, brand=brand, **(values | changes))
+
+
+def scored_text(writer: str, text: str, brief: Brief, **changes: Any) -> ScoredText:
+    """A text of brand Tidal that passed, ended by itself and sounds like it."""
+    values: dict[str, Any] = {"brand": "tidal", "variant": 0, "seed": 13, "references": [], "stopped": True}
+    values |= {"verdict": "pass", "findings": [], "sounds_like": "tidal", "copied": 0, "counts": {}}
+    return ScoredText(writer=writer, text=text, brief=brief, **(values | changes))
 
 
 def recipes() -> list[LoadedRecipe]:

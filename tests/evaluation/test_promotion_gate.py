@@ -31,6 +31,7 @@ from lora_marketing.evaluation.promotion_gate import (
 from lora_marketing.guards import Case, findings
 from lora_marketing.metrics.copying import Passages
 from lora_marketing.text.known_texts import KnownTexts
+from tests.evaluation.making import scored_text
 from tests.guards.making import brand
 
 PRESENT = "tidal/soap:2222"
@@ -183,21 +184,8 @@ def test_what_the_guard_lets_be_repeated_is_no_leak(text: str, profile: dict[str
     case = Case(asked, brand(**profile), known=known)
     passages = Passages(())
     passages.known = known
-    written = ScoredText(
-        writer="tidal/soap",
-        brand="tidal",
-        variant=0,
-        seed=1,
-        brief=asked,
-        text=text,
-        references=[],
-        stopped=True,
-        verdict="pass",
-        findings=findings(text, case, ["regurgitation"]),
-        sounds_like=None,
-        copied=passages.longest(text),
-        counts={},
-    )
+    found = findings(text, case, ["regurgitation"])
+    written = scored_text("tidal/soap", text, asked, findings=found, copied=passages.longest(text))
     (row,) = PromotionFigures.of(evaluation(written), "tidal/soap").rows
     assert row.leaks == (["repeats a training text"] if leaks else [])
 

@@ -23,6 +23,8 @@ from tests.guards.making import TODAY, brand
 from tests.hostile.shapes import mixture, shapes
 
 SHORT, LONG = 2_500, 20_000
+LONGEST_FAST = 8_000
+"""Characters where time is short; the square of it shows, too."""
 BY_LANGUAGE = ("claims", "language", "personal_data", "terms")
 """Guards that read a Chinese brand's texts in another way."""
 SOME_TIME = 0.025
@@ -89,17 +91,19 @@ def _seconds(read: Callable[[str], object], text: str) -> float:
     return process_time() - start
 
 
+@pytest.mark.parametrize("long", [LONGEST_FAST, pytest.param(LONG, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("reader", READERS)
-def test_twice_the_text_takes_twice_the_time(reader: str) -> None:
+def test_twice_the_text_takes_twice_the_time(reader: str, long: int) -> None:
     read = READERS[reader]
     read("One text of 12 words, 国 and +44 20 7946 0958 on a.com, to load what is loaded once.")
     gc.collect()
     slow = [name for name, text in shapes(SHORT) if _seconds(read, text) > SOME_TIME]
-    longer, twice = (dict(shapes(size)) for size in (LONG, 2 * LONG))
+    longer, twice = (dict(shapes(size)) for size in (long, 2 * long))
     for name in slow:
-        once = min(_seconds(read, longer[name]) for _ in range(3))
-        assert once < 40 * SOME_TIME, name
-        assert min(_seconds(read, twice[name]) for _ in range(3)) <= 3.2 * once + 0.25, name
+        once = _seconds(read, longer[name])
+        assert once < long / SHORT * 5 * SOME_TIME, name
+        late = (_seconds(read, twice[name]) > 3.2 * once + 0.25 for _ in range(3))
+        assert not all(late), name
 
 
 @pytest.mark.thorough

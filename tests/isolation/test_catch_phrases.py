@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.engine import Engine
 from lora_marketing.engine.request import Progress, Request
-from lora_marketing.engine.row import Row
+from lora_marketing.engine.row_cache import BatchedRowCache
 from lora_marketing.engine.sampling import Sampling
 from tests.engine.making import ALL, decoder_targets, prompts
 
@@ -145,7 +145,7 @@ def test_nobody_says_anothers_phrase(
                 engine.step()
             if chance.random() < 0.05:
                 with monkeypatch.context() as patched:
-                    patched.setattr(Row, "choose", lambda *_: 1 / 0)
+                    patched.setattr(BatchedRowCache, "compute", lambda *_: 1 / 0)
                     with pytest.raises(ZeroDivisionError):
                         engine.step()
                 engine.abandon()

@@ -56,7 +56,7 @@ def test_the_queue_has_an_end(world: World) -> None:
     """Two rows at once, three may wait."""
     engine = FakeEngine(pace=0.01, max_rows=2)
     with (
-        serving(world.root, engine, limits=Limits(queue=3, seconds=6)) as running,
+        serving(world.root, engine, limits=Limits(queue=3, seconds=2)) as running,
         running.client() as client,
         ThreadPoolExecutor(5) as threads,
     ):

@@ -13,6 +13,7 @@ from lora_marketing.channels.counting import count
 from lora_marketing.channels.structure import AD, read_ad
 from lora_marketing.common.errors import DataError, NotApproved, Problem, ReviewError
 from lora_marketing.common.plugins import module, names
+from lora_marketing.common.printable import unprintable
 from lora_marketing.review.log import SHIPPABLE, Item
 from lora_marketing.review.sheet import begins_formula, sheet
 
@@ -164,7 +165,8 @@ def import_sheet(
     """A sheet for an importer, in which an apostrophe would be published.
 
     Raises:
-        ReviewError: `problems`, and cells that a spreadsheet would run as formulas unless `literal`.
+        ReviewError: `problems`, cells with control characters, and cells that a spreadsheet would run as
+            formulas unless `literal`.
     """
     fix = "review edit, or --literal if no spreadsheet will open the file"
     risky = [
@@ -172,6 +174,12 @@ def import_sheet(
         for row in rows
         for column, cell in zip(columns, row, strict=True)
         if begins_formula(cell) and not literal
+    ]
+    risky += [
+        Problem(f"{column} has control characters", got=cell, fix=f"review edit: take out {letter}")
+        for row in rows
+        for column, cell in zip(columns, row, strict=True)
+        if (letter := unprintable(cell))
     ]
     if problems or risky:
         raise ReviewError([*problems, *risky])

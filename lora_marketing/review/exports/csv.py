@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lora_marketing.common.printable import visible
 from lora_marketing.review.exports import Shipment
 from lora_marketing.review.log import Item
 from lora_marketing.review.sheet import sheet
@@ -16,8 +17,12 @@ COLUMNS = (
 
 
 def content(items: Sequence[Item], shipment: Shipment) -> bytes:
-    """Cells that begin like a formula get an apostrophe; `sheet.read_sheet` takes it off."""
-    return sheet(COLUMNS, [_row(item) for item in items], "as they are" if shipment.literal else "apostrophe")
+    """Cells that begin like a formula get an apostrophe; `sheet.read_sheet` takes it off.
+
+    Control characters are written out, as on a screen; `jsonl` has texts as they are.
+    """
+    rows = [[visible(cell) for cell in _row(item)] for item in items]
+    return sheet(COLUMNS, rows, "as they are" if shipment.literal else "apostrophe")
 
 
 def _row(item: Item) -> tuple[str, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.documents import Frozen
@@ -30,6 +30,7 @@ from lora_marketing.serving.run_batch import finished_rows, usage
 from lora_marketing.serving.schema import PositiveCount, RequestBody, Seed, TokenUsage
 from lora_marketing.serving.service import Service
 from lora_marketing.tasks import system_turn
+from lora_marketing.text.normalise import all_as_written
 
 if TYPE_CHECKING:
     from lora_marketing.engine.request import Request
@@ -52,6 +53,11 @@ class CopyRequest(RequestBody):
     max_tokens: PositiveCount | None = None
     rounds: Annotated[int, Field(ge=1, le=4)] = 1
     """How often variants that are to be fixed are written at most."""
+
+    @field_validator("brief", mode="before")
+    @classmethod
+    def _brief_as_written(cls, value: Any) -> Any:
+        return all_as_written(value)
 
 
 class Provenance(Frozen):
