@@ -10,18 +10,26 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
-from lora_marketing.serving.errors import ApiError, not_json, stopping
+from lora_marketing.serving.errors import ApiError, invalid, not_json, rate_limited, stopping
+from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.service import Service
 
 LOG = logging.getLogger(__name__)
 API = "/v1/"
+LARGE_BODY = 64 << 10
+"""Bytes from which on a body takes its parser long enough to be noticed by others."""
+LARGE_BODY_PAUSE = 0.1
+"""Seconds between two such bodies of one key."""
+MOST_VALUES = 50_000
+"""Values of a large body, or as many as the context has tokens: each takes its time to be looked at."""
 ENDPOINTS = frozenset(
     {
         "/v1/models",
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/copy",
+        "/v1/check",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -41,6 +49,7 @@ class RequestGate:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
         self._service = service
+        self._most_values = max(MOST_VALUES, service.engine.context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -69,16 +78,16 @@ class RequestGate:
             await self._app(scope, receive, send)
             return
         try:
-            self._admit(scope, request_log)
-            receive = await self._with_body(scope, receive)
-            if scope["method"] == "POST" and not _is_json(scope["headers"]):
-                raise not_json()
+            caller = self._admit(scope, request_log)
+            with self._service.one_more_request(caller):
+                receive = await self._with_body(scope, receive, caller)
+                if scope["method"] == "POST" and not _is_json(scope["headers"]):
+                    raise not_json()
+                await self._app(scope, receive, send)
         except ApiError as error:
             await error.response()(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope, request_log: RequestLog) -> None:
+    def _admit(self, scope: Scope, request_log: RequestLog) -> Caller:
         """Check that the server takes requests, who asks, and how often they did."""
         if self._service.draining:
             raise stopping(retry_after=5)
@@ -86,14 +95,12 @@ class RequestGate:
         if request_log.caller is None:
             text = "No key, or one that is not known. Send `Authorization: Bearer KEY`."
             raise ApiError(401, text, "invalid_api_key", kind="authentication_error")
-        seconds = self._service.rates.take(request_log.caller.id, request_log.caller.per_minute)
+        seconds = self._service.rates.take(request_log.caller)
         if seconds:
-            text = f"This key may ask {request_log.caller.per_minute} times a minute."
-            raise ApiError(
-                429, text, "rate_limit_exceeded", kind="rate_limit_error", retry_after=seconds + 0.5
-            )
+            raise rate_limited(request_log.caller.per_minute or 0, seconds)
+        return request_log.caller
 
-    async def _with_body(self, scope: Scope, receive: Receive) -> Receive:
+    async def _with_body(self, scope: Scope, receive: Receive, caller: Caller) -> Receive:
         """Read the body whole, as far as it may be, and hand it on in one piece."""
         limits = self._service.limits
         announced = dict(scope["headers"]).get(b"content-length", b"0")
@@ -104,6 +111,11 @@ class RequestGate:
                 body = await _read(receive, limits.body_bytes)
         except TimeoutError as error:
             raise ApiError(408, "The body did not arrive in time.", "body_timeout") from error
+        if len(body) > LARGE_BODY:
+            if body.count(b",") + body.count(b"[") + body.count(b"{") > self._most_values:
+                raise invalid(f"The body has more than {self._most_values:,} values.", code="too_complex")
+            async with self._service.turns.of(caller.id):  # parsing it holds up everybody for milliseconds
+                await asyncio.sleep(LARGE_BODY_PAUSE)
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive_body() -> Message:

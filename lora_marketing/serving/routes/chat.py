@@ -57,8 +57,8 @@ async def chat(
 
 
 async def _batch(service: Service, body: ChatRequest, caller: Caller) -> Batch:
-    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
-    prompt = await service.tokenize(lambda: _prompt(body.messages, service.engine))
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller), caller.id)
+    prompt = await service.tokenize(lambda: _prompt(body.messages, service.engine), caller.id)
     constraints: tuple[Constraint, ...] = ()
     if body.json_schema is not None:
         constraints = (await service.grammars.grammar(body.json_schema, caller.id),)

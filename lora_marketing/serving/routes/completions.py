@@ -54,8 +54,8 @@ async def complete(
 
 
 async def _batch(service: Service, body: CompletionRequest, caller: Caller) -> Batch:
-    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
-    prompts = await service.tokenize(lambda: _prompts(body.prompt, service.engine))
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller), caller.id)
+    prompts = await service.tokenize(lambda: _prompts(body.prompt, service.engine), caller.id)
     return batch_of(model, prompts, SamplingOverrides.of(body), service.engine)
 
 
