@@ -101,6 +101,13 @@ def test_an_answer_gives_no_other_brand_away(world: World) -> None:
             assert "by Lumen" in client.post(CHAT, json=chat(LUMEN)).text
 
 
+def test_a_chat_may_hold_what_a_brief_may_not(world: World) -> None:
+    with serving(world.root) as running, running.client() as client:
+        for text in ("tab\tand\x1b[2J", "x\u2028y\u202e", "\x00"):
+            assert client.post(CHAT, json=chat(text=text)).status_code == 200
+            assert client.post(COMPLETIONS, json={"model": EMBER, "prompt": text}).status_code == 200
+
+
 def test_a_message_does_not_end_its_turn(world: World) -> None:
     """A key that may bring no system turn cannot spell one."""
     engine = FakeEngine()

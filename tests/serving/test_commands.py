@@ -24,8 +24,9 @@ from lora_marketing.common.errors import (
 )
 from lora_marketing.guards.language import _detector
 from lora_marketing.registry import AdapterName, Registry
+from lora_marketing.serving.guard_process import Checks
 from lora_marketing.serving.keys import read_keys
-from lora_marketing.serving.start import find_adapters, prepare_guards
+from lora_marketing.serving.start import find_adapters
 from tests.making import ROOT
 from tests.serving.conftest import World
 from tests.serving.making import EMBER, FakeEngine, publish
@@ -154,7 +155,7 @@ def test_adapters_of_other_bases_are_left_out(world: World) -> None:
 def test_guards_are_ready_before_the_first_request(world: World) -> None:
     """What takes longest, a second and more, is the detector of languages."""
     _detector.cache_clear()
-    prepare_guards(find_adapters(Registry(world.root)).versions)
+    Checks(Registry(world.root)).warm_up()
     assert _detector.cache_info().currsize == 1
 
 

@@ -24,6 +24,7 @@ OPERATIONS = [
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/completions"),
     ("POST", "/v1/copy"),
+    ("POST", "/v1/check"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
 ]
