@@ -67,6 +67,15 @@ def test_what_a_brand_bans_is_not_written_wherever_it_is_asked_for(world: World)
     assert all(brand.banned_terms == ["miracle", "cedar"] for brand in brands)
 
 
+def test_a_completion_does_not_end_a_term_that_its_prompt_began(world: World) -> None:
+    engine = FakeEngine()
+    body = {"model": EMBER, "prompt": ["Soap is a mir", "Soap"], "n": 2}
+    with serving(world.root, engine) as running, running.client() as client:
+        client.post(COMPLETIONS, json=body)
+    before = [rule.before for row in engine.rows for rule in row.request.constraints]
+    assert before == ["mir", "mir", "", ""]
+
+
 @pytest.mark.parametrize(
     ("path", "body"), [(CHAT, chat(seed=1, n=2)), (COMPLETIONS, {**PROMPT, "seed": 1, "n": 2})]
 )

@@ -68,12 +68,16 @@ async def complete(
 async def _job(service: Service, body: CompletionRequest, caller: Caller) -> _CompletionJob:
     from lora_marketing.writing.rules import brand_rules
 
+    overrides = SamplingOverrides.of(body)
     model = await service.in_thread(lambda: service.models.resolve(body.model, caller), caller.id)
     prompts = await service.tokenize(lambda: _prompts(body.prompt, service.engine), caller.id)
-    rules = brand_rules(model.brand)
-    batch = batch_of(model, prompts, SamplingOverrides.of(body), service.engine, rules)
-    batch = replace(batch, requests=service.prefixes.kept_apart(batch.requests, caller, None))
+    batch = batch_of(model, prompts, overrides, service.engine)
     said = _texts(body.prompt, service.engine)
+    held = [
+        replace(request, constraints=brand_rules(model.brand, said[number // overrides.variants]))
+        for number, request in enumerate(batch.requests)
+    ]
+    batch = replace(batch, requests=service.prefixes.kept_apart(held, caller, None))
     guard = await answer_guard(service, model, said, caller, shown=bool(body.stream))
     return _CompletionJob(batch, guard)
 
