@@ -1,7 +1,7 @@
 // Run by scripts/openai_clients: openai of npm against a server. `node ask.mjs URL KEY` prints what came of it as JSON.
-import { createRequire } from "node:module";
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
+import { VERSION } from "openai/version";
 import { z } from "zod";
 
 const [baseURL, apiKey] = process.argv.slice(2);
@@ -33,12 +33,12 @@ const checks = {
   tools: async () => (await client.chat.completions.create({ ...least, tools: [tool] })).choices[0],
 };
 
-const found = { version: createRequire(import.meta.url)("openai/package.json").version };
+const found = { version: VERSION };
 for (const [name, check] of Object.entries(checks)) {
   try {
     found[name] = (await check()) ? "yes" : "no";
   } catch (error) {
-    found[name] = `${error.code ?? ""} ${error.message}`;
+    found[name] = error.message;
   }
 }
 console.log(JSON.stringify(found));

@@ -86,6 +86,7 @@ def serve(
     models = Models(registry, engine, names or None)
     limits = Limits(queue=queue, seconds=timeout)
     service = Service(engine, models, ring, limits, metrics_by_adapter=metrics_brands)
+    service.start_at_once = True
     running = make_server(service, grace=grace, docs=docs, origins=origins)
     _say(served, host, address.getsockname()[1], with_key=ring is not None)
     running.run(sockets=[address])

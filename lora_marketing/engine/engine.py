@@ -17,13 +17,14 @@ from threading import Event
 import torch
 from torch import Tensor
 
+from lora_marketing.common.faults import KeptFault
 from lora_marketing.engine.adapter_slots import AdapterSlots
 from lora_marketing.engine.adapter_weights import require_same_base, stack_dtype
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.fair_queue import PROMPT_SHARE, FairQueue
 from lora_marketing.engine.prefix_cache import Identity, agreeing
 from lora_marketing.engine.request import Request
-from lora_marketing.engine.row import Row, RowFault
+from lora_marketing.engine.row import Row
 from lora_marketing.engine.row_cache import InputChunk, row_cache_for
 from lora_marketing.engine.running_row import Listener, RowHandle, RunningRow, by_client
 from lora_marketing.engine.slot_memory import SlotMemory
@@ -229,7 +230,7 @@ class Engine:
         request = handle.request
         if not self._has_room(handle, admitted):
             return False
-        with RowFault() as fault:
+        with KeptFault() as fault:
             row = handle.row = handle.row or Row(request, self.base)
             if row.written:
                 handle.listen(row.take_progress())
@@ -349,7 +350,7 @@ class Engine:
         for running, scores in zip(self._running[first:], logits.cpu(), strict=False):
             if not running.ready:
                 continue
-            with RowFault() as fault:
+            with KeptFault() as fault:
                 running.row.choose(scores)
                 self._tokens += 1
                 running.handle.listen(running.row.take_progress())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -19,18 +17,6 @@ from lora_marketing.engine.sampling import RowSampler
 
 MOST_RETURNS = 200
 """So often may a row take tokens back before it counts as stuck."""
-
-
-class RowFault(AbstractContextManager["RowFault"]):
-    """Keeps the exception that its block raised, as `error`: it belongs to one row, and other rows go on."""
-
-    error: Exception | None = None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.error = error if isinstance(error, Exception) else None
-        return self.error is not None
 
 
 class Row:

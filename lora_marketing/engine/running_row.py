@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from threading import Event
 
 from lora_marketing.common.errors import LoraMarketingError, Problem, RowFailed
+from lora_marketing.common.faults import KeptFault
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.request import Progress, Request, RowOutput
-from lora_marketing.engine.row import Row, RowFault
+from lora_marketing.engine.row import Row
 from lora_marketing.engine.row_cache import InputChunk
 
 Listener = Callable[[Progress], None]
@@ -45,7 +46,7 @@ class RowHandle:
         """End the row with what went wrong while it was let in or written."""
         error = fault if isinstance(fault, LoraMarketingError) else _row_failed(fault)
         row = self.row
-        with RowFault():  # its listener may be what failed
+        with KeptFault():  # its listener may be what failed
             if row is None:
                 self.listen(Progress("", 0, RowOutput((), "", "failed"), error))
             else:
@@ -55,7 +56,7 @@ class RowHandle:
     def end_cancelled(self, base: LoadedBase) -> None:
         """Call the listener a last time, with the tokens that the row had."""
         tokens = tuple(self.row.tokens if self.row else ())
-        with RowFault():  # nobody may listen any more
+        with KeptFault():  # nobody may listen any more
             self.listen(Progress("", len(tokens), RowOutput(tokens, base.decode(tokens), "cancelled")))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import Brief
 from lora_marketing.channels import channel_names, load_channel
-from lora_marketing.guards import Case, findings, guard_names, verdict
-from lora_marketing.guards.cross_brand import WITHHELD, gives_away
+from lora_marketing.common.printable import visible, visible_line
+from lora_marketing.guards.cross_brand import WITHHELD
+from lora_marketing.registry.version import Version
+from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.run_batch import REASONS
 from lora_marketing.serving.schema import FinishReason, GuardReport
 from lora_marketing.serving.served_models import ServedModel
@@ -18,9 +19,6 @@ from lora_marketing.serving.service import Service
 
 if TYPE_CHECKING:
     from lora_marketing.engine.request import RowOutput
-
-OF_A_BRIEF = frozenset({"facts", "length", "required", "structure", "unfinished"})
-"""Guards that hold a text against the brief and the channel it was written for."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +30,33 @@ class GuardedText:
     report: GuardReport
 
 
+@dataclass(frozen=True)
 class AnswerGuard:
     """The guards over the answers to one request.
 
-    Args:
-        service: the server, whose thread they run in.
-        case: what the texts are held against.
+    `brief` holds what the client said, which an answer may repeat; `shown` says that the client sees the
+    text before the guards do. Then nothing is said of other clients' names: it would tell which words of
+    the text are such names.
     """
 
-    def __init__(self, service: Service, case: Case) -> None:
-        self._service = service
-        self._case = case
+    service: Service
+    version: Version
+    brief: Brief
+    client: str
+    shown: bool
 
     async def look(self, row: RowOutput) -> GuardedText:
-        """What may be shown of a finished row."""
-        report = await self._service.in_thread(partial(_report, row.text, self._case))
+        """What may be shown of a finished row.
+
+        Raises:
+            ApiError: 503 if it takes too long to check, 500 if a guard failed.
+        """
+        found = await self.service.guards.checked_answer(
+            self.version, self.brief, row.text, self.client, shown=self.shown
+        )
+        if found.withheld:
+            return GuardedText("", "content_filter", GuardReport(verdict="block", findings=[WITHHELD]))
+        report = GuardReport(verdict=found.verdict, findings=found.findings)
         if report.verdict == "block":
             return GuardedText("", "content_filter", report)
         return GuardedText(row.text, REASONS[row.finish], report)
@@ -57,30 +67,17 @@ class AnswerGuard:
 
 
 async def answer_guard(
-    service: Service, model: ServedModel, said: Sequence[str], *, shown: bool
+    service: Service, model: ServedModel, said: Sequence[str], caller: Caller, *, shown: bool
 ) -> AnswerGuard:
-    """The guards for answers to what a client said, which they may repeat.
-
-    Args:
-        service: the server.
-        model: who writes.
-        said: the client's own texts.
-        shown: whether the client sees the text before the guards do. Then nothing is said of other clients'
-            names: it would tell which words of the text are such names.
+    """The guards for answers to what a client said, found usable before anything is written.
 
     Raises:
         ApiError: 503 if what the adapter was trained on is damaged.
     """
     channel = channel_names()[0]
     field = next(iter(load_channel(channel).fields))
-    brief = Brief(product=model.brand.display_name, channel=channel, field=field, notes="\n".join(said))
-    voice = await service.in_thread(partial(service.models.voice, model, brief))
-    others = () if shown else voice.others
-    return AnswerGuard(service, Case(brief, model.brand, known=voice.known, others=others))
-
-
-def _report(text: str, case: Case) -> GuardReport:
-    found = findings(text, case, [name for name in guard_names() if name not in OF_A_BRIEF])
-    if gives_away(found):
-        return GuardReport(verdict="block", findings=[WITHHELD])
-    return GuardReport(verdict=verdict(found), findings=found)
+    name = visible_line(model.brand.display_name)
+    # a brief takes no control characters, but a chat does
+    brief = Brief(product=name, channel=channel, field=field, notes=visible("\n".join(said)))
+    await service.guards.require_usable(model.version, brief, caller.id)
+    return AnswerGuard(service, model.version, brief, caller.id, shown)

@@ -17,7 +17,7 @@ from lora_marketing import __version__
 from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
 from lora_marketing.serving.errors import ApiError, ErrorBody, internal_error, readable, validation_error
 from lora_marketing.serving.middleware import RequestGate
-from lora_marketing.serving.routes import chat, completions, copy, listing, operations
+from lora_marketing.serving.routes import chat, check, completions, copy, listing, operations
 from lora_marketing.serving.service import Service
 
 ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}}
@@ -59,7 +59,7 @@ def application(service: Service, *, docs: bool = False, origins: Sequence[str] 
     app.state.service = service
     # the middleware checks the key; this is for the OpenAPI schema
     keyed = APIRouter(responses=ERRORS, dependencies=[Security(HTTPBearer(auto_error=False))])
-    for part in (listing, chat, completions, copy):
+    for part in (listing, chat, completions, copy, check):
         keyed.include_router(part.router)
     app.include_router(keyed)
     app.include_router(operations.router)

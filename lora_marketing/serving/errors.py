@@ -125,6 +125,24 @@ def timeout() -> ApiError:
     return ApiError(504, text, "timeout", kind=INTERNAL)
 
 
+def too_slow_to_check() -> ApiError:
+    """503: looking at a text took more time or memory than it may."""
+    text = "A text takes too much time or memory to check. Shorten it, or ask for fewer tokens."
+    return ApiError(503, text, "too_slow_to_check", kind=INTERNAL, should_retry=False)
+
+
+def too_many_requests(most: int) -> ApiError:
+    """429: a key has as many requests open as it may have."""
+    text = f"This key has {most} requests open, the most that one may have. Wait for some of them."
+    return ApiError(429, text, "too_many_requests", kind="rate_limit_error", retry_after=1)
+
+
+def rate_limited(per_minute: int, seconds: float) -> ApiError:
+    """429: a key has used up what it may ask for in a minute."""
+    text = f"This key may have {per_minute} texts a minute; long prompts and texts count more than once."
+    return ApiError(429, text, "rate_limit_exceeded", kind="rate_limit_error", retry_after=seconds + 0.5)
+
+
 def busy(retry_after: float) -> ApiError:
     """503: the queue is full."""
     return ApiError(503, "Too many rows wait. Try again.", "busy", kind=OVERLOADED, retry_after=retry_after)

@@ -9,18 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from lora_marketing.serving.errors import ApiError, invalid
 from lora_marketing.serving.limits import GrammarLimits
 from lora_marketing.serving.schema import ANY_OBJECT
+from lora_marketing.serving.turns import Turns
 from lora_marketing.serving.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from lora_marketing.engine.base import LoadedBase
     from lora_marketing.engine.constraints.grammar import JsonGrammar
 
-    InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+    InThread = Callable[[Callable[[], Any], str], Awaitable[Any]]
 
 MODULE = "lora_marketing.serving.grammar_process"
 REFUSALS = 1000
@@ -35,7 +35,7 @@ class Grammars:
 
     Args:
         base: whose tokens the grammars are made of.
-        in_thread: runs a function in a thread.
+        in_thread: runs a function in a thread, for a client.
         limits: what a schema may take.
     """
 
@@ -49,7 +49,7 @@ class Grammars:
         self._free = asyncio.LifoQueue[WorkerProcess]()
         for process in self._processes:
             self._free.put_nowait(process)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns()
         self._kept: OrderedDict[str, tuple[JsonGrammar, int]] = OrderedDict()
         self._refused: OrderedDict[str, str] = OrderedDict()
 
@@ -67,15 +67,14 @@ class Grammars:
         if len(text) > self._limits.schema_bytes:
             raise _refusal(f"this JSON schema has more than {self._limits.schema_bytes:,} bytes")
         key = sha256(text.encode()).hexdigest()
-        turn = self._turns.setdefault(client, asyncio.Lock())
-        async with turn:
+        async with self._turns.of(client):
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key][0]
             if key not in self._refused:
                 problem = None if schema == ANY_OBJECT else await self._try(text)
                 if problem is None:
-                    return await self._compile(key, schema, text)
+                    return await self._compile(key, schema, text, client)
                 self._refuse(key, problem)
             raise _refusal(self._refused[key])
 
@@ -103,10 +102,10 @@ class Grammars:
         problem: str | None = json.loads(answer)["problem"]
         return problem
 
-    async def _compile(self, key: str, schema: Mapping[str, Any], text: str) -> JsonGrammar:
+    async def _compile(self, key: str, schema: Mapping[str, Any], text: str, client: str) -> JsonGrammar:
         from lora_marketing.engine.constraints.grammar import JsonGrammar
 
-        grammar: JsonGrammar = await self._in_thread(lambda: JsonGrammar(schema, self._base))
+        grammar: JsonGrammar = await self._in_thread(lambda: JsonGrammar(schema, self._base), client)
         self._kept[key] = grammar, GRAMMAR_BYTES + BYTES_PER_LETTER * len(text)
         while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self._limits.cache_bytes:
             self._kept.popitem(last=False)

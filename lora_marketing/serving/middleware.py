@@ -11,8 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as HttpScope
 
 from lora_marketing.serving.disconnect import CLIENT_CLOSED_REQUEST, ClientDisconnected
-from lora_marketing.serving.errors import ApiError, not_json, out_of_scope, stopping
-from lora_marketing.serving.keys import Scope
+from lora_marketing.serving.errors import (
+    ApiError,
+    invalid,
+    not_json,
+    out_of_scope,
+    rate_limited,
+    stopping,
+)
+from lora_marketing.serving.keys import Caller, Scope
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.service import Service
 
@@ -31,6 +38,12 @@ SCOPES: Mapping[str, Scope | None] = {
 """The scope that a key needs for a path; None if any key will do."""
 OPEN = frozenset({"/healthz", "/readyz"})
 """What is answered without a key."""
+LARGE_BODY = 64 << 10
+"""Bytes from which on a body takes its parser long enough to be noticed by others."""
+LARGE_BODY_PAUSE = 0.1
+"""Seconds between two such bodies of one key."""
+MOST_VALUES = 50_000
+"""Values of a large body, or as many as the context has tokens: each takes its time to be looked at."""
 
 
 class RequestGate:
@@ -46,6 +59,7 @@ class RequestGate:
         self._app = app
         self._service = service
         self._open_schema = open_schema
+        self._most_values = max(MOST_VALUES, service.engine.context)
 
     async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,21 +88,21 @@ class RequestGate:
             await self._app(scope, receive, send)
             return
         try:
-            self._admit(scope, request_log)
-            receive = await self._with_body(scope, receive)
-            if scope["method"] == "POST" and not _is_json(scope["headers"]):
-                raise not_json()
+            caller = self._admit(scope, request_log)
+            with self._service.one_more_request(caller):
+                receive = await self._with_body(scope, receive, caller)
+                if scope["method"] == "POST" and not _is_json(scope["headers"]):
+                    raise not_json()
+                await self._app(scope, receive, send)
         except ApiError as error:
             await error.response()(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
     def _needs_key(self, path: str) -> bool:
         if path == SCHEMA:
             return not self._open_schema
         return path.startswith(API) or path in SCOPES
 
-    def _admit(self, scope: HttpScope, request_log: RequestLog) -> None:
+    def _admit(self, scope: HttpScope, request_log: RequestLog) -> Caller:
         """Check that the server takes requests, who asks for what, and how often they did."""
         if self._service.draining and scope["path"].startswith(API):
             raise stopping(retry_after=5)
@@ -99,14 +113,12 @@ class RequestGate:
         needed = SCOPES.get(_known(scope["path"]))
         if needed and needed not in request_log.caller.scopes:
             raise out_of_scope(needed)
-        seconds = self._service.rates.take(request_log.caller.id, request_log.caller.per_minute)
+        seconds = self._service.rates.take(request_log.caller)
         if seconds:
-            text = f"This key may ask {request_log.caller.per_minute} times a minute."
-            raise ApiError(
-                429, text, "rate_limit_exceeded", kind="rate_limit_error", retry_after=seconds + 0.5
-            )
+            raise rate_limited(request_log.caller.per_minute or 0, seconds)
+        return request_log.caller
 
-    async def _with_body(self, scope: HttpScope, receive: Receive) -> Receive:
+    async def _with_body(self, scope: HttpScope, receive: Receive, caller: Caller) -> Receive:
         """Read the body whole, as far as it may be, and hand it on in one piece."""
         limits = self._service.limits
         announced = dict(scope["headers"]).get(b"content-length", b"0")
@@ -119,6 +131,11 @@ class RequestGate:
             raise ApiError(
                 408, "The body did not arrive in time.", "body_timeout", should_retry=True
             ) from error
+        if len(body) > LARGE_BODY:
+            if body.count(b",") + body.count(b"[") + body.count(b"{") > self._most_values:
+                raise invalid(f"The body has more than {self._most_values:,} values.", code="too_complex")
+            async with self._service.turns.of(caller.id):  # parsing it holds up everybody for milliseconds
+                await asyncio.sleep(LARGE_BODY_PAUSE)
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive_body() -> Message:

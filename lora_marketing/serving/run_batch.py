@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lora_marketing.common.errors import AdapterRefused, EngineStopped
+from lora_marketing.common.errors import AdapterRefused, EngineStopped, RowFailed
 from lora_marketing.serving.batches import Batch
 from lora_marketing.serving.errors import internal_error, model_unavailable, stopping, timeout
+from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.request_log import RequestLog
 from lora_marketing.serving.rows import RequestRows
 from lora_marketing.serving.schema import FinishReason, TokenUsage
@@ -52,13 +54,19 @@ async def row_progress(
         ApiError: as `finished_rows`.
     """
     with _faults_as_errors(service):
-        service.require_room(len(batch.requests))
+        caller = request_log.caller
+        assert caller is not None
+        service.require_room(len(batch.requests), caller)
         service.metrics.count_request(batch.model.version.name.brand, batch.model.line)
         before_first_token = True
-        async with RequestRows(
-            service.worker, batch.requests, request_log.seconds_left(service.limits.seconds)
-        ) as rows:
+        requests = [replace(request, client=caller.id) for request in batch.requests]
+        left = request_log.seconds_left(service.limits.seconds)
+        async with (
+            _charged(service, caller, batch) as written,
+            RequestRows(service.worker, requests, left) as rows,
+        ):
             async for index, progress in rows:
+                written[index] = progress.tokens
                 if progress.error or (progress.written and progress.written.finish not in REASONS):
                     raise _fault(batch, progress)
                 if before_first_token and progress.tokens:
@@ -76,6 +84,16 @@ def usage(batch: Batch, rows: Sequence[int]) -> TokenUsage:
     return TokenUsage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
 
 
+@asynccontextmanager
+async def _charged(service: Service, caller: Caller, batch: Batch) -> AsyncIterator[dict[int, int]]:
+    """Count the tokens of a batch against its key's rate, however it ends. Yields those by row, to set."""
+    written: dict[int, int] = {}
+    try:
+        yield written
+    finally:
+        service.rates.charge(caller, batch.prompt_tokens + sum(written.values()))
+
+
 @contextmanager
 def _faults_as_errors(service: Service) -> Iterator[None]:
     """Turn what can go wrong while rows are written into HTTP errors."""
@@ -91,5 +109,8 @@ def _fault(batch: Batch, progress: Progress) -> Exception:
     error = progress.error
     if isinstance(error, EngineStopped):
         return error
+    if isinstance(error, RowFailed):
+        LOG.error("a row of %s failed", batch.model.version, exc_info=error.__cause__)
+        return internal_error()
     LOG.error("%s cannot be used: %s", batch.model.version, error.problems[0] if error else "no reason given")
     return model_unavailable() if isinstance(error, AdapterRefused) else internal_error()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from lora_marketing.common.documents import Frozen
 from lora_marketing.guards import Finding, Verdict
@@ -72,6 +72,8 @@ def _require_simple(value: Any) -> None:
 class Sent(Frozen):
     """What a client sends. Clients write down what is not set, so a name that nobody knows may be null."""
 
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": {"type": "null"}})
+
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, value: Any) -> Any:
@@ -133,6 +135,8 @@ class ChatMessage(Sent):
     `name` is not shown to the model. The rest is what clients hold of an answer: it may be sent back as it
     is. `parsed` is the content once more; everything else, whatever a client calls it, has to be empty.
     """
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Content

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from lora_marketing.bases.locate import prompt_settings
-from lora_marketing.brands.brand import Brand, Brief
+from lora_marketing.brands.brand import Brand
 from lora_marketing.common.errors import AdapterRefused, RegistryError
 from lora_marketing.recipe.schema import EvalSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
@@ -18,12 +18,8 @@ from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
 from lora_marketing.serving.errors import model_not_found, model_unavailable
 from lora_marketing.serving.keys import Caller
-from lora_marketing.serving.other_brands import OtherBrands
 from lora_marketing.serving.schema import ModelCard
 from lora_marketing.serving.worker import WritingEngine
-
-if TYPE_CHECKING:
-    from lora_marketing.writing.copywriter import Voice
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +53,11 @@ class Models:
         self._registry = registry
         self._engine = engine
         self._only = None if only is None else frozenset(only)
-        self._other_brands = OtherBrands(registry)
+
+    @property
+    def root(self) -> Path:
+        """The folder of the registry."""
+        return self._registry.root
 
     def resolve(self, text: str, caller: Caller) -> ServedModel:
         """The version that a model's name means now, known to the engine.
@@ -73,22 +73,6 @@ class Models:
         except AdapterRefused as error:
             raise _unavailable(version.name, error) from error
         return ServedModel(version, key, brand, line, defaults)
-
-    def voice(self, model: ServedModel, brief: Brief) -> Voice:
-        """Who writes a brief with `model`, and what its texts are held against.
-
-        Raises:
-            ApiError: 503 if what the adapter was trained on is damaged.
-        """
-        from lora_marketing.writing.copywriter import Voice
-
-        version = model.version
-        try:
-            known = self._other_brands.known(version)
-        except AdapterRefused as error:
-            raise _unavailable(version.name, error) from error
-        others = self._other_brands.others(model.brand, brief)
-        return Voice(model.brand, model.line, str(version.name), version.digest, known, others)
 
     def card(self, text: str, caller: Caller) -> ModelCard:
         """The public description of one model.

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lora_marketing.bases.locate import prompt_settings
-from lora_marketing.brands.brand import Brief
-from lora_marketing.channels import channel_names, load_channel
 from lora_marketing.common.errors import AdapterRefused, Problem, RegistryError
-from lora_marketing.guards import Case, findings
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.provenance import base_section_here, recipe_of, require_usable
@@ -20,10 +17,6 @@ from lora_marketing.tokens.pinned_template import PromptSettings
 
 if TYPE_CHECKING:
     from lora_marketing.serving.worker import WritingEngine
-
-
-SHORT = 100
-"""Letters of a text on which the language detector uses all its models; on longer ones it uses few."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,7 @@ def _short(error: RegistryError) -> str:
 
 
 def load_engine(adapters: ServedAdapters, max_rows: int) -> WritingEngine:
-    """Load the base, put an engine with all adapters on it, and warm the guards up. Seconds to minutes.
+    """Load the base, and put an engine with all adapters on it. Seconds to minutes.
 
     An adapter that the load gate refuses stays out; requests for it are answered with 503.
 
@@ -130,14 +123,4 @@ def load_engine(adapters: ServedAdapters, max_rows: int) -> WritingEngine:
     # read once at the first use: the tokenizer's settings, and a vocabulary that holds up every thread
     engine.base.encode([{"role": "user", "content": "x"}], header=True)
     vocabulary_of(engine.base.tokenizer, engine.base.stop_ids)
-    prepare_guards(adapters.versions)
     return engine
-
-
-def prepare_guards(served: Sequence[Version]) -> None:
-    """Run the guards once for every brand: lists and language models are read at the first use."""
-    channel = channel_names()[0]
-    field = next(iter(load_channel(channel).fields))
-    for brand in {version.name.brand: recipe_of(version.manifest)[1] for version in served}.values():
-        brief = Brief(product=brand.display_name, channel=channel, field=field)
-        findings(brand.guide[:SHORT], Case(brief, brand))

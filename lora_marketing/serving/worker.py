@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Event, Lock, Thread
@@ -83,6 +84,7 @@ class Worker:
         self.engine = engine
         self._died = died
         self._open: dict[object, Listen] = {}
+        self._open_of: Counter[str] = Counter()
         self._lock = Lock()
         self._stopping = Event()
         self._over = False
@@ -107,6 +109,10 @@ class Worker:
         """Rows submitted and not yet ended, running or waiting."""
         return len(self._open)
 
+    def open_rows_of(self, client: str) -> int:
+        """The same of one client."""
+        return self._open_of[client]
+
     def submit(self, request: Request, listen: Listen) -> SubmittedRow:
         """Submit a row. `listen` gets its progress in the engine's thread; in the last one `written` is set.
 
@@ -118,8 +124,9 @@ class Worker:
             if self._over:
                 raise EngineStopped(Problem("the engine has stopped"))
             self._open[place] = listen
+            self._open_of[request.client] += 1
         # not under the lock: the engine may hold its own while it calls back
-        return self.engine.submit(request, lambda progress: self._pass_on(place, progress))
+        return self.engine.submit(request, lambda progress: self._pass_on(place, request.client, progress))
 
     def abandon(self) -> None:
         """End every open row with an error. The engine may go on; nobody listens."""
@@ -127,15 +134,19 @@ class Worker:
 
         with self._lock:
             left, self._open = self._open, {}
+            self._open_of.clear()
         error = EngineStopped(Problem("the engine stopped before the text was written"))
         for listen in left.values():
             listen(Progress("", 0, RowOutput((), "", "failed"), error))
 
-    def _pass_on(self, place: object, progress: Progress) -> None:
+    def _pass_on(self, place: object, client: str, progress: Progress) -> None:
         with self._lock:
             listen = self._open.get(place)
-            if progress.written:
-                self._open.pop(place, None)
+            if listen and progress.written:
+                del self._open[place]
+                self._open_of[client] -= 1
+                if not self._open_of[client]:
+                    del self._open_of[client]
         if listen:
             listen(progress)
 

@@ -12,9 +12,9 @@ from lora_marketing.engine.constraints.budget import LengthBudget
 from lora_marketing.engine.constraints.grammar import JsonGrammar
 
 
-def brand_rules(brand: Brand) -> tuple[Constraint, ...]:
-    """What a brand's forbidden terms ask of every text, whatever it is for."""
-    return (BannedTerms(brand),) if brand.forbidden_terms else ()
+def brand_rules(brand: Brand, before: str = "") -> tuple[Constraint, ...]:
+    """What a brand's forbidden terms ask of every text, whatever it is for, that goes on with `before`."""
+    return (BannedTerms.going_on(brand, before),) if brand.forbidden_terms else ()
 
 
 def rules_of(brief: Brief, brand: Brand, base: LoadedBase) -> tuple[Constraint, ...]:

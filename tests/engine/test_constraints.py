@@ -128,6 +128,28 @@ def test_only_what_may_become_a_term_is_held_back() -> None:
     assert BannedTerms(CHINESE).settled("这山里", 3) == 1
 
 
+@pytest.mark.parametrize(
+    ("prompt", "text", "keep"),
+    [
+        ("Soap is a cu", "re for all", 0),
+        ("It gives perfect ", "skin to all", 0),
+        ("It gives perfect", " skies", None),
+        ("It is secu", "re for all", None),
+        ("No cure", " and no cure", 8),
+        ("No cu", "stard, no cure.", 10),
+        ("", "a cure.", 2),
+    ],
+)
+def test_a_term_that_the_prompt_began_is_not_ended(prompt: str, text: str, keep: int | None) -> None:
+    verdict = BannedTerms.going_on(ENGLISH, prompt).judge(text, True)
+    assert (None if verdict is None else verdict.keep) == keep
+
+
+def test_what_may_end_a_term_of_the_prompt_is_not_shown() -> None:
+    rule = BannedTerms.going_on(ENGLISH, "Soap is a cu")
+    assert (rule.settled("r", 1), rule.settled("rb", 2)) == (0, 2)
+
+
 def test_what_is_shown_begins_no_term_even_if_the_rest_is_taken_back() -> None:
     base, terms = pieces("a", " new", " pot", " y", " x", " tin"), brand("a new x", "new pot y")
     row, shown = Row(Request(PROMPT, None, Sampling(0, 0), (BannedTerms(terms),)), base), []

@@ -13,7 +13,7 @@ import pytest
 from lora_marketing.common.errors import AdapterRefused, RegistryError
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.registry.provenance import brand_names
-from lora_marketing.serving.start import find_adapters, prepare_guards
+from lora_marketing.serving.start import find_adapters
 from tests.serving.making import EMBER, LUMEN, chat, publish, serving
 
 Change = Callable[[dict[str, Any]], object]
@@ -91,7 +91,6 @@ def test_it_alone_is_not_served(tmp_path: Path, change: Change) -> None:
         assert [str(version.name) for version in found.versions] == [EMBER]
         (told,) = found.left_out
         assert told.startswith(f"{LUMEN}: ")
-    prepare_guards(found.versions)
     with pytest.raises(RegistryError, match="no adapter to serve"):
         find_adapters(registry, names[1:])
     assert dict(brand_names(registry))["ember"] == "Ember"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from lora_marketing.engine.stats import EngineStats
 from lora_marketing.registry.names import AdapterName
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
+from lora_marketing.serving.guard_process import CheckJob, Checks
 from lora_marketing.serving.keys import KeyRing
 from lora_marketing.serving.limits import Limits
 from lora_marketing.serving.served_models import Models
@@ -235,6 +237,26 @@ def publish(
     return Registry(root).publish(AdapterName(brand, line), folder, described, alias)
 
 
+class Here:
+    """Stands for a process that checks texts, which takes seconds to start."""
+
+    fails = False
+
+    def __init__(self, root: Path) -> None:
+        self.checks = Checks(Registry(root))
+
+    async def start(self) -> None:
+        """It has."""
+
+    async def ask(self, line: bytes, seconds: float) -> bytes:
+        job = CheckJob.model_validate_json(line)
+        result = await asyncio.to_thread(self.checks.result, job)
+        return result.model_dump_json().encode()
+
+    async def end(self) -> None:
+        """Nothing to end."""
+
+
 @dataclass
 class Running:
     """A server that answers at `url`."""
@@ -251,9 +273,17 @@ class Running:
 
 
 def service_of(
-    root: Path, engine: WritingEngine, keys: Path | None = None, limits: Limits | None = None, **more: Any
+    root: Path,
+    engine: WritingEngine,
+    keys: Path | None = None,
+    limits: Limits | None = None,
+    *,
+    real_guards: bool = False,
+    **more: Any,
 ) -> Service:
     ring = KeyRing(keys) if keys else None
+    if not real_guards:
+        more.setdefault("guards", [Here(root), Here(root)])
     return Service(engine, Models(Registry(root), engine), ring, limits, **more)
 
 

@@ -67,6 +67,15 @@ def test_what_a_brand_bans_is_not_written_wherever_it_is_asked_for(world: World)
     assert all(brand.banned_terms == ["miracle", "cedar"] for brand in brands)
 
 
+def test_a_completion_does_not_end_a_term_that_its_prompt_began(world: World) -> None:
+    engine = FakeEngine()
+    body = {"model": EMBER, "prompt": ["Soap is a mir", "Soap"], "n": 2}
+    with serving(world.root, engine) as running, running.client() as client:
+        client.post(COMPLETIONS, json=body)
+    before = [rule.before for row in engine.rows for rule in row.request.constraints]
+    assert before == ["mir", "mir", "", ""]
+
+
 @pytest.mark.parametrize(
     ("path", "body"), [(CHAT, chat(seed=1, n=2)), (COMPLETIONS, {**PROMPT, "seed": 1, "n": 2})]
 )
@@ -99,6 +108,13 @@ def test_an_answer_gives_no_other_brand_away(world: World) -> None:
                 assert "cross_brand" not in streamed, "it would tell which word is a client's name"
         with running.client(world.theirs) as client:
             assert "by Lumen" in client.post(CHAT, json=chat(LUMEN)).text
+
+
+def test_a_chat_may_hold_what_a_brief_may_not(world: World) -> None:
+    with serving(world.root) as running, running.client() as client:
+        for text in ("tab\tand\x1b[2J", "x\u2028y\u202e", "\x00"):
+            assert client.post(CHAT, json=chat(text=text)).status_code == 200
+            assert client.post(COMPLETIONS, json={"model": EMBER, "prompt": text}).status_code == 200
 
 
 def test_a_message_does_not_end_its_turn(world: World) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lora_marketing.cli.app import app
+from lora_marketing.cli.serve import _origin
 from lora_marketing.common.errors import (
     AdapterRefused,
     AddressTaken,
@@ -22,9 +24,10 @@ from lora_marketing.common.errors import (
 )
 from lora_marketing.guards.language import _detector
 from lora_marketing.registry import AdapterName, Registry
+from lora_marketing.serving.guard_process import Checks
 from lora_marketing.serving.keys import Caller, read_keys
 from lora_marketing.serving.served_models import Models
-from lora_marketing.serving.start import find_adapters, prepare_guards
+from lora_marketing.serving.start import find_adapters
 from tests.making import ROOT
 from tests.serving.conftest import World
 from tests.serving.making import EMBER, FakeEngine, publish
@@ -58,6 +61,64 @@ def test_keys(tmp_path: Path) -> None:
     assert secret not in listed
     call("keys", "revoke", "shop", "--keys", file)
     assert read_keys(Path(file)) == ()
+
+
+def test_what_a_key_may_do_and_how_long(tmp_path: Path) -> None:
+    file = str(tmp_path / "keys.json")
+    call("keys", "add", "usual", "--brands", "ember", "--keys", file)
+    call(
+        "keys",
+        "add",
+        "shop",
+        "--brands",
+        "ember",
+        "--scopes",
+        "copy, models",
+        "--expires",
+        "30d",
+        "--keys",
+        file,
+    )
+    call("keys", "add", "watcher", "--scopes", "operations", "--keys", file)
+    usual, shop, watcher = read_keys(Path(file))
+    assert (usual.scopes, usual.expires) == (["models", "copy", "check", "chat"], None)
+    assert (shop.scopes, watcher.scopes, watcher.brands) == (["models", "copy"], ["operations"], [])
+    assert shop.expires is not None
+    assert (datetime.fromisoformat(shop.expires) - datetime.fromisoformat(shop.created)).days in (29, 30)
+    listed = call("keys", "list", "--keys", file).stdout
+    assert all(word in listed for word in ("operations", "never"))
+    for more in (
+        ["--scopes", "copi"],
+        ["--scopes", ""],
+        ["--expires", "soon"],
+        ["--expires", "2020-01-01"],
+        [],
+    ):
+        brands = ["--brands", "ember"] if more else []
+        with pytest.raises(KeysError):
+            call("keys", "add", "wrong", *brands, *more, "--keys", file)
+    assert len(read_keys(Path(file))) == 3
+
+
+@pytest.mark.parametrize(
+    ("origin", "means"),
+    [
+        ("https://Studio.example/", "https://studio.example"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("https://studio.example:443", "https://studio.example"),
+        ("*", "*"),
+    ],
+)
+def test_origins_as_browsers_send_them(origin: str, means: str) -> None:
+    assert _origin(origin, no_keys=False) == means
+
+
+@pytest.mark.parametrize("origin", ["studio.example", "https://studio.example/a", "null", "file://", ""])
+def test_what_is_no_origin_is_refused_before_any_work(world: World, origin: str) -> None:
+    with pytest.raises(LoraMarketingError, match="not an origin"):
+        call("serve", "--adapters", str(world.root), "--keys", str(world.keys), "--cors-origin", origin)
+    with pytest.raises(LoraMarketingError, match="every page"):
+        call("serve", "--adapters", str(world.root), "--no-keys", "--cors-origin", "*")
 
 
 def test_serve_says_what_it_lacks(world: World, tmp_path: Path) -> None:
@@ -108,7 +169,7 @@ def test_adapters_whose_prompts_have_another_day_are_left_out_and_not_served(wor
 def test_guards_are_ready_before_the_first_request(world: World) -> None:
     """What takes longest, a second and more, is the detector of languages."""
     _detector.cache_clear()
-    prepare_guards(find_adapters(Registry(world.root)).versions)
+    Checks(Registry(world.root)).warm_up()
     assert _detector.cache_info().currsize == 1
 
 

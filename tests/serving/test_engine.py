@@ -16,9 +16,10 @@ import pytest
 from lora_marketing.engine.base import load_base
 from lora_marketing.engine.engine import Engine
 from lora_marketing.registry import AdapterName, AdapterRef, Registry
+from lora_marketing.serving.keys import add_key
 from tests.engine.making import base_folder, save_adapters, section
 from tests.registry.making import manifest
-from tests.serving.making import BRIEF, EMBER, LUMEN, Running, chat, profile, serving
+from tests.serving.making import BRIEF, EMBER, LUMEN, Running, chat, profile, serving, until
 
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 JSON = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
@@ -109,6 +110,26 @@ def test_copy_keeps_to_its_channel(real: Running) -> None:
             "terms.competitor",
         }
     assert post(real, "/v1/copy", body).json() == done
+
+
+def test_two_keys_share_the_brand_s_own_turn_only(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    one, other = (add_key(keys, name, ["ember"]) for name in ("one", "other"))
+    with two_brands(tmp_path, keys) as (_, running):
+
+        def computed(key: str, text: str) -> int:
+            before = running.engine.figures()
+            with running.client(key) as client:
+                answer = client.post("/v1/chat/completions", json=chat(text=text, max_tokens=1))
+            assert answer.status_code == 200, answer.text
+            until(lambda: running.engine.figures().rows_finished > before.rows_finished)
+            return int(running.engine.figures().prompt_tokens_computed - before.prompt_tokens_computed)
+
+        secret = "Lamps that float on Thursday, told to nobody before."
+        whole, known = computed(one, secret), computed(one, secret)
+        guess, again = computed(other, secret), computed(other, secret)
+    assert known == again == 1
+    assert known < guess < whole, "the brand's turn was known, what the other key sent was not"
 
 
 def test_completions_and_figures(real: Running) -> None:

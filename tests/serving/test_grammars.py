@@ -31,10 +31,14 @@ def asking(schema: Mapping[str, Any], model: str = EMBER) -> dict[str, Any]:
     return chat(model, response_format=wanted, max_tokens=3)
 
 
+async def in_thread(work: Callable[[], Any], client: str) -> Any:
+    return await asyncio.to_thread(work)
+
+
 def with_grammars(limits: GrammarLimits, work: Callable[[Grammars], Awaitable[None]]) -> None:
     async def run() -> None:
         base: Any = FakeBase()
-        grammars = Grammars(base, asyncio.to_thread, limits)
+        grammars = Grammars(base, in_thread, limits)
         try:
             await work(grammars)
         finally:

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from lora_marketing.serving.keys import add_key
+from lora_marketing.serving.keys import Caller, add_key
 from lora_marketing.serving.limits import Limits, RateLimits
 from tests.serving.conftest import World
-from tests.serving.making import EMBER, FakeEngine, Running, chat, serving, until
+from tests.serving.making import EMBER, LUMEN, FakeEngine, Running, chat, serving, until
 
 ENDLESS = chat(text="Go on forever.", max_tokens=1500)
 
@@ -30,14 +30,53 @@ def slow(world: World) -> Iterator[Running]:
 def test_tokens_fill_up_evenly() -> None:
     now = [100.0]
     rates = RateLimits(clock=lambda: now[0])
-    assert [rates.take("a", 2) for _ in range(3)] == [0, 0, 30]
-    assert rates.take("b", 2) == 0
-    assert rates.take("c", None) == 0
+    one, other, free = Caller("a", per_minute=2), Caller("b", per_minute=2), Caller("c")
+    assert [rates.take(one) for _ in range(3)] == [0, 0, 30]
+    assert rates.take(other) == 0
+    assert rates.take(free) == 0
     now[0] += 31
-    assert rates.take("a", 2) == 0
-    assert 28 < rates.take("a", 2) < 30
+    assert rates.take(one) == 0
+    assert 28 < rates.take(one) < 30
     now[0] += 10_000
-    assert [rates.take("a", 2) > 0 for _ in range(3)] == [False, False, True]
+    assert [rates.take(one) > 0 for _ in range(3)] == [False, False, True]
+
+
+def test_texts_and_tokens_count_and_not_requests() -> None:
+    now = [100.0]
+    rates, key = RateLimits(clock=lambda: now[0]), Caller("a", per_minute=60)
+    assert (rates.take(key, 40), rates.take(key, 21)) == (0, 1)
+    rates.charge(key, 65_999)
+    assert rates.take(key) == 46, "it owes 45"
+    now[0] += 1000
+    assert (rates.take(key), rates.take(key, 500), rates.take(key)) == (0, 0, 442)
+
+
+def test_the_texts_of_a_request_count(world: World) -> None:
+    secret = add_key(world.keys, "few", ["ember"], per_minute=8)
+    with serving(world.root, keys=world.keys) as running, running.client(secret) as client:
+        body = chat(text="Go on forever.", n=2, max_tokens=1500)
+        assert client.post("/v1/chat/completions", json=body).status_code == 200
+        refused = client.post("/v1/chat/completions", json=chat(n=4))  # 2 texts and 3,000 tokens: 5 of 8
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert client.post("/v1/chat/completions", json=chat(n=2)).status_code == 200
+
+
+def test_a_key_fills_its_own_queue_and_has_its_own_requests(world: World) -> None:
+    engine = FakeEngine(pace=0.01, max_rows=2)
+    with (
+        serving(world.root, engine, world.keys, Limits(queue=3, seconds=1.5, requests=2)) as running,
+        running.client(world.ours) as ours,
+        running.client(world.theirs) as theirs,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        asking = [threads.submit(ours.post, "/v1/chat/completions", json={**ENDLESS, "n": 2}) for _ in "ab"]
+        until(lambda: running.service.worker.open_rows == 4)
+        answer = ours.post("/v1/chat/completions", json=chat())
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "too_many_requests")
+        mine = threads.submit(theirs.post, "/v1/chat/completions", json=chat(LUMEN, n=5))
+        until(lambda: running.service.worker.open_rows_of(running.service.caller(world.theirs).id) == 5)
+        assert {one.result().status_code for one in (*asking, mine)} <= {200, 504}
+        assert ours.post("/v1/chat/completions", json=chat()).status_code == 200
 
 
 def test_too_many_requests(world: World) -> None:

@@ -2,7 +2,7 @@
 
     python -m tests.serving.tiny_server FOLDER
 
-Writes one line: its address, a usual key, and one that may bring system turns. Ends with its standard input.
+Writes one line, its address and a key, and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from lora_marketing.cli.quiet import quiet_upstream
 
 def main() -> None:
     quiet_upstream()
-    from lora_marketing.serving.keys import USUAL, add_key
+    from lora_marketing.serving.keys import add_key
     from tests.serving.test_engine import two_brands
 
     folder = Path(sys.argv[1])
     keys = folder / "keys.json"
-    usual = add_key(keys, "usual", ["ember"])
-    led = add_key(keys, "led", ["ember"], scopes=[*USUAL, "system_turns"])
+    key = add_key(keys, "usual", ["ember"])
     with two_brands(folder, keys) as (_, running):
-        sys.stdout.write(f"{running.url} {usual} {led}\n")
+        sys.stdout.write(f"{running.url} {key}\n")
         sys.stdout.flush()
         sys.stdin.read()
 

@@ -75,9 +75,9 @@ async def chat(
 async def _job(service: Service, body: ChatRequest, caller: Caller) -> _ChatJob:
     from lora_marketing.writing.rules import brand_rules
 
-    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller), caller.id)
     own = system_turn(model.brand) if _may_be_led(body.messages, caller) else None
-    prompt = await service.tokenize(lambda: _prompt(body.messages, own, service.engine))
+    prompt = await service.tokenize(lambda: _prompt(body.messages, own, service.engine), caller.id)
     constraints = brand_rules(model.brand)
     if body.json_schema is not None:
         constraints += (await service.grammars.grammar(body.json_schema, caller.id),)
@@ -87,8 +87,8 @@ async def _job(service: Service, body: ChatRequest, caller: Caller) -> _ChatJob:
     apart = partial(service.prefixes.kept_apart, batch.requests, caller, own)
     said = [turn.text for turn in body.messages]
     return _ChatJob(
-        replace(batch, requests=await service.tokenize(apart)),
-        await answer_guard(service, model, said, shown=bool(body.stream)),
+        replace(batch, requests=await service.tokenize(apart, caller.id)),
+        await answer_guard(service, model, said, caller, shown=bool(body.stream)),
     )
 
 

@@ -68,13 +68,18 @@ async def complete(
 async def _job(service: Service, body: CompletionRequest, caller: Caller) -> _CompletionJob:
     from lora_marketing.writing.rules import brand_rules
 
-    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
-    prompts = await service.tokenize(lambda: _prompts(body.prompt, service.engine))
-    rules = brand_rules(model.brand)
-    batch = batch_of(model, prompts, SamplingOverrides.of(body), service.engine, rules)
-    batch = replace(batch, requests=service.prefixes.kept_apart(batch.requests, caller, None))
+    overrides = SamplingOverrides.of(body)
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller), caller.id)
+    prompts = await service.tokenize(lambda: _prompts(body.prompt, service.engine), caller.id)
+    batch = batch_of(model, prompts, overrides, service.engine)
     said = _texts(body.prompt, service.engine)
-    return _CompletionJob(batch, await answer_guard(service, model, said, shown=bool(body.stream)))
+    held = [
+        replace(request, constraints=brand_rules(model.brand, said[number // overrides.variants]))
+        for number, request in enumerate(batch.requests)
+    ]
+    batch = replace(batch, requests=service.prefixes.kept_apart(held, caller, None))
+    guard = await answer_guard(service, model, said, caller, shown=bool(body.stream))
+    return _CompletionJob(batch, guard)
 
 
 def _texts(prompt: str | list[str] | list[int], engine: WritingEngine) -> list[str]:

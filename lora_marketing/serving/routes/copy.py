@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
@@ -17,12 +18,12 @@ from lora_marketing.common.errors import RenderContractError, UnknownName
 from lora_marketing.copy.mending import Mending
 from lora_marketing.copy.record import Copy, Rewritten
 from lora_marketing.engine.request import Finish
-from lora_marketing.guards import Case, Finding, Verdict, findings
-from lora_marketing.guards.cross_brand import WITHHELD, gives_away
+from lora_marketing.guards import Finding, Verdict
+from lora_marketing.guards.cross_brand import WITHHELD
 from lora_marketing.serving.batches import Batch, SamplingOverrides, request_seed, sampling_of
 from lora_marketing.serving.dependencies import TheCaller, TheRequestLog, TheService
 from lora_marketing.serving.disconnect import unless_disconnected
-from lora_marketing.serving.errors import invalid, one_line
+from lora_marketing.serving.errors import invalid, one_line, timeout
 from lora_marketing.serving.keys import Caller
 from lora_marketing.serving.prompts import brief_texts, require_no_control_tokens, require_short
 from lora_marketing.serving.request_log import RequestLog
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from lora_marketing.writing.copywriter import Prepared, Prompt, PromptCache, Voice
 
 router = APIRouter()
+ResultT = TypeVar("ResultT")
 
 
 class CopyRequest(RequestBody):
@@ -134,11 +136,13 @@ async def copy(
 
 
 async def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
-    from lora_marketing.writing.copywriter import PromptCache, tokens_to_write
+    from lora_marketing.writing.copywriter import PromptCache, Voice, tokens_to_write
 
-    model = await service.in_thread(lambda: service.models.resolve(body.model, caller))
+    model = await service.in_thread(lambda: service.models.resolve(body.model, caller), caller.id)
     prompts = PromptCache(service.engine.base)
-    prompt = await service.tokenize(lambda: _prompt(body.brief, model.brand, prompts, service.engine))
+    prompt = await service.tokenize(
+        lambda: _prompt(body.brief, model.brand, prompts, service.engine), caller.id
+    )
     # an ad must fit whole, whatever the client gives it
     most = tokens_to_write(body.brief, model.brand, body.max_tokens or 0) or None
     overrides = SamplingOverrides(
@@ -146,7 +150,9 @@ async def _job(service: Service, body: CopyRequest, caller: Caller) -> _CopyJob:
     )
     seed = request_seed(overrides)
     sampling = sampling_of(model, prompt, overrides, service.engine, seed)
-    voice = await service.in_thread(lambda: service.models.voice(model, body.brief))
+    await service.guards.require_usable(model.version, body.brief, caller.id)
+    version = model.version
+    voice = Voice(model.brand, model.line, str(version.name), version.digest)
     return _CopyJob(Batch(model, seed, [prompt], ()), voice, sampling, prompts, caller)
 
 
@@ -171,42 +177,59 @@ async def _write(
     loop = RewriteLoop([CopyOrder(job.voice, body.brief)], effort)
     tokens: list[int] = []
     finish: dict[int, Finish] = {}
+    withheld: dict[int, bool] = {}
     while orders := loop.next_orders():
         prepare = partial(prepare_all, orders, base, job.sampling, prompts=job.prompts)
-        prepared = await service.in_thread(prepare)
+        prepared = await service.tokenize(prepare, job.caller.id)
         batch = replace(job.batch, requests=await _kept_apart(service, body, job, prepared))
         rows = await finished_rows(service, batch, request_log)
         copies = [one.copy(row, base) for one, row in zip(prepared, rows, strict=True)]
-        await service.in_thread(partial(loop.add_copies, copies))
+        drafts, version = loop.drafts(copies), job.batch.model.version
+        results = await _in_time(
+            service, request_log, service.guards.checked(version, body.brief, drafts, job.caller.id)
+        )
+        checked = [result.written for result in results if result.written]
+        loop.add_checked(checked)
+        withheld |= {copy.variant: one.withheld for copy, one in zip(checked, results, strict=True)}
         tokens += [copy.tokens for copy in copies]
         finish |= {
             copy.variant: row.finish
             for copy, row in zip(copies, rows, strict=True)
             if copy.brief == body.brief  # the end of a piece is not the ad's
         }
-    return [_variant(_shown(copy, job.voice), finish[copy.variant]) for copy in loop.latest()], tokens
+    return [
+        _variant(_withheld(copy) if withheld[copy.variant] else copy, finish[copy.variant])
+        for copy in loop.latest()
+    ], tokens
 
 
 async def _kept_apart(
     service: Service, body: CopyRequest, job: _CopyJob, prepared: Sequence[Prepared]
 ) -> list[Request]:
     turn = system_turn(job.voice.brand, body.brief.task)
-    requests = [one.request for one in prepared]
-    return await service.tokenize(partial(service.prefixes.kept_apart, requests, job.caller, turn))
+    apart = partial(service.prefixes.kept_apart, [one.request for one in prepared], job.caller, turn)
+    return await service.tokenize(apart, job.caller.id)
 
 
-def _shown(copy: Copy, voice: Voice) -> Copy:
-    """The copy, without its text and all that quotes it if it said the name of another brand.
+async def _in_time(service: Service, request_log: RequestLog, work: Awaitable[ResultT]) -> ResultT:
+    """What `work` returns, within what is left of the request's time.
+
+    Raises:
+        ApiError: 504.
+    """
+    try:
+        async with asyncio.timeout(request_log.seconds_left(service.limits.seconds)):
+            return await work
+    except TimeoutError as error:
+        raise timeout() from error
+
+
+def _withheld(copy: Copy) -> Copy:
+    """The copy without its text and all that quotes it: it says the name of another brand.
 
     Nobody is to learn from a text, from what was mended in it, from what a guard says of it or from
-    its id who the other clients are. A brand whose policy turns `cross_brand` off is
-    taken at its word.
+    its id who the other clients are.
     """
-    brief = copy.brief.model_copy(update={"field": ""})  # what was mended in an ad is no ad
-    case = Case(brief, voice.brand, others=voice.others)
-    mended = (found for one in copy.mended for found in findings(one.before, case, ["cross_brand"]))
-    if not gives_away((*copy.findings, *mended)):
-        return copy
     return copy.changed(text="", mended=[], findings=[WITHHELD], verdict="block")
 
 

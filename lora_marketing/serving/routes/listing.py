@@ -13,10 +13,10 @@ router = APIRouter()
 @router.get("/v1/models")
 async def models(service: TheService, caller: TheCaller) -> ModelList:
     """Every adapter that the key opens, by its bare name and by its aliases."""
-    return ModelList(data=await service.in_thread(lambda: service.models.cards(caller)))
+    return ModelList(data=await service.in_thread(lambda: service.models.cards(caller), caller.id))
 
 
 @router.get("/v1/models/{model:path}")
 async def model(model: str, service: TheService, caller: TheCaller) -> ModelCard:
     """One of them: `brand/line`, `brand/line@alias` or `brand/line:digest`."""
-    return await service.in_thread(lambda: service.models.card(model, caller))
+    return await service.in_thread(lambda: service.models.card(model, caller), caller.id)
