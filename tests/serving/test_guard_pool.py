@@ -113,11 +113,11 @@ def test_a_text_is_checked_against_the_brand_and_the_channel(world: World) -> No
     known = "basil fern glow dune amber hazel elder cedar fern and basil"
     publish(world.root, EMBER, "two", known=[known])
     with serving(world.root, keys=world.keys) as running, running.client(world.ours) as client:
-        answer = client.post("/v1/check", json=check("Soap ,and a miracle.")).json()
+        answer = client.post("/v1/check", json=check("Soap  and a miracle.")).json()
         assert (answer["model"], answer["verdict"], answer["text"]) == (
             EMBER,
             "block",
-            "Soap, and a miracle.",
+            "Soap and a miracle.",
         )
         assert [one["rule"] for one in answer["findings"]] == ["terms.banned"]
         assert client.post("/v1/check", json=check("It floats")).json()["verdict"] == "pass"
