@@ -1,7 +1,7 @@
 """Requests per second and the time of each, of /healthz, /v1/models, /v1/check and /v1/copy.
 
     python benchmarks/serving_endpoints.py --adapters adapters --seconds 10
-    python benchmarks/serving_endpoints.py --package ../older-checkout --adapters adapters   # before and after
+    python benchmarks/serving_endpoints.py --package ../older-checkout   # before and after
     python benchmarks/serving_endpoints.py --url http://127.0.0.1:8000 --key lm-...
 
 With `--package` the same requests go to a server of that checkout first, then to one of this one. An endpoint

@@ -119,7 +119,7 @@ def test_a_text_is_checked_against_the_brand_and_the_channel(world: World) -> No
             "block",
             "Soap and a miracle.",
         )
-        assert [one["rule"] for one in answer["findings"]] == ["terms.banned"]
+        assert "terms.banned" in [one["rule"] for one in answer["findings"]]
         assert client.post("/v1/check", json=check("It floats")).json()["verdict"] == "pass"
         rules = [one["rule"] for one in client.post("/v1/check", json=check(known)).json()["findings"]]
         assert "regurgitation.whole" in rules
