@@ -123,6 +123,8 @@ def _problem(name: str, path: Path, kind: type[Brief], code: str | None) -> Prob
         target = path.with_name(f"{path.stem}.rows.jsonl").name
         folder = shown(path.parent)
         where = "" if folder == "." else f"cd {shlex.quote(folder)} && "
+        if '"' not in code:  # which a shell reads more easily
+            code = code.replace("'", '"')
         command = f"{where}python3 -c {shlex.quote(code)} > {shlex.quote(target)}"
         fix = f"convert it, put in what is missing, and name the new file:\n        {command}"
     return Problem("not JSON lines", shown(path), got=name, allowed=wanted, fix=fix)
