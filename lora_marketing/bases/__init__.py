@@ -1,1 +1,1 @@
-"""Foundation models: where they lie, and their fingerprints."""
+"""Foundation models: finds their files, converts GGUF files, and computes fingerprints."""

@@ -1,4 +1,4 @@
-"""The small catalogue of good bases: short name, pinned hub revision, licence, languages."""
+"""The catalogue of recommended bases: short name, pinned hub revision, licence, languages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from functools import cache
 from pydantic import JsonValue
 
 from lora_marketing.common.documents import Frozen, packaged_document, validated
+from lora_marketing.recipe.schema import SystemTurn
 
 
 class Embedded(Frozen):
-    """A GGUF file that ships inside a Python package, so that no hub is needed."""
+    """A GGUF file inside a Python package, which needs no hub.
+
+    Args:
+        package: import name of the package.
+        requirement: pip requirement that installs it.
+        file: path of the GGUF file inside the package.
+        size: bytes of the file.
+        sha256: hash of the file.
+    """
 
     package: str
     requirement: str
@@ -20,9 +29,11 @@ class Embedded(Frozen):
 
 
 class CatalogueEntry(Frozen):
-    """One base of the catalogue. `template` names the chat template of its family.
+    """One base of the catalogue.
 
-    `config` holds the sizes in its config.json, so that it can be planned for before it is here.
+    `template` names the chat template of its family, `system_turn` says where that takes one (see
+    `BaseSection`). `config` has the sizes of its config.json, so that a run can be planned before the base is
+    downloaded. A `gated` base needs its licence accepted on the hub.
     """
 
     id: str
@@ -32,18 +43,19 @@ class CatalogueEntry(Frozen):
     license: str
     languages: list[str]
     template_arguments: dict[str, bool | str] = {}
+    system_turn: SystemTurn = "own"
     gated: bool = False
     embedded: Embedded | None = None
     config: dict[str, JsonValue]
 
 
 class Catalogue(Frozen):
-    """All entries by short name."""
+    """All bases of the catalogue by short name."""
 
     entries: dict[str, CatalogueEntry]
 
     def find(self, id: str) -> CatalogueEntry | None:
-        """The entry of a short name or hub id, if the catalogue has it."""
+        """The entry with this short name or hub id, or None."""
         if id in self.entries:
             return self.entries[id]
         return next((entry for entry in self.entries.values() if entry.id == id), None)
@@ -51,7 +63,7 @@ class Catalogue(Frozen):
 
 @cache
 def load_catalogue() -> Catalogue:
-    """Read the catalogue that ships with the kit."""
+    """Read the catalogue that ships with this package."""
     document = packaged_document("lora_marketing.bases", "catalogue.yaml")
     places = {("entries", *key): place for key, place in document.places.items()}
     return validated(Catalogue, {"entries": document.value}, places)

@@ -1,4 +1,4 @@
-"""Dequantize a GGUF file once to a safetensors folder in the user cache."""
+"""Dequantizes a GGUF file to a safetensors folder in the user cache, once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lora_marketing.common.files import appearing, cache_folder, file_sha256
 
 
 def converted(gguf: Path) -> Path:
-    """The safetensors folder of a GGUF base, made on first use.
+    """The safetensors folder of a GGUF base, which is converted on first use.
 
-    Weights become bfloat16. The folder is named after the file's hash, so a changed file is
-    converted anew and an interrupted conversion leaves nothing behind.
+    Weights become bfloat16. The folder is named after the file's hash, so that a changed file is converted
+    again. An interrupted conversion leaves no folder behind.
 
     Raises:
         BaseModelError: transformers cannot read this GGUF file.
@@ -28,7 +28,7 @@ def converted(gguf: Path) -> Path:
 
 
 def converted_folder(gguf: Path, sha256: str) -> Path:
-    """Where the converted form of a GGUF file with this hash lies, once it has been made."""
+    """The path of the folder that a GGUF file with this hash is converted to; it may not exist yet."""
     return cache_folder() / "bases" / f"{gguf.stem}-{sha256[:16]}"
 
 

@@ -1,4 +1,4 @@
-"""A base's fingerprint: equal if and only if an adapter of one base may be put on the other."""
+"""Computes the fingerprint of a base; an adapter fits only bases with the fingerprint it was trained on."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lora_marketing.common.files import cache_folder, file_sha256, write_atomic
 
 
 def fingerprint(parts: Mapping[str, str]) -> str:
-    """sha256 over the named parts: weights, quantisation, tokenizer, chat template."""
+    """sha256 (hex) over the named parts of a base: weights, quantization, tokenizer, chat template."""
     return sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()
 
 
 def weights_hash(folder: Path) -> str:
-    """sha256 over config.json and all safetensors files of a base folder.
+    """sha256 (hex) over config.json and all safetensors files of a base folder.
 
-    Large files are hashed once per (path, size, modification and change time) and remembered in
-    the cache. The change time tells of new content also where a tool put the modification time back.
+    The hash of a file is cached by its path, size, modification time and change time. The change time reveals
+    new content even if a tool restored the modification time.
 
     Raises:
         BaseModelError: the folder holds no safetensors file.

@@ -1,8 +1,7 @@
-"""Find the files of a base: catalogue name, hub id, local folder or GGUF file. No torch here."""
+"""Finds the files of a base by catalogue name, hub id, local folder or GGUF file, without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,35 +11,35 @@ from lora_marketing.bases.convert import converted_folder
 from lora_marketing.common.errors import BaseModelError, Problem, nearest
 from lora_marketing.common.files import file_sha256
 from lora_marketing.recipe.schema import BaseSection
+from lora_marketing.tokens.pinned_template import PromptSettings
 
 
 @dataclass(frozen=True)
 class BaseFiles:
-    """Where a base lies: a folder that transformers can read, or a GGUF file still to convert."""
+    """The files of a base: `path` is a folder that transformers can read, or a GGUF file to be converted."""
 
     id: str
     revision: str | None
     path: Path
-    template_arguments: Mapping[str, bool | str]
 
     @property
     def is_gguf(self) -> bool:
-        """True if the weights must be dequantized first."""
+        """Whether `path` is a GGUF file, which must be converted first."""
         return self.path.suffix == ".gguf"
 
 
 def locate(base: BaseSection) -> BaseFiles:
-    """Find the base on this machine, or fetch it from the hub if it is a hub id.
+    """Find the base on this machine, or download it from the hub if it is a hub id.
 
     Raises:
-        BaseModelError: not there, damaged, or the hub cannot be reached.
+        BaseModelError: the base does not exist or is damaged, or the hub refuses it or cannot be reached.
     """
     local = Path(base.id)
     if local.is_absolute() or base.id.startswith("."):
         return _local(local)
     entry = load_catalogue().find(base.id)
     if entry and entry.embedded and base.id in load_catalogue().entries:
-        return BaseFiles(entry.id, None, _embedded(base.id, entry.embedded), entry.template_arguments)
+        return BaseFiles(entry.id, None, _embedded(base.id, entry.embedded))
     if entry is None and "/" not in base.id:
         allowed = nearest(base.id, load_catalogue().entries)
         fix = "name a catalogue base, a hub id (org/name), a folder or a .gguf file (starting with ./)"
@@ -49,7 +48,7 @@ def locate(base: BaseSection) -> BaseFiles:
 
 
 def folder_here(base: BaseSection) -> Path | None:
-    """The base's folder if it lies on this machine, ready to read. Fetches and converts nothing."""
+    """The base's folder if it is on this machine and ready to read, else None. Nothing is downloaded."""
     local = Path(base.id)
     if local.is_absolute() or base.id.startswith("."):
         folder = converted_folder(local, file_sha256(local)) if local.is_file() else local
@@ -69,10 +68,12 @@ def folder_here(base: BaseSection) -> Path | None:
     return Path(cached).parent if isinstance(cached, str) else None
 
 
-def template_arguments(base: BaseSection) -> dict[str, bool | str]:
-    """Arguments for the base's chat template: the catalogue's, overridden by the recipe's."""
+def prompt_settings(base: BaseSection) -> PromptSettings:
+    """What decides the base's prompts: the catalogue's settings, overridden by the recipe's."""
     entry = load_catalogue().find(base.id)
-    return {**(entry.template_arguments if entry else {}), **base.template_arguments}
+    arguments = {**(entry.template_arguments if entry else {}), **base.template_arguments}
+    system_turn = base.system_turn or (entry.system_turn if entry else "own")
+    return PromptSettings(arguments, base.chat_date, system_turn)
 
 
 def _local(path: Path) -> BaseFiles:
@@ -80,11 +81,11 @@ def _local(path: Path) -> BaseFiles:
     if not (is_folder or (path.suffix == ".gguf" and path.is_file())):
         fix = "base.id must be a .gguf file or a folder with config.json, tokenizer and safetensors"
         raise BaseModelError(Problem("the base is not there", got=str(path), fix=fix))
-    return BaseFiles(path.name, None, path, {})
+    return BaseFiles(path.name, None, path)
 
 
 def embedded_path(embedded: Embedded) -> Path | None:
-    """Where the package's GGUF file lies, if the package is installed. Does not import it."""
+    """The path of the package's GGUF file, or None if it is not installed; does not import the package."""
     spec = find_spec(embedded.package)
     if spec is None or spec.origin is None:
         return None
@@ -110,7 +111,6 @@ def _from_hub(base: BaseSection, entry: CatalogueEntry | None) -> BaseFiles:
 
     id = entry.id if entry else base.id
     revision = base.revision or (entry.revision if entry else None)
-    arguments = entry.template_arguments if entry else {}
     patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
     try:
         folder = snapshot_download(id, revision=revision, allow_patterns=patterns)
@@ -127,4 +127,4 @@ def _from_hub(base: BaseSection, entry: CatalogueEntry | None) -> BaseFiles:
         fix = "accept the licence on its page, then `hf auth login`" if gated else "check id and revision"
         got = str(error).split("\n")[0]
         raise BaseModelError(Problem(f"the hub refused {id}", got=got, fix=fix)) from error
-    return BaseFiles(id, revision, Path(folder), arguments)
+    return BaseFiles(id, revision, Path(folder))

@@ -47,8 +47,7 @@ def _of_lines(text: object) -> object:
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Prose = Annotated[str, AfterValidator(_printable)]
 """What somebody wrote; it may have several lines."""
-SomeName = Annotated[str, AfterValidator(_one_line)]
-Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_one_line)]
+Name = Annotated[str, AfterValidator(_one_line)]
 """What something is called, in one line."""
 Text = Annotated[
     str,
@@ -156,16 +155,34 @@ class Brand(Frozen):
 
 
 class Brief(Frozen):
-    """One request: what to write about, for whom, and where it will be published."""
+    """One request: what to write about, for whom, and where it will be published.
 
-    task: SomeName = "ad_copy"
-    product: Name
-    channel: SomeName
-    field: SomeName
+    It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
+    """
+
+    task: Name = "ad_copy"
+    product: Annotated[Prose, StringConstraints(min_length=1, strip_whitespace=True)]
+    channel: Name
+    field: Name
     line: Slug | None = None
     audience: Prose = ""
-    attributes: dict[SomeName, Prose] = {}
+    attributes: dict[Prose, Prose] = {}
     notes: Prose = ""
+    _place: str = PrivateAttr("")
+
+    @property
+    def place(self) -> str:
+        """Where it was read, as in `texts.jsonl:8`; empty for one that nobody read."""
+        return self._place
+
+    def placed(self, place: str) -> Self:
+        """The same brief or row, read at `place`."""
+        same = self.model_copy()
+        same._place = place
+        return same
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
 
     @property
     def key(self) -> str:
@@ -177,32 +194,14 @@ class Brief(Frozen):
 
 
 class Example(Brief):
-    """A brief with the text that a person wrote for it: one training row.
-
-    It knows its `place`, which is no part of what it says: not dumped, compared or read from a file.
-    """
+    """A brief with the text that a person wrote for it: one training row."""
 
     id: Text
     text: RowText
-    _place: str = PrivateAttr("")
-
-    @property
-    def place(self) -> str:
-        """Where it was read, as in `texts.jsonl:8`; empty for a row that nobody read."""
-        return self._place
-
-    def placed(self, place: str) -> Self:
-        """The same row, read at `place`."""
-        row = self.model_copy()
-        row._place = place
-        return row
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
 
     def brief(self) -> Brief:
         """The request without the answer."""
-        return Brief(**{name: getattr(self, name) for name in Brief.model_fields})
+        return Brief(**{name: getattr(self, name) for name in Brief.model_fields}).placed(self.place)
 
 
 def load_brand(path: Path) -> Brand:

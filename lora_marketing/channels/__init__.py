@@ -10,21 +10,44 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lora_marketing.brands.brand import Name
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.common.errors import Problem, UnknownName, nearest
 from lora_marketing.common.plugins import names, require
 
 Unit = Literal[
-    "char", "byte", "byte_gbk", "width2", "gads_width", "x_weight", "half_width", "gsm7", "ucs2", "xhs"
+    "char",
+    "byte",
+    "byte_gbk",
+    "width2",
+    "gads_width",
+    "baidu_width",
+    "yandex",
+    "x_weight",
+    "half_width",
+    "gsm7",
+    "ucs2",
+    "xhs",
+]
+
+Ban = Literal[
+    "emoji",
+    "braces",
+    "hash",
+    "repeated_marks",
+    "all_capitals",
+    "amazon_signs",
+    "word_three_times",
+    "store_ranking",
+    "word_over_22",
+    "word_over_23",
 ]
 
 
 class Limit(Frozen):
     """How long one field of a channel may be, in `unit`, and how many of it an ad carries.
 
-    `multiline` fields take line breaks. `forbidden` are names of bans that the platform has
-    (`channels/bans.py`). A value whose `source_kind` is `third_party` is `unconfirmed`: the platform's own
-    page was not found.
+    `multiline` fields take line breaks. `bans` name what the platform refuses besides (`channels/bans.py`).
     """
 
     max: Annotated[int, Field(gt=0)] | None = None
@@ -38,6 +61,12 @@ class Limit(Frozen):
     source_kind: Literal["official", "official_via_mirror", "third_party", "own"]
     source_date: str
     note: str = ""
+    bans: list[Ban] = []
+
+    @property
+    def unconfirmed(self) -> str:
+        """What to add where a user sees the limit: that no page of the platform itself says so."""
+        return " (unconfirmed: not from the platform itself)" if self.source_kind == "third_party" else ""
 
     def characters(self, language: str) -> int | None:
         """About how many characters of `language` fit: Chinese ones count two or three in some units."""
@@ -47,13 +76,17 @@ class Limit(Frozen):
             return 70  # one character outside GSM 03.38 makes the whole message UCS-2
         if self.unit == "byte":
             return self.max // 3  # in UTF-8
-        return self.max // 2 if self.unit in ("byte_gbk", "width2", "gads_width", "x_weight") else self.max
+        return (
+            self.max // 2
+            if self.unit in ("byte_gbk", "width2", "gads_width", "baidu_width", "x_weight")
+            else self.max
+        )
 
 
 class Channel(Frozen):
     """A place where copy is published, with a title a copywriter knows and its fields."""
 
-    title: str
+    title: Name
     fields: dict[str, Limit]
 
 

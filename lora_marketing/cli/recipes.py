@@ -30,7 +30,8 @@ def check(
 ) -> None:
     """Check recipes and their data, all problems at once. Loads no model.
 
-    Where the base's tokenizer is on this machine, its control tokens are looked for in every row.
+    Where the base is on this machine, every row is rendered by its chat template, and its control tokens
+    are looked for.
     """
     from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import Recipe, load_recipe
@@ -45,7 +46,7 @@ def check(
         try:
             loaded = load_recipe(path, overrides or [])
             data = prepare(loaded)
-            problems.extend(_control_tokens(loaded, data))
+            problems.extend(_base_problems(loaded, data))
         except LoraMarketingError as error:
             problems.extend(error.problems)
             continue
@@ -56,16 +57,19 @@ def check(
         raise RecipeError(dict.fromkeys(problems))
 
 
-def _control_tokens(loaded: LoadedRecipe, data: Dataset) -> list[Problem]:
-    """Rows and profile texts that hold a token which would begin or end a turn."""
-    from lora_marketing.bases.locate import folder_here
-    from lora_marketing.tokens.chat_template import control_tokens_in
-    from lora_marketing.tokens.render import control_token_problems
+def _base_problems(loaded: LoadedRecipe, data: Dataset) -> list[Problem]:
+    """What the base's tokenizer and chat template have against rows and profile, if the base is here."""
+    from lora_marketing.bases.locate import folder_here, prompt_settings
+    from lora_marketing.tokens.chat_template import control_tokens_in, open_template
+    from lora_marketing.tokens.render import control_token_problems, template_problems
 
     folder = folder_here(loaded.recipe.base)
-    tokens = control_tokens_in(folder) if folder else frozenset()
-    rows = [*data.train, *data.validation] if tokens else []
-    return [problem for row in rows for problem in control_token_problems(row, loaded.brand, tokens)]
+    if folder is None:
+        return []
+    tokens, rows = control_tokens_in(folder), [*data.train, *data.validation]
+    template = open_template(folder, prompt_settings(loaded.recipe.base))
+    problems = [found for row in rows for found in control_token_problems(row, loaded.brand, tokens)]
+    return problems or (template_problems(rows, loaded.brand, template) if template else [])
 
 
 def explain(

@@ -22,7 +22,7 @@ def decided_on_screen(queue: Queue, item: Item, place: str, by: str, policies: P
     """
     edit: Decision | None = None
     _present(item, place, edit)
-    while (key := typer.prompt("a/e/r/s/q").strip().lower()) not in ("s", "q"):
+    while (key := str(typer.prompt("a/e/r/s/q")).strip().lower()) not in ("s", "q"):
         if key == "o":
             edit = None
             _present(item, place, edit)

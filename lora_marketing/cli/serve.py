@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import re
+import sys
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -41,7 +43,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     max_rows: Annotated[int, typer.Option(min=1, help="Rows written at once.")] = 32,
-    queue: Annotated[int, typer.Option(min=0, help="Rows that may wait; then 503.")] = 256,
+    queue: Annotated[int, typer.Option(min=0, help="Rows of a key that may wait; then 503.")] = 256,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120,
     grace: Annotated[float, typer.Option(min=0, help="Seconds running requests have at the end.")] = 30,
     metrics_brands: Annotated[
@@ -76,6 +78,10 @@ def serve(
     from lora_marketing.serving.server import bound_socket, make_server
 
     address = bound_socket(host, port)
+    if not sys.stderr.isatty():
+        from lora_marketing.serving.logs import write_json_only
+
+        write_json_only()
     from lora_marketing.serving.limits import Limits
     from lora_marketing.serving.served_models import Models
     from lora_marketing.serving.service import Service
@@ -105,7 +111,9 @@ def add(
             " (bring its own to a chat), operations (read /metrics). Else the first four."
         ),
     ] = None,
-    per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute; else any.")] = None,
+    per_minute: Annotated[
+        int | None, typer.Option(min=1, help="Texts a minute, long ones count for more; else any.")
+    ] = None,
     expires: Annotated[
         str | None, typer.Option(help="Its last day, as in 2027-01-01, or a time from now, as in 30d or 12h.")
     ] = None,
@@ -194,6 +202,16 @@ def _is_loopback(host: str) -> bool:
 
 
 def _say(served: ServedAdapters, host: str, port: int, *, with_key: bool) -> None:
+    """What is served, and how to ask for it: to a person in words, else as lines of the log."""
+    if not sys.stderr.isatty():
+        log = logging.getLogger("lora_marketing.serving.start")
+        for version in served.versions:
+            fields = {"adapter": str(version.name), "digest": version.digest}
+            log.info("serving", extra={"fields": fields})
+        for reason in served.left_out:
+            log.warning("not served: %s", reason)
+        log.info("listening", extra={"fields": {"host": host, "port": port}})
+        return
     for version in served.versions:
         note(f"serving {version.name}, now {version.digest[:16]}")
     for reason in served.left_out:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def train(
     recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipe files.")],
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest valid checkpoint.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on from the newest valid checkpoint; say so if there is none."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Train even if this very run is published.")] = False,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Run the whole recipe with a tiny random model of its kind.")
@@ -43,10 +46,12 @@ def train(
     from lora_marketing.data.dataset import prepare
     from lora_marketing.recipe import load_recipe
 
-    if not smoke:
-        check_writable(adapters, runs, folder=True)
+    written = [] if smoke else [adapters, runs]
+    check_writable(*written, folder=True)
     _refuse_twice(recipes)
-    jobs = [(loaded, prepare(loaded)) for loaded in (load_recipe(path, overrides or []) for path in recipes)]
+    loaded_recipes = [load_recipe(path, overrides or []) for path in recipes]
+    check_writable(*{adapters / loaded.name: None for loaded in loaded_recipes if written}, folder=True)
+    jobs = [(loaded, prepare(loaded)) for loaded in loaded_recipes]
     if smoke:
         _smoke(jobs)
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from lora_marketing.brands.brand import Brief, SomeName
+from lora_marketing.brands.brand import Brief, Name
 from lora_marketing.common.documents import Frozen, shown
 from lora_marketing.common.errors import DataError, Problem
 from lora_marketing.common.files import read_outside_text, write_output
@@ -37,11 +37,11 @@ class Copy(Frozen):
 
     id: str = ""
     text: str
-    brand: SomeName
-    line: SomeName
-    adapter: SomeName | None
-    digest: SomeName | None
-    base: SomeName
+    brand: Name
+    line: Name
+    adapter: str | None
+    digest: str | None
+    base: str
     seed: int
     variant: int
     prompt_sha256: str

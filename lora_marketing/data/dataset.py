@@ -25,6 +25,7 @@ from lora_marketing.common.documents import (
 )
 from lora_marketing.common.errors import DataError, Problem, UnknownName, nearest
 from lora_marketing.common.files import read_outside_text
+from lora_marketing.data.other_formats import binary_problem, format_problem
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.recipe.schema import APPROVED
 from lora_marketing.review.rows import approved_rows
@@ -167,7 +168,7 @@ def read_examples(path: Path, kind: type[Example] = Example) -> list[tuple[str, 
 
 def _examples(kind: type[Example], path: Path, problems: list[Problem]) -> Iterator[tuple[str, Example]]:
     ids: dict[str, str] = {}
-    for place, value in _json_lines(path, problems):
+    for place, value in _json_lines(path, kind, problems):
         example = _typed(kind, value, place, problems)
         if example is None:
             continue
@@ -189,27 +190,32 @@ def read_briefs(path: Path) -> list[Brief]:
         unknown = list(_brief_problems(only, place_of(("channel",), document.places)))
         if unknown:
             raise DataError(unknown)
-        return [only]
+        return [only.placed(shown(path))]
     problems: list[Problem] = []
     briefs = []
-    for place, value in _json_lines(path, problems):
+    for place, value in _json_lines(path, Brief, problems):
         asked = {key: inner for key, inner in value.items() if key not in ANSWERED}
         brief = _typed(Brief, asked, place, problems)
         if brief is not None:
             problems.extend(_brief_problems(brief, place))
-            briefs.append(brief)
+            briefs.append(brief.placed(place))
     if problems or not briefs:
         raise DataError(problems or [Problem("no briefs", shown(path))])
     return briefs
 
 
-def _json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, object]]]:
+def _json_lines(
+    path: Path, kind: type[Brief], problems: list[Problem]
+) -> Iterator[tuple[str, dict[str, object]]]:
     try:
         lines = read_outside_text(path, encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise DataError(Problem("not UTF-8 text", shown(path), fix="save the file as UTF-8")) from error
+        unread = Problem("not UTF-8 text", shown(path), fix="save the file as UTF-8")
+        raise DataError(binary_problem(path, error.object, kind) or unread) from error
     except OSError as error:
         raise DataError(Problem("cannot be read", shown(path), got=error.strerror)) from error
+    if other := format_problem(path, lines, kind):
+        raise DataError(other)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -24,13 +24,14 @@ from transformers import (
 
 from lora_marketing.bases.convert import converted
 from lora_marketing.bases.fingerprint import fingerprint, weights_hash
-from lora_marketing.bases.locate import BaseFiles, locate
+from lora_marketing.bases.locate import BaseFiles, locate, prompt_settings
 from lora_marketing.common.errors import BaseModelError, Problem
 from lora_marketing.engine.bitsandbytes_api import keep_weights_unpacked, quantization_states
 from lora_marketing.engine.kernels import keep_few_kernels
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.manifest import BasePin
 from lora_marketing.tasks import Message
+from lora_marketing.tokens.pinned_template import PinnedTemplate, PromptSettings, compiled
 from lora_marketing.tokens.render import control_tokens
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -43,19 +44,14 @@ class LoadedBase:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     pin: BasePin
-    template_arguments: Mapping[str, Any]
+    prompts: PromptSettings
     linear_shapes: Mapping[str, tuple[int, int]]
     stop_ids: frozenset[int]
     folder: Path
 
     def encode(self, chat: Sequence[Message], *, header: bool) -> list[int]:
         """Token ids of a chat; with `header`, also the beginning of the answer to it."""
-        text = self.tokenizer.apply_chat_template(
-            [{"role": message["role"], "content": message["content"]} for message in chat],
-            tokenize=False,
-            add_generation_prompt=header,
-            **self.template_arguments,
-        )
+        text = self.template.render(chat, header=header)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -63,11 +59,16 @@ class LoadedBase:
         return str(self.tokenizer.decode(list(ids)))
 
     @cached_property
+    def template(self) -> PinnedTemplate:
+        """What renders chats."""
+        special = {name: str(token) for name, token in self.tokenizer.special_tokens_map.items()}
+        return PinnedTemplate(str(self.tokenizer.get_chat_template()), special, self.prompts)
+
+    @cached_property
     def control_tokens(self) -> frozenset[str]:
         """What the template and the tokenizer set apart from words, such as `<|im_start|>`."""
         added = self.tokenizer.added_tokens_decoder.values()
-        template = str(self.tokenizer.chat_template)
-        return control_tokens([(token.content, token.special) for token in added], template)
+        return control_tokens([(token.content, token.special) for token in added], self.template.source)
 
     @property
     def device(self) -> torch.device:
@@ -94,12 +95,13 @@ def load_base(section: BaseSection) -> LoadedBase:
     """Load tokenizer and quantized model on the GPU if there is one, else on the CPU.
 
     Raises:
-        BaseModelError: the base is missing, damaged, has no chat template, or is not a causal LM.
+        BaseModelError: the base is missing, damaged or no causal LM, or has no chat template of use.
     """
     keep_few_kernels()
     files = locate(section)
     folder = converted(files.path) if files.is_gguf else files.path
-    tokenizer = _load_tokenizer(files, folder)
+    tokenizer, prompts = _load_tokenizer(files, folder), prompt_settings(section)
+    compiled(str(tokenizer.get_chat_template()), prompts.date)
     model = _load_model(section, folder)
     model.eval()
     keep_weights_unpacked(model)
@@ -107,7 +109,7 @@ def load_base(section: BaseSection) -> LoadedBase:
         model=model,
         tokenizer=tokenizer,
         pin=_pin(section, files, folder, tokenizer),
-        template_arguments={**files.template_arguments, **section.template_arguments},
+        prompts=prompts,
         linear_shapes=linear_shapes(model),
         stop_ids=_stop_ids(model, tokenizer),
         folder=folder,

@@ -21,7 +21,7 @@ from lora_marketing.common.faults import KeptFault
 from lora_marketing.engine.adapter_slots import AdapterSlots
 from lora_marketing.engine.adapter_weights import require_same_base, stack_dtype
 from lora_marketing.engine.base import LoadedBase
-from lora_marketing.engine.fair_queue import PROMPT_SHARE, FairQueue
+from lora_marketing.engine.fair_queue import PROMPT_SHARE, ROOM_TO_GROW, WORTH_PAUSING, FairQueue
 from lora_marketing.engine.prefix_cache import Identity, agreeing
 from lora_marketing.engine.request import Request
 from lora_marketing.engine.row import Row
@@ -37,12 +37,6 @@ WORTH_WAITING = 16
 """A row that shares so many prompt tokens with one being admitted waits until they are computed."""
 PROMPT_TOKENS = 2048
 """The most new tokens of all prompts computed in one forward; a longer prompt is computed in pieces."""
-SHARED_PROMPT_TOKENS = 256
-"""The same while several clients wait: so much longer may a step be for all of them."""
-ROOM_TO_GROW = 64
-"""Tokens that each row can be written further, at least, where a row is let in."""
-WORTH_PAUSING = 8
-"""Tokens that a row is written, at least, before it is paused as the only one of its client."""
 
 
 class Engine:
@@ -86,6 +80,7 @@ class Engine:
         self._inbox: deque[RowHandle] = deque()
         self._queue: FairQueue[RowHandle] = FairQueue()
         self._running: list[RunningRow] = []
+        self._cpu = base.device.type == "cpu"
         self._wake = Event()
         self._grouped_slots: tuple[tuple[int, int], ...] = ()
         self._groups: Groups | None = None
@@ -151,6 +146,7 @@ class Engine:
         self._make_rows_fit()
         if any(running.ready for running in self._running):
             self._steps += 1
+            self._queue.tick()
             for running in self._running:
                 self._queue.charge(running.client, running.cost(self.row_tokens / self.max_rows))
             self._advance(0, self._logits(0, [running.next_chunk() for running in self._running]))
@@ -199,7 +195,9 @@ class Engine:
         their order, but for a row that waits until the prefix which it shares with another is computed."""
         admitted: list[RunningRow] = []
         sharing: list[RowHandle] = []
-        while (client := self._queue.next_client()) is not None and len(sharing) < self.max_rows:
+        while (client := self._queue.next_client(self._rows_each)) is not None and len(
+            sharing
+        ) < self.max_rows:
             handle = self._queue.first(client)
             if handle.cancelled:
                 handle.end_cancelled(self.base)
@@ -253,7 +251,7 @@ class Engine:
         """Whether a row can be computed beside the others, some of which may have been paused for it."""
         new = sum(len(running.handle.tokens()) - running.reused for running in admitted)
         columns = len(handle.tokens()) + 1
-        if admitted and new + columns - 1 > self._most_prompt_tokens():
+        if admitted and new + columns - 1 > self._queue.prompt_tokens(handle.request.client, PROMPT_TOKENS):
             return False
         while (rows := len(self._running) + len(admitted)) >= self.max_rows or (
             rows and (rows + 1) * (max(self._longest(admitted), columns) + ROOM_TO_GROW) > self.row_tokens
@@ -267,8 +265,10 @@ class Engine:
     def _longest(self, admitted: Sequence[RunningRow] = ()) -> int:
         return max((running.columns() for running in (*self._running, *admitted)), default=0)
 
-    def _most_prompt_tokens(self) -> int:
-        return SHARED_PROMPT_TOKENS if self._queue.clients > 1 else PROMPT_TOKENS
+    @property
+    def _rows_each(self) -> int:
+        """Rows that a client may have at once: on a CPU each makes the step longer for all clients."""
+        return -(-self.max_rows // self._queue.present) if self._cpu else self.max_rows
 
     def _make_room(self, client: str, admitted: Sequence[RunningRow], in_time_only: bool = False) -> bool:
         """Pause a row of a client that has more than `client`; False if there is none."""
@@ -291,11 +291,11 @@ class Engine:
         return True
 
     def _make_rows_fit(self) -> None:
-        """Pause rows that there is no room for any more, of whom was served most."""
-        while len(self._running) > 1 and len(self._running) * self._longest() > self.row_tokens:
-            client = self._queue.who_gives_way()
-            assert client is not None
+        """Pause rows that are too many of one client, or have no room any more, of whom was served most."""
+        while (client := self._queue.has_more(self._rows_each)) is not None:
             self._pause(client)
+        while len(self._running) > 1 and len(self._running) * self._longest() > self.row_tokens:
+            self._pause(self._queue.who_gives_way())
 
     def _pause(self, client: str) -> None:
         """Let the newest running row of a client wait; what stands of it is computed again later."""
@@ -324,8 +324,9 @@ class Engine:
 
     def _compute_pieces(self, first: int, rows: Sequence[RunningRow]) -> None:
         """Compute tokens that stand already, of rows `first` and on; where these are all, choose the next."""
-        most = self._most_prompt_tokens()
-        chunks = [running.next_piece(most) for running in rows]
+        chunks = [
+            running.next_piece(self._queue.prompt_tokens(running.client, PROMPT_TOKENS)) for running in rows
+        ]
         self._computed += sum(len(chunk.tokens) for chunk in chunks)
         self._advance(first, self._logits(first, chunks))
         for number, running in enumerate(rows, start=first):

@@ -13,6 +13,15 @@ from collections.abc import Collection, Iterator
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
+SHARED_PROMPT_TOKENS, FEW_PROMPT_TOKENS = 256, 32
+"""The most new tokens of all prompts in one forward while several clients are there, so that no step is long
+for all of them; the fewer for clients that were served more than others."""
+ROOM_TO_GROW = 64
+"""Tokens that each row can be written further, at least, where a row is let in."""
+WORTH_PAUSING = 8
+"""Tokens that a row is written, at least, before it is paused as the only one of its client."""
+PRESENT = 100
+"""Steps for which a client without a row counts as there: the next is likely to come."""
 PROMPT_SHARE = 0.5
 """What a computed prompt token counts for, against one for a token that is written."""
 ROW_COST = 1.0
@@ -33,6 +42,8 @@ class FairQueue(Generic[ItemT]):
         self._running: Counter[str] = Counter()
         self._served: dict[str, float] = {}
         self._floor = 0.0
+        self._step = 0
+        self._last_step: dict[str, int] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -45,15 +56,40 @@ class FairQueue(Generic[ItemT]):
         """How many clients have a row that waits or runs."""
         return len(self._waiting.keys() | self._running.keys())
 
+    @property
+    def present(self) -> int:
+        """How many clients have a row, or had one a short while ago; one at least."""
+        lately = {client for client, step in self._last_step.items() if self._step - step <= PRESENT}
+        return max(1, len(self._waiting.keys() | self._running.keys() | lately))
+
+    def tick(self) -> None:
+        """A step has begun."""
+        self._step += 1
+
+    def prompt_tokens(self, client: str, alone: int) -> int:
+        """How many new tokens of a client's prompts may be computed in one forward; `alone` if nobody else
+        is there."""
+        if self.present == 1:
+            return alone
+        present = self._waiting.keys() | self._running.keys()
+        least = min((self._served[other] for other in present), default=0.0)
+        return FEW_PROMPT_TOKENS if self._served[client] > least + SLICE else SHARED_PROMPT_TOKENS
+
     def add(self, client: str, item: ItemT) -> None:
         """Put a row behind the client's others."""
         if client not in self._waiting and client not in self._running:
             self._served[client] = max(self._served.get(client, 0.0), self._least())
         self._waiting.setdefault(client, deque()).append(item)
 
-    def next_client(self) -> str | None:
-        """The client whose row is next: of those with one, the one that was served least."""
-        return min(self._waiting, key=self._served.__getitem__, default=None)
+    def next_client(self, rows_each: int) -> str | None:
+        """The client whose row is next: of those with one that waits, and fewer than `rows_each` that run,
+        the one that was served least."""
+        waiting = (client for client in self._waiting if self._running[client] < rows_each)
+        return min(waiting, key=self._served.__getitem__, default=None)
+
+    def has_more(self, rows_each: int) -> str | None:
+        """A client of which more than `rows_each` rows run."""
+        return next((client for client, rows in self._running.items() if rows > rows_each), None)
 
     def first(self, client: str) -> ItemT:
         """The client's next row."""
@@ -89,6 +125,7 @@ class FairQueue(Generic[ItemT]):
     def end(self, client: str) -> None:
         """A row of the client runs no longer."""
         self._least()
+        self._last_step[client] = self._step
         self._running[client] -= 1
         if not self._running[client]:
             del self._running[client]
@@ -133,9 +170,9 @@ class FairQueue(Generic[ItemT]):
             taking or [other for other in ahead if ahead[other] >= SLICE], key=ahead.__getitem__, default=None
         )
 
-    def who_gives_way(self) -> str | None:
+    def who_gives_way(self) -> str:
         """The client one of whose rows gives way where running rows have outgrown their room."""
-        return max(self._running, key=self._served.__getitem__, default=None)
+        return max(self._running, key=self._served.__getitem__)
 
     def _least(self) -> float:
         """The least that one of the present clients was served, or was when there were some."""

@@ -1,7 +1,7 @@
-"""Rules over one text: findings with span and severity.
+"""Guards: rules that check one text and give findings with a span and a severity, one file each.
 
-A guard never changes a text. What may be done with one follows from the gravest finding: `pass`,
-`fix` (write the field again), `review` (a person decides) or `block` (not to be published).
+A guard never changes a text. The most severe finding decides the verdict: `pass` (no finding), `fix` (write
+the field again), `review` (a person decides) or `block` (must not be published).
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ Severity = Literal["fix", "review", "block"]
 Verdict = Literal["pass", "fix", "review", "block"]
 GRAVITY: tuple[Verdict, ...] = ("pass", "fix", "review", "block")
 MOST_OF_A_RULE = 50
-"""Findings of one rule and severity that are told of one text."""
+"""The most findings of one rule and severity that are reported for one text."""
 OF_THE_WHOLE = frozenset({"structure", "length", "unfinished", "required"})
-"""Guards that look at a whole ad as it is; others see its pieces one by one."""
+"""Guards that check a whole ad at once; the others check its pieces one by one."""
 
 
 class Finding(Frozen):
-    """One thing that speaks against a text.
+    """One objection to a text.
 
-    `rule` is the guard's name, or `guard.rule`; `span` (start, end) are characters of the text, if it
-    has a place; `suggestion` what to write instead of the span, or what to do.
+    `rule` is the guard's name or `guard.rule`. `span` is the start and end (exclusive) of the passage, in
+    characters of the text, or None if the finding has no place. `suggestion` replaces the span, or says what
+    to do.
     """
 
     rule: str
@@ -46,15 +47,15 @@ class Finding(Frozen):
 
 @dataclass(frozen=True)
 class Case:
-    """What a text was to be, and what it is held against.
+    """Everything that guards need besides the text itself.
 
     Args:
-        brief: what was asked for, and for which channel and field.
-        brand: for whom; its policy holds.
+        brief: the brief that the text answers, with its channel and field.
+        brand: the brand that the text is for, with its policy.
         stopped: whether the model ended the text by itself.
-        today: claims expire.
-        known: what the adapter was trained on, as hashes; None where nobody knows.
-        others: names of the house's other brands and of their products.
+        today: the date on which claims must not have expired.
+        known: hashes of the texts that the adapter was trained on; None if they are unknown.
+        others: names of other brands (of other clients, too), and of their products.
     """
 
     brief: Brief
@@ -66,10 +67,10 @@ class Case:
 
 
 class Guard(Protocol):
-    """What a guard file offers."""
+    """The interface of a guard file."""
 
     def find(self, text: str, case: Case) -> Iterator[Finding]:
-        """Everything that this guard has against `text`."""
+        """Yield a finding for each objection of this guard to `text`."""
 
 
 @cache
@@ -80,16 +81,16 @@ def guard_names() -> tuple[str, ...]:
 
 @cache
 def load_guard(name: str) -> Guard:
-    """Import one guard.
+    """Import one guard by its name.
 
     Raises:
-        UnknownName: no such guard.
+        UnknownName: there is no guard of this name.
     """
     return cast(Guard, module(__name__, name))
 
 
 def severity_problems(brand: Brand, profile: Path) -> Iterator[Problem]:
-    """What a brand takes in its own way although no guard finds it; `profile` is where it says so."""
+    """Problems of a brand's `severities` that name no guard, with their lines in the file `profile`."""
     for rule in brand.severities:
         guard = rule.split(".")[0]
         if guard not in guard_names():
@@ -98,10 +99,11 @@ def severity_problems(brand: Brand, profile: Path) -> Iterator[Problem]:
 
 
 def load_policy(profile: Path) -> Brand:
-    """Read a brand profile to guard texts with, where no recipe has read it.
+    """Read a brand profile to check texts with, where there is no recipe.
 
     Raises:
-        DocumentError, RecipeError: with every problem and its line.
+        DocumentError: the file is missing or is not valid YAML.
+        RecipeError: the profile has problems; all are listed with their lines.
     """
     brand = load_brand(profile)
     problems = list(severity_problems(brand, profile))
@@ -111,14 +113,14 @@ def load_policy(profile: Path) -> Brand:
 
 
 def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list[Finding]:
-    """Everything that speaks against publishing `text`, as grave as the brand takes it.
+    """Run guards over `text`, and give their findings with the brand's own severities.
 
-    Of a rule that speaks against it again and again, the first `MOST_OF_A_RULE` findings.
+    Of one rule and severity, only the first `MOST_OF_A_RULE` findings are reported.
 
     Args:
-        text: what was written.
-        case: what it was to be.
-        guards: names of guards to ask; all of them if None.
+        text: the text to check; a whole ad is JSON.
+        case: its brief, its brand and what else guards need.
+        guards: names of the guards to run; all of them if None.
 
     Raises:
         UnknownName: the brief's channel or field does not exist.
@@ -129,9 +131,10 @@ def findings(text: str, case: Case, guards: Sequence[str] | None = None) -> list
 
 
 def _found(name: str, text: str, case: Case, told: Counter[tuple[str, str]]) -> Iterator[Finding]:
-    """What one guard finds. It looks at each piece of a whole ad, and spans are places in the ad.
+    """Run one guard on a text, or on each piece of a whole ad; spans are places in the ad's text.
 
-    An ad that has no pieces, or others than its channel's, is looked at as it is: it may be shown.
+    An ad without pieces, or with fields that its channel does not have, is checked as it is, since it may
+    still be shown to somebody.
     """
     find = load_guard(name).find
     if case.brief.field != AD or name in OF_THE_WHOLE:
@@ -148,7 +151,7 @@ def _found(name: str, text: str, case: Case, told: Counter[tuple[str, str]]) -> 
 
 
 def _few(found: Iterable[Finding], told: Counter[tuple[str, str]]) -> Iterator[Finding]:
-    """The first findings of each rule and severity; `told` counts them."""
+    """The first `MOST_OF_A_RULE` findings of each rule and severity; `told` counts them across calls."""
     for one in found:
         told[one.rule, one.severity] += 1
         if told[one.rule, one.severity] <= MOST_OF_A_RULE:
@@ -156,12 +159,12 @@ def _few(found: Iterable[Finding], told: Counter[tuple[str, str]]) -> Iterator[F
 
 
 def verdict(found: Iterable[Finding]) -> Verdict:
-    """What may be done with a text of which this was found."""
+    """The verdict on a text with these findings: their highest severity, or `pass` without any."""
     return max((finding.severity for finding in found), key=GRAVITY.index, default="pass")
 
 
 def _as_taken(found: Iterable[Finding], brand: Brand) -> Iterator[Finding]:
-    """A brand's own severity of a rule, or of the whole guard, holds instead of the guard's."""
+    """Replace severities by the brand's own for the rule or the whole guard; `off` drops the finding."""
     for finding in found:
         own = brand.severities.get(finding.rule) or brand.severities.get(finding.rule.split(".")[0])
         if own is None:

@@ -1,4 +1,4 @@
-"""What a text may take its facts from: the brief and the brand's own profile."""
+"""Collects the texts that a text may take its facts from: the brief and the brand's profile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lora_marketing.guards import Case
 
 
 def known_texts_of(case: Case) -> Iterator[str]:
-    """Everything that a text may take its facts from: the brief and the brand's own profile."""
+    """Yield all texts of the brief and the brand's profile that the text may take its facts from."""
     brief, brand = case.brief, case.brand
     yield from (brief.product, brief.audience, brief.notes)
     yield from attributes_of(brief)
@@ -21,5 +21,5 @@ def known_texts_of(case: Case) -> Iterator[str]:
 
 
 def attributes_of(brief: Brief) -> tuple[str, ...]:
-    """What the brief gives by name, as text."""
+    """The attributes of the brief as texts, such as `weight: 250 g`."""
     return tuple(f"{name}: {value}" for name, value in brief.attributes.items())

@@ -1,4 +1,4 @@
-"""Rule packs: versioned lists of what a guard looks for, with the contexts in which it is harmless."""
+"""Rule packs: versioned data files with the terms and patterns that a guard searches for, and exceptions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from lora_marketing.text.normalise import whole_word
 
 
 class PackRule(Frozen):
-    """One thing to look for: any of `terms`, literally, or of `patterns`, but not within `exempt`.
+    """One rule of a pack: it finds any of `terms` (literally) or `patterns`.
 
-    Patterns are regular expressions over lower-case, half-width text; `<name>` in one stands for any of
-    the pack's `words` of that name.
+    Matches that touch a match of `exempt` are dropped. Patterns are regular expressions over lower-case,
+    half-width text, in which `<name>` stands for any of the pack's `words` of that name. `basis` cites
+    the law or source of the rule.
     """
 
     id: str
@@ -38,7 +39,7 @@ class PackRule(Frozen):
 
 
 class Pack(Frozen):
-    """One data file of rules. `exempt` holds for all of them."""
+    """The content of one pack file; its `exempt` patterns apply to all its rules."""
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
     version: str
@@ -53,7 +54,7 @@ class Pack(Frozen):
 
 @dataclass(frozen=True)
 class Match:
-    """Where a rule found something."""
+    """A match of a rule: start and end (exclusive) in the searched text."""
 
     rule: PackRule
     start: int
@@ -62,7 +63,7 @@ class Match:
 
 @dataclass(frozen=True)
 class CompiledPack:
-    """A pack, ready to search with."""
+    """A pack with its terms and patterns compiled for searching."""
 
     pack: Pack
     terms: AhoCorasick
@@ -72,7 +73,7 @@ class CompiledPack:
     exempt_all: re.Pattern[str] | None
 
     def matches(self, text: str) -> Iterator[Match]:
-        """What the pack's rules find in `text`, as `text.normalise.view` spells it."""
+        """All matches of the pack's rules in `text`, which must be spelled as in `text.normalise.view`."""
         free: dict[str, Spans] = {}
         for match in self._anywhere(text):
             if match.rule.id not in free:
@@ -85,7 +86,7 @@ class CompiledPack:
             if whole_word(text, start, end):
                 yield Match(self.rules_of_terms[which], start, end)
         for rule, patterns in self.patterns:
-            # One by one: an alternation of them all has no first letter that could be searched for.
+            # One by one: `re` searches for the first letter of a pattern, which an alternation does not have.
             spans = sorted(found.span() for pattern in patterns for found in matches(pattern, text))
             end = -1
             for span in spans:
@@ -101,7 +102,7 @@ class CompiledPack:
 
 @cache
 def load_pack(name: str) -> CompiledPack:
-    """Read and compile one pack."""
+    """Read and compile the pack `packs/<name>.yaml`."""
     document = packaged_document("lora_marketing.guards", "packs", f"{name}.yaml")
     pack = validated(Pack, document.value, document.places)
     terms = [(rule, term) for rule in pack.rules for term in rule.terms]
@@ -121,7 +122,7 @@ def load_pack(name: str) -> CompiledPack:
 
 @cache
 def pack_names(guard: str) -> tuple[str, ...]:
-    """Packs of one guard: their names begin with its name."""
+    """Names of the packs of one guard, which begin with the guard's name."""
     found = (entry.name for entry in (files("lora_marketing.guards") / "packs").iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in found if name.startswith(guard)))
 

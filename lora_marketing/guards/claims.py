@@ -1,4 +1,4 @@
-"""Claims: what may not be said without proof, by the law of the markets where the text goes."""
+"""Claims: finds claims that the law of the text's markets forbids without proof."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lora_marketing.text.bounded import Apart, Spans
 from lora_marketing.text.normalise import View, undisguised, whole_word
 
 _HOME = {"zh": ("CN",), "en": ("GB", "US")}
-"""Whose law a text is held to where neither the profile nor the locale names a country."""
+"""Markets by language, for brands whose profile and locale name no country."""
 _NAMES_MAY_SAY = frozenset({"superlative", "comparison"})
-"""Kinds that a product's name or a trade mark may hold (广告绝对化用语执法指南第六条(四))."""
+"""Kinds of rules that do not apply within names of brand and product (广告绝对化用语执法指南第六条(四))."""
 
 
 @dataclass(frozen=True)
 class _StatedClaim:
-    """A permitted claim that stands in the text."""
+    """A claim of the brand's claims file that the text states, with its place in the view."""
 
     claim: Claim
     start: int
@@ -31,10 +31,10 @@ class _StatedClaim:
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Claims that the brand's claims file does not permit in these markets, on this day, as they stand.
+    """Find claims that the brand's claims file does not permit in these markets on this day.
 
-    A permitted claim of any kind answers for what it says; an effect on health needs one of kind
-    `health`. Prices and percentages are the facts guard's work.
+    What overlaps a permitted claim is not reported; an effect on health needs a permitted claim of kind
+    `health`. Prices and percentages are left to the facts guard.
     """
     markets = markets_of(case)
     seen = undisguised(text)
@@ -55,7 +55,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 
 def markets_of(case: Case) -> tuple[str, ...]:
-    """Whose law holds: the profile's markets, else the locale's country, else the language's."""
+    """The markets whose law applies: the profile's, else the locale's country, else those of the language."""
     language, _, country = case.brand.locale.partition("-")
     if case.brand.markets:
         return tuple(case.brand.markets)
@@ -68,7 +68,7 @@ def _matches(markets: tuple[str, ...], language: str, text: str) -> Iterator[Mat
 
 
 def _packs(markets: tuple[str, ...], language: str) -> list[CompiledPack]:
-    """Packs of the markets; where there is none, those of the language's home."""
+    """Packs of the markets; if none is in the language, also those of the language's own markets."""
     packs = [load_pack(name) for name in pack_names("claims")]
     wanted = set(markets) | ({"CN"} if set(markets) & {"HK", "MO", "TW"} else set())
     held = [pack for pack in packs if wanted & set(pack.pack.markets)]
@@ -100,12 +100,12 @@ def _answers(claim: Claim, kind: str) -> bool:
 
 
 def _disclaimed(claim: Claim, seen: View) -> bool:
-    """Whether the text says what has to be said beside a claim, if anything."""
+    """Whether the text has the disclaimer of a claim, or the claim needs none."""
     return not claim.disclaimer or any(True for _ in _places(claim.disclaimer, seen))
 
 
 def _objections(said: _StatedClaim, seen: View, case: Case, bare: Collection[str]) -> Iterator[Finding]:
-    """What the claims file itself has against a claim as it stands; those in `bare` lack their disclaimer."""
+    """Findings about a stated claim: expired, wrong market, or without disclaimer (ids in `bare`)."""
     claim, span, markets = said.claim, seen.span(*said.span), markets_of(case)
     about = f'claim "{claim.id}"'
     if not claim.holds_in((), case.today):

@@ -1,4 +1,4 @@
-"""Cross-brand: the name of another brand of the house, which no text of this one may give away."""
+"""Cross-brand: finds names of other brands, which a text of this brand must not reveal."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WITHHELD = Finding(
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Names of `case.others` in any spelling, unless they stand within a name of the brand's own.
+    """Find names of `case.others` in any spelling, unless they are within a name of this brand.
 
-    Findings do not say the name: who may see this brand's findings may not know the other brand. A
-    single Latin name written without capitals (`ember`) may be an ordinary word, as may letters of a name
-    that stand there as other words: a person decides.
+    Messages do not repeat the name, since readers of this brand's findings may not know the other brand. A
+    Latin name without capitals (`ember`), and letters of a name that may be parts of other words, are only
+    reviewed: they may be ordinary words.
     """
     if not case.others:
         return
@@ -46,7 +46,7 @@ def gives_away(found: Iterable[Finding]) -> bool:
 
 
 def unsaid(names: Sequence[str], text: str) -> tuple[str, ...]:
-    """Those of `names` that do not occur in `text`: who wrote it knows the others."""
+    """Those of `names` that `text` does not contain. The author of `text` knows the others already."""
     heard = {letters_of(one.term) for one in _names(tuple(names)).find(text) if one.sure}
     return tuple(name for name in names if not any(letters_of(name) in one for one in heard))
 

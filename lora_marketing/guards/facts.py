@@ -1,4 +1,4 @@
-"""Facts: numbers, names and values that neither the brief nor the brand's profile knows."""
+"""Facts: finds numbers, names and values that are neither in the brief nor in the brand's profile."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _EXCLUSIVE = (
     "橡木 松木 胡桃木 不锈钢 铝合金 钛 铜 塑料 陶瓷 玻璃",
 )
 _VALUES = tuple(frozenset(values.split(" ")) for values in _EXCLUSIVE)
-"""Values of one attribute exclude each other: a bag that is to be blue is not red."""
+"""Sets of values that exclude each other: a bag that the brief calls blue is not red."""
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What may be said: the known texts in one spelling, and the quantities in them.
+    """The known texts in one spelling, and their quantities, each with the way it is written.
 
-    `attributes` are the quantities that the brief gives by name.
+    `attributes` are the quantities in the brief's attributes.
     """
 
     text: str
@@ -50,9 +50,10 @@ class _Known:
     attributes: tuple[Quantity, ...]
 
     def holds(self, asked: Quantity) -> bool:
-        """The same value, in the same unit or in none, whatever its spelling.
+        """Whether a quantity of the text is known: the same value, in a convertible unit or in none.
 
-        A price is no count, and a bare number is a price only as an attribute of the brief.
+        A known price does not allow the same number as a count. A known number without a unit allows a price
+        only if it is an attribute of the brief.
         """
         named = self.attributes if asked.price else ()
         return any(asked.says(given) for given in named) or any(
@@ -62,13 +63,13 @@ class _Known:
         )
 
     def nearest(self, asked: Quantity) -> str | None:
-        """How the nearest known value of the same kind is written."""
+        """The known quantity of the same kind with the nearest value, as it is written; None without one."""
         alike = [pair for pair in self.quantities if pair[0].kind == asked.kind != ""]
         return min(alike, key=lambda pair: abs(pair[0].value - asked.value))[1] if alike else None
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A price or percentage that nobody gave is not published; other numbers and names a person checks."""
+    """Find unknown facts: an unknown price or percentage is blocked, other numbers and names are reviewed."""
     known = _known(tuple(known_texts_of(case)), attributes_of(case.brief))
     seen = view(text)
     idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
@@ -88,9 +89,10 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 
 def _states(one: Quantity, seen: View) -> bool:
-    """Whether it states something: digits and prices always, words from two on of something, or from 11.
+    """Whether a quantity counts as a statement.
 
-    A hundred, a thousand or ten thousand of nothing is a part of a word (百合, 千层, 万能).
+    Digits and prices always do; number words do from 2 on with a unit, from 11 on without one. A single 百,
+    千, 万 or 亿 without a unit does not, as it is mostly a part of a word (百合, 千层, 万能).
     """
     if one.digits or one.price:
         return True
@@ -107,7 +109,7 @@ def _unknown(one: Quantity, seen: View, text: str, known: _Known) -> Finding:
 
 
 def _names(text: str, known: _Known) -> Iterator[Finding]:
-    """Names of several capitals, where the text does not write every word so, and model numbers."""
+    """Unknown names of several capitalised words, unless the text is in title case, and model numbers."""
     words = re.findall(r"\b[A-Za-z]\w{3,}", text)
     titled = sum(word[0].isupper() for word in words) > len(words) / 2
     found = [*(() if titled else matches(_NAME, text)), *matches(_MODEL, text)]

@@ -1,4 +1,4 @@
-"""Injection: what a text carries when something in the data gave the model other orders."""
+"""Injection: finds signs of prompt injection, such as orders to a model, markup and hidden characters."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _HIDDEN = re.compile(
     "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}|(?<=[A-Za-z\\s])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
     "|[\x00-\x08\x0e-\x1f\x7f-\x9f]+"
 )
-"""Tags (but for those of a flag), turned writing direction, unseen signs of formulas, runs of nothing,
-variants (but for one after a picture or a Chinese letter), terminal commands."""
+"""Hidden characters: tags (but not of flag emoji), changes of writing direction, invisible operators, runs of
+zero-width characters, variation selectors (but not one after an emoji or a Chinese character), controls."""
 _LEAK = 12
-"""Words in a row of the brand's guide that are no phrase of its own any more."""
+"""From this many words in a row on, a passage of the brand's guide counts as leaked."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Orders to a model, roles, code and tags, hidden letters, keys, and the brand's guide itself."""
+    """Find orders to a model, chat roles, code, tags, hidden characters, secrets, and leaks of the guide."""
     for hidden in _HIDDEN.finditer(text):
         message = "letters that nobody sees may carry orders"
         out = "take them out"
@@ -45,7 +45,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 
 def _orders(text: str) -> dict[tuple[str, tuple[int, int]], PackRule]:
-    """What the pack finds, and where: as it is spelled, and in spite of a disguise (`ign0re`, 忽 略)."""
+    """The pack's matches by rule and span, in the text as it is and without disguises (`ign0re`, 忽 略)."""
     plain, read = view(text), undisguised(text)
     views = (plain,) if read.text == plain.text else (plain, read)
     return {

@@ -1,4 +1,4 @@
-"""Language: the text is in the brand's language and, in Chinese, in its script."""
+"""Language: finds texts that are not in the brand's language or, in Chinese, not in its script."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from opencc import OpenCC
 
 KNOWN = ("de", "en", "es", "fr", "it", "ja", "ko", "nl", "pt", "ru", "zh")
-"""Languages that are told apart. Each further one takes memory and makes short texts less sure."""
+"""Languages that are detected. Each further one takes memory and makes short texts less certain."""
 FEW_LETTERS, MANY_LETTERS = 16, 40
-"""Shorter texts are not judged; from many letters on the detector is right."""
+"""Texts with fewer letters are not checked; from MANY_LETTERS on the detector is reliable."""
 SURE = 0.9
 _UNSPLIT = re.compile(r"\S+")
 _ADDRESS = re.compile(r"@|://|www\.")
@@ -28,10 +28,10 @@ _TAG = re.compile(r"[#@]\w+|\b[A-Z]{2,}s?\b")
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A text in another language than the brand's locale, or in the other Chinese script.
+    """Find a text in another language than that of the brand's locale, or in the other Chinese script.
 
-    Headlines of a few words, names and numbers say nothing about a language. Languages that are not
-    known are not judged.
+    Short headlines, names and numbers are ignored, as they do not show a language. Brands whose language is
+    not in `KNOWN` are not checked.
     """
     language = case.brand.language
     if language not in KNOWN:
@@ -53,7 +53,7 @@ def _finding(kind: str, severity: Severity, message: str, span: tuple[int, int] 
 
 
 def _plain(text: str, case: Case) -> str:
-    """The text without what is not of a language: names, numbers, addresses."""
+    """The text without what does not show its language: names, numbers, addresses."""
     brief, brand = case.brief, case.brand
     names = (brand.display_name, brief.product, *brief.attributes.values(), *brand.required_terms)
     for name in sorted(filter(None, names), key=len, reverse=True):
@@ -62,7 +62,7 @@ def _plain(text: str, case: Case) -> str:
 
 
 def _of_a_language(word: str) -> str:
-    """What is left of it without what all languages write alike: addresses, tags, numbers, abbreviations."""
+    """`word` without addresses, tags, numbers and abbreviations, which all languages write alike."""
     if _ADDRESS.search(word):
         return " "
     if _DIGIT.search(word):
@@ -71,7 +71,7 @@ def _of_a_language(word: str) -> str:
 
 
 def _chinese(plain: str, han: int, kana: int, latin: int) -> Iterator[Finding]:
-    """A Chinese character says about as much as four letters."""
+    """Check a Chinese text; one Chinese character counts as much as about four Latin letters."""
     if kana > 2 and kana * 4 > han:
         yield _finding("other", "fix", "Japanese, not zh")
     elif latin >= FEW_LETTERS and latin > 8 * han:
@@ -94,7 +94,7 @@ def _detected(plain: str, language: str) -> Iterator[Finding]:
 
 
 def _script(text: str, locale: str) -> Iterator[Finding]:
-    """Characters of the other Chinese script; one or two of them may be a name's."""
+    """Find characters of the other Chinese script; one or two are reviewed, as they may be part of a name."""
     if locale in TRADITIONAL:
         kind, wrong = "simplified", _foreign(text, "s2t", "big5hkscs")
     else:
@@ -106,7 +106,7 @@ def _script(text: str, locale: str) -> Iterator[Finding]:
 
 
 def _foreign(text: str, conversion: str, charset: str) -> list[int]:
-    """Where characters stand that the conversion changes, and that the script's own charset lacks."""
+    """Indices of the characters that the conversion changes and that the script's own charset lacks."""
     converted = _converter(conversion).convert(text)
     if converted == text or len(converted) != len(text):
         return []

@@ -1,4 +1,4 @@
-"""Length: what the channel's field holds, in the channel's own unit."""
+"""Length: finds texts that are too long or too short for their field, in the channel's own unit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lora_marketing.guards import Case, Finding
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A text, or a piece of an ad, that is longer or shorter than its field allows."""
+    """Find a text, or pieces of an ad, longer or shorter than the field allows."""
     fields = load_channel(case.brief.channel).fields
     for piece in pieces(text, case.brief):
         if case.brief.field != AD or piece.field in fields:
@@ -22,8 +22,8 @@ def _of_piece(piece: Piece, channel: str) -> Iterator[Finding]:
     limit = load_limit(channel, piece.field)
     length, where = count(piece.text, limit.unit), f"{channel} {piece.field}"
     if limit.max is not None and length > limit.max:
-        message = f"{length} of {limit.max} {limit.unit}: too long for {where}"
+        message = f"{length} of {limit.max} {limit.unit}: too long for {where}{limit.unconfirmed}"
         yield Finding(rule="length.long", severity="fix", message=message, span=piece.span())
     if length < limit.min:
-        message = f"{length} {limit.unit}: {where} asks for {limit.min}"
+        message = f"{length} {limit.unit}: {where} asks for {limit.min}{limit.unconfirmed}"
         yield Finding(rule="length.short", severity="fix", message=message, span=piece.span())

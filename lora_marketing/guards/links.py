@@ -1,4 +1,4 @@
-"""Links: where a text points to, how, and what it tells about who followed it."""
+"""Links: finds addresses that are foreign, disguised, unsafe or track readers, and markup."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _MARKUP = re.compile(
 )
 _STOP = re.compile(r"(?<=[A-Za-z0-9])[。｡](?=[A-Za-z0-9])")
 _WIDE = frozenset("．／：－")
-"""Signs of addresses. Other wide ones end an address in a Chinese sentence."""
+"""Full-width signs that may be part of an address; others end an address in a Chinese sentence."""
 _NO_WORDS = frozenset(
     ("com", "org", "cn", "io", "uk", "eu", "de", "fr", "ru", "jp", "kr", "xyz", "biz", "cc")
 )
-"""Endings that are an address however they are written: no sentence begins with one, as with `In`."""
+"""Domain endings that are an address in any case, as no sentence begins with them, unlike `In`."""
 _LONGEST_HOST = 253
 _LAST = ".,;:!?…'\"*_~"
 
 
 class Web(Frozen):
-    """What is known of the web: services that hide where a link leads, and parameters that tell on people."""
+    """The content of packs/links.yaml: link shorteners, tracking parameters, and file endings."""
 
     version: str
     shorteners: list[str]
@@ -54,7 +54,7 @@ class Web(Frozen):
 
 @dataclass(frozen=True)
 class _Link:
-    """An address in a text. `said` as it stands there, `parts` as a browser would take it."""
+    """An address in a text: `said` as it is written, `parts` as a browser reads it."""
 
     said: str
     span: tuple[int, int]
@@ -66,7 +66,7 @@ class _Link:
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Links to hosts that the brand does not name, shortened, tracking, unsafe and disguised ones, markup."""
+    """Find markup, and links that are foreign to the brand, shortened, tracking, unsafe or disguised."""
     text = _narrow(text)
     for pattern, rule, message in (
         (_SCRIPT, "script", "a link that runs code"),
@@ -83,7 +83,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 
 def _narrow(text: str) -> str:
-    """The text as a browser takes addresses in it, letter for letter: half width, `。` for a dot."""
+    """The text as a browser reads addresses: half width, with `。` as a dot; its length does not change."""
     return text if text.isascii() else _STOP.sub(".", "".join(map(_narrow_letter, text)))
 
 
@@ -118,7 +118,7 @@ def _link(said: str, span: tuple[int, int]) -> _Link | None:
 
 
 def _is_host(link: _Link, allowed: list[str]) -> bool:
-    """Whether something without a scheme is an address: `fjord.com`, but no `Node.js`, no `ASP.NET`."""
+    """Whether a match without a scheme is an address: `fjord.com` is, `Node.js` and `ASP.NET` are not."""
     last = link.host.rpartition(".")[2]
     if len(link.host) > _LONGEST_HOST:
         return False
@@ -188,13 +188,13 @@ def _tracks(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _looks(host: str) -> str:
-    """What a host reads as, whatever alphabet its letters are of: no accents, 0 for o, 1 for l."""
+    """What a host looks like: Latin letters for look-alikes, without accents, `o` for 0, `l` for 1."""
     labels = ("".join(map(plain, label)) for label in host.removeprefix("www.").split("."))
     return ".".join(labels).translate(str.maketrans("01", "ol"))
 
 
 def _mixed(host: str) -> bool:
-    """Latin letters and letters of another alphabet that look like them in one label."""
+    """Whether one label mixes Latin letters with look-alikes of another alphabet."""
     return any(
         any("a" <= letter <= "z" for letter in label)
         and any(
@@ -218,7 +218,7 @@ def _web() -> Web:
 
 @cache
 def _domains() -> TLDExtract:
-    """The public suffix list as it came with the library: nothing is fetched."""
+    """tldextract with the public suffix list that it ships with; nothing is downloaded."""
     from tldextract import TLDExtract
 
     return TLDExtract(suffix_list_urls=(), cache_dir=None)

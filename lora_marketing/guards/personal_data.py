@@ -1,7 +1,8 @@
-"""Personal data: what tells who somebody is, how to reach them, or what they pay with.
+"""Personal data: finds data that identifies people, their contacts or their means of payment.
 
-What a machine can check is blocked: mail addresses, numbers of telephones, cards, accounts, people and
-machines. Names and postal addresses have no such form; only plain cases of them are found, for review.
+What has a form that can be checked is blocked: mail addresses, IP addresses, and numbers of telephones,
+cards, accounts and identity documents. Names and postal addresses have no such form: only plain cases are
+found, for review.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lora_marketing.text.scripts import HAN
 
 @dataclass(frozen=True)
 class _DataKind:
-    """One kind of data: how it looks, and what makes something that looks so that kind."""
+    """One kind of personal data: its pattern, and a check (`holds`) that a match must pass."""
 
     rule: str
     said: str
@@ -49,7 +50,10 @@ def _is_card(text: str) -> bool:
 
 
 def _is_resident(text: str) -> bool:
-    """GB 11643: a day of birth, and a check digit by ISO 7064 MOD 11-2. Regions come and go."""
+    """Whether it is a Chinese identity number (GB 11643), by date of birth and ISO 7064 MOD 11-2 check digit.
+
+    The region code is not checked, as regions change.
+    """
     from stdnum.iso7064 import mod_11_2
 
     return _is_day(text[6:14]) and bool(mod_11_2.is_valid(text.upper()))
@@ -78,7 +82,7 @@ _PROVINCE = (
     "(?:[京津沪渝冀豫辽湘皖鲁苏浙赣鄂桂甘晋蒙陕吉闽粤川宁琼]"
     rf"|(?:(?<!{_HAN})|(?<=[牌号是车为的辆]))[新黑青云藏贵])"
 )
-"""What a number plate begins with; some of them are words by themselves (全新, 曜石黑)."""
+"""The first character of a Chinese number plate; some are parts of words (全新, 曜石黑)."""
 _STREET = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Way|Close|Terrace|Square)"
 )
@@ -204,7 +208,7 @@ KINDS = (
 _DIGITS = re.compile(r"\d(?:[\s().·-]{0,8}+\d){6,}+")
 _NEAR = re.compile(r"\d(?:\D{0,6}+\d){6,}+")
 MOST_DIGITS = 10_000
-"""Characters around digits that are searched for telephone numbers; a thousand take some milliseconds."""
+"""The most characters that are searched for telephone numbers; a thousand take some milliseconds."""
 _BESIDE, _PIECE = 32, 1024
 _NOT_A_CALL = re.compile(
     r"(?:\bv(?:er(?:sion)?)?\.?|版本|[$€£¥]|\b(?:no|nr|sku|isbn|ean|gtin|asin|model|order|art)\b\.?|编号|型号|货号|订单号?|条码)"
@@ -214,7 +218,7 @@ _NOT_A_CALL = re.compile(
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Everything personal that neither the brand's facts nor the brief name, as its own contact."""
+    """Find personal data, except what the brand's profile or the brief states as its own contact."""
     own = _bare(view(" ".join(_own(case))).text)
     seen = view(text)
     taken = Apart()
@@ -239,7 +243,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 
 def _known(found: str, kind: _DataKind, own: str) -> bool:
-    """Whether the brand or the brief says it. What looks like a plate may be a model after a word."""
+    """Whether brand or brief state it; of a plate, also without its first character, as a model's name."""
     said = _bare(found)
     return said in own or (kind.rule == "plate" and said[1:] in own)
 
@@ -249,7 +253,7 @@ def _finding(rule: str, severity: Severity, said: str, span: tuple[int, int]) ->
 
 
 def _own(case: Case) -> Iterator[str]:
-    """What the brand says of itself, and what was asked to be said."""
+    """Texts of the brand's profile and of the brief, whose data may be published."""
     brief = case.brief
     yield from chain(case.brand.facts, case.brand.lines.values(), (case.brand.guide,))
     yield from chain((brief.product, brief.notes), brief.attributes.values())
@@ -260,7 +264,7 @@ def _bare(text: str) -> str:
 
 
 def _regions(case: Case) -> tuple[str, ...]:
-    """Countries whose numbers may stand without a country code."""
+    """Countries whose telephone numbers are recognised without a country code."""
     brand = case.brand
     region = re.search(r"-([A-Z]{2})$", brand.locale)
     usual = {"zh": "CN", "en": "US"}.get(brand.language, brand.language.upper())
@@ -268,10 +272,11 @@ def _regions(case: Case) -> tuple[str, ...]:
 
 
 def _calls(text: str, regions: Sequence[str]) -> tuple[list[tuple[int, int]], int | None]:
-    """Telephone numbers that exist in one of `regions`, or anywhere with a country code.
+    """Find telephone numbers that are valid in one of `regions`, or anywhere with a country code.
 
     Returns:
-        where they stand, and from where on nobody looked, in a text of more numbers than any text has.
+        their spans, and the index from which on the text was not searched because it has too many digits, or
+            None.
     """
     pieces, unread = _numbers(text)
     if not pieces:
@@ -288,9 +293,9 @@ def _calls(text: str, regions: Sequence[str]) -> tuple[list[tuple[int, int]], in
 
 
 def _numbers(text: str) -> tuple[list[tuple[int, int]], int | None]:
-    """Pieces of a text around its digits, and where the first one begins that is too many.
+    """Spans of text around digits, and the index from which on there are too many, or None.
 
-    The library takes the square of what it is given: long pieces are cut, and what they share is seen twice.
+    The time of phonenumbers is quadratic in the length, so long pieces are cut into overlapping ones.
     """
     around: list[tuple[int, int]] = []
     for run in _NEAR.finditer(text) if _DIGITS.search(text) else ():
@@ -310,5 +315,5 @@ def _numbers(text: str) -> tuple[list[tuple[int, int]], int | None]:
 
 
 def _is_no_call(text: str, start: int) -> bool:
-    """Whether a word before a number says that it is no telephone number."""
+    """Whether the word before a number shows that it is not a telephone number, such as `ISBN`."""
     return _NOT_A_CALL.search(text, max(0, start - 40), start) is not None

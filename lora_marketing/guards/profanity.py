@@ -1,4 +1,4 @@
-"""Profanity: words that offend, in English and Chinese and in any spelling."""
+"""Profanity: finds offensive words in English and Chinese, in any spelling."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _STARRED = re.compile(r"\b(?:[a-z]{1,20}(?:[*#@]{1,20}[a-z]{1,20})+|[a-z]{2,20}[
 
 
 class ProfanityList(Frozen):
-    """A list of words that offend: what is never published, and what a person has to look at.
+    """The content of one list of offensive words.
 
-    `within` counts inside other words too, `apart` only where no other word touches it, `political`
-    is no insult, but nothing for an advert to touch unseen; `exempt` are harmless words that hold one of
-    the others.
+    `hard` words and `within` words (found inside other words, too) are blocked. `mild` words, `apart` words
+    (found only if no letter touches them) and `political` names are reviewed. `exempt` are harmless words
+    that contain one of the others.
     """
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
@@ -39,7 +39,7 @@ class ProfanityList(Frozen):
 
 @dataclass(frozen=True)
 class _Matching:
-    """The words of all lists, ready to be found; words that are not named in a set are mild."""
+    """The words of all lists, prepared for searching; words that are in none of the sets are mild."""
 
     finders: tuple[Finder, ...]
     hard: frozenset[str]
@@ -48,7 +48,7 @@ class _Matching:
 
     @cached_property
     def by_length(self) -> dict[int, list[str]]:
-        """Hard words of Latin letters."""
+        """Hard words in Latin letters, by their length."""
         found: dict[int, list[str]] = {}
         for word in sorted(self.hard):
             if re.fullmatch("[a-z]+", word):
@@ -57,9 +57,9 @@ class _Matching:
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Hard words block; ordinary words with another meaning and political names are reviewed.
+    """Find offensive words: hard ones are blocked, mild ones and political names are reviewed.
 
-    What the product or the brand is called is no mild word.
+    Mild and political words are allowed in names of the brand and the product and in the brand's facts.
     """
     matching = _matching()
     own = folded(" ".join((case.brand.display_name, case.brief.product, *case.brand.facts)))
@@ -83,14 +83,14 @@ def _finding(kind: str, severity: Severity, message: str, one: Spelled) -> Findi
 
 
 def _number(word: str) -> bool:
-    """A model's short name, which only its digits make a word: A5s, AS5."""
+    """Whether it is the short name of a model that only looks like a word by its digits: A5s, AS5."""
     signs = [sign for sign in word if sign.isalnum()]
     told = sum(sign.isdigit() or sign.isupper() for sign in signs)
     return word.isascii() and len(signs) <= 3 and 2 * told > len(signs) and any(map(str.isdigit, signs))
 
 
 def _starred(text: str, matching: _Matching) -> Iterator[Spelled]:
-    """Hard words with stars for some letters: `f**k`, `sh**`. One star at the end leads to a note."""
+    """Find hard words with stars for letters (`f**k`, `sh**`). One star at the end is a footnote mark."""
     meant: dict[str, str | None] = {}
     for found in matches(_STARRED, text.casefold()):
         starred = found[0]

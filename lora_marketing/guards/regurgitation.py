@@ -1,4 +1,4 @@
-"""Regurgitation: a text that repeats what the adapter was trained on, word for word."""
+"""Regurgitation: finds passages that repeat the adapter's training texts word for word."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lora_marketing.guards._given import known_texts_of
 from lora_marketing.text.known_texts import KnownTexts
 
 _SHORT = 4
-"""A whole text of fewer words is a phrase that anybody may write again."""
+"""A copied whole text with fewer words is a common phrase and is allowed."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A run of eight words (sixteen Chinese characters) or more that was trained on, or a whole text.
+    """Find a copied run of eight or more words (sixteen Chinese characters), or a copied whole text.
 
-    What the brief and the brand's own profile say may be repeated.
+    Passages of the brief and of the brand's profile may be repeated. Without `case.known` nothing is found.
     """
     if case.known is None:
         return

@@ -1,4 +1,4 @@
-"""Repetition: a sentence twice, a phrase in a loop, the same word again and again."""
+"""Repetition: finds loops, repeated sentences and phrases, and words that are used too often."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lora_marketing.text.words import ngrams, word_spans, words
 _SENTENCE = re.compile(r"[^.!?。！？；;\n]+")
 _DOUBLED = re.compile(r"\b(the|a|an|and|of|to|in|is|for|with|your|our|on|at|be|are)\s+\1\b", re.IGNORECASE)
 LOOPS = ((1, 4, 5), (2, 3, 4), (3, 3, 4), (4, 3, 3), (5, 3, 3), *((size, 2, 2) for size in range(6, 31)))
-"""Words in a phrase, and how often in a row it is a loop: in words, and in Chinese characters."""
+"""Number of words in a phrase, and how many times in a row make a loop: for words, for Chinese characters."""
 PHRASE = 5
-"""Words of a phrase that no text says three times; Chinese characters count half."""
+"""Number of words in a phrase that must not occur three times; a Chinese character is half a word."""
 MOST_OF_ONE = 0.25
-"""The largest share of a text's words that one word of content may have."""
+"""The largest share of a text's words that one content word may have."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Loops, whole sentences and phrases said again, a word typed twice, one word all over the text.
+    """Find loops, else repeated sentences and phrases, words typed twice, and a word that is used too often.
 
-    Names of the brand and the product may return as often as they have to.
+    Phrases with names of the brand or the product, and these names, may be repeated.
     """
     spans = list(word_spans(text))
     said = [word for word, _, _ in spans]
@@ -48,7 +48,7 @@ def _finding(kind: str, message: str, span: tuple[int, int] | None, suggestion: 
 
 
 def _loop(said: Sequence[str]) -> tuple[int, int] | None:
-    """From which to which word a phrase comes again and again."""
+    """Index of the first word of a loop, and of the word after its end; None without a loop."""
     for size, times, han_times in LOOPS:
         again = bytes(map(eq, said[size:], said))  # 1 for a word that stands `size` words before, too
         for same in re.finditer(rb"\x01{%d,}" % (size * (min(times, han_times) - 1)), again):
@@ -83,7 +83,7 @@ def _phrases(spans: Sequence[tuple[str, int, int]], names: set[str]) -> Iterator
 
 
 def _words(said: Sequence[str], names: set[str]) -> Iterator[Finding]:
-    """Words of five letters and more: shorter ones are mostly grammar; Chinese characters are no words."""
+    """Find a word of five or more letters that is used too often; shorter ones are mostly function words."""
     content = Counter(word for word in said if len(word) > 4 and word not in names)
     for word, times in content.most_common(1):
         if times >= 5 and times > MOST_OF_ONE * len(said):

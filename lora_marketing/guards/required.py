@@ -1,4 +1,4 @@
-"""Required: what a brand's texts have to say."""
+"""Required: finds required terms of the brand that are missing in the text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lora_marketing.text.spelling import folded, folded_term, places
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Required terms that are missing; of a whole ad, any of its pieces may say them."""
+    """Find missing required terms; in a whole ad, any piece may have them."""
     said = [folded(piece.text) for piece in pieces(text, case.brief)]
     for term in case.brand.required_terms:
         if not any(found for one in said for found in places(folded_term(term), one)):

@@ -1,4 +1,4 @@
-"""Structure: a text says something; a whole ad is JSON with its channel's fields, and its pieces differ."""
+"""Structure: finds empty texts, ads that are not JSON of their channel's fields, and repeated pieces."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lora_marketing.guards import Case, Finding
 from lora_marketing.text.bounded import normalized
 
 ALIKE = 90
-"""Pieces of which so many percent of the letters agree say the same."""
+"""From this similarity on (rapidfuzz ratio, 0 to 100) two pieces count as the same."""
 COMPARED, LONGEST = 60, 1000
-"""Pieces of an ad that are held against each other, and letters of each: no channel takes so many."""
+"""The most pieces of an ad that are compared, and letters of each; no channel allows as many."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A text without a letter or digit, and what makes an ad unfit to be taken by its platform."""
+    """Find a text without letters and digits, and what a platform would reject in an ad."""
     if case.brief.field == AD:
         yield from _of_ad(text, case.brief.channel)
     yield from _of_pieces(pieces(text, case.brief))

@@ -1,4 +1,4 @@
-"""Terms: what a brand bans, its competitors' names, and how its own name is written."""
+"""Terms: finds banned terms, names of competitors, and misspellings of the brand's own name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lora_marketing.text.spelling import Finder, letters_of
 KINDS = {"banned": "a banned term", "competitor": "the name of a competitor"}
 _ADDRESS = re.compile(r"[.-]\w|@")
 LONG_NAME = 7
-"""Letters of a name from which on one wrong letter leaves it recognisable."""
+"""From this many letters on, a name is also found with one wrong letter."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Banned terms and competitors in any spelling, and a misspelled brand.
+    """Find banned terms and competitors in any spelling, and a misspelled name of the brand.
 
-    Where only the letters of a term are there, as other words (`to get her`) or across a comma, or a
-    competitor's long name with one slip, a person decides.
+    Uncertain finds are reviewed: letters of a term that may be other words (`to get her`) or that go across a
+    comma, and a competitor's long name with one typing error.
     """
     brand = case.brand
     yield from _forbidden(text, "banned", tuple(brand.banned_terms))
@@ -45,7 +45,7 @@ def _finder(terms: tuple[str, ...]) -> Finder:
 
 
 def _slips(text: str, case: Case, known: Collection[int]) -> Iterator[Finding]:
-    """Long names of competitors with one letter wrong, missing, too many or swapped, but at `known`."""
+    """Find long names of competitors with one typing error, except at the start indices `known`."""
     from rapidfuzz.distance import OSA
     from rapidfuzz.process import extract_iter
 
@@ -67,7 +67,7 @@ def _words(text: str) -> dict[str, tuple[int, int]]:
 
 
 def _own_name(text: str, brand: Brand) -> Iterator[Finding]:
-    """The brand's name in other letters than its own; addresses and tags are written as they have to be."""
+    """Find the brand's name in another spelling than its own, except in addresses and tags."""
     name = brand.display_name
     before, after = (len(re.split(r"[^\W_]", way, maxsplit=1)[0]) for way in (name, name[::-1]))
     for one in _name_finder(name).find(text):

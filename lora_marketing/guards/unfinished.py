@@ -1,4 +1,4 @@
-"""Unfinished: a text that the model did not end by itself."""
+"""Unfinished: finds a text that the model did not end by itself, as at a token limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lora_marketing.guards import Case, Finding
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A text whose last sentence may be cut."""
+    """Find a text that was not ended by the model, whose last sentence may be cut."""
     if not case.stopped:
         message = "the model did not end this text by itself: its last sentence may be cut"
         yield Finding(rule="unfinished", severity="fix", message=message)

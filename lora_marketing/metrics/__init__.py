@@ -1,8 +1,8 @@
-"""A number over many texts, one file a metric.
+"""Metrics: numbers that describe a set of texts, one file each.
 
-Most figures are made of counts that add up over texts (matches, lengths, texts that passed), so the
-figure of any set of texts, also of one drawn anew for an interval, comes from the sum of their counts.
-A figure that is no function of a sum says so with `whole`.
+A metric gives counts for each text (matches, lengths, texts that passed). The counts of a set of texts are
+added up, and its figure is computed from the sums; so a bootstrap resample only adds other counts. A figure
+that cannot be computed from sums, such as distinct-n, has a function of all texts instead (`Figure.whole`).
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from lora_marketing.common.plugins import module, names
 from lora_marketing.guards import Verdict
 
 Counts = tuple[float, ...]
-"""What one text adds to a figure."""
+"""The numbers that one text adds to the sums of a figure."""
 Values = Mapping[str, Sequence[str]]
-"""Values of each attribute."""
+"""The values of each attribute, by the attribute's name."""
 
 
 @dataclass(frozen=True)
 class MeasuredText:
-    """One text as metrics see it.
+    """One text with everything that a metric may need to measure it.
 
     Args:
-        answer: what was written; a whole ad is JSON, and metrics read its `text` or its `pieces`.
-        brief: what was asked for.
-        brand: for whom.
-        language: of the brand's locale: `en`, `zh`.
+        answer: the text as the model wrote it; a whole ad is JSON, so metrics read `text` or `pieces`.
+        brief: the brief that the text answers.
+        brand: name of the brand that the text was written for.
+        language: language code of the brand's locale, such as `en` or `zh`.
         stopped: whether the model ended the text by itself.
-        references: texts that people wrote for the same brief, `plain`.
-        verdict: of the guards; None if they were not asked.
-        sounds_like: the brand that the voice classifier names; None without a classifier.
-        copied: words of the longest passage found in training texts; None if nobody looked.
-        known: the values that usual attributes have in the set, to notice one that was not asked for.
+        references: texts that people wrote for the same brief, without JSON (see `channels.structure.plain`).
+        verdict: the guards' verdict; None if the guards did not run.
+        sounds_like: the brand that the voice classifier predicts; None without a classifier.
+        copied: length in words of the longest passage copied from the training texts; None if not checked.
+        known: the values that each attribute has in the whole data set; one that the brief does not have is
+            counted as invented.
         wordings: other ways to say a value of an attribute, by attribute and value.
-        facts: what the brand may say unasked.
+        facts: facts of the brand's profile, which a text may state without being asked to.
     """
 
     answer: str
@@ -58,31 +59,32 @@ class MeasuredText:
 
     @cached_property
     def text(self) -> str:
-        """The answer without JSON and names of fields."""
+        """The answer without JSON and field names."""
         return plain(self.answer, self.brief)
 
     @property
     def pieces(self) -> Sequence[Piece]:
-        """The texts that a reader sees by themselves; none of a broken ad."""
+        """The separate texts of the answer, such as headlines; empty if an ad's JSON cannot be read."""
         return pieces(self.answer, self.brief)
 
 
 def ratio(sums: Sequence[float]) -> float:
-    """The first sum by the second: a mean, or a share. Not a number if the second is 0."""
+    """The first sum divided by the second (a mean or a share), or NaN if the second is 0."""
     return sums[0] / sums[1] if sums[1] else nan
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One number that a metric gives.
+    """One number that a metric gives, and how to compute and show it.
 
     Args:
-        title: how a table names it.
-        unit: a share is told in per cent, points are 0 to 100, a number is told as it is.
-        better: which way it is better; None where it depends.
-        value: the figure from the sum of the counts.
-        whole: the figure from all texts at once, where counts do not add up.
-        among: what a text adds depends on the other texts of its brief (the figure is named as its metric).
+        title: its name in tables.
+        unit: `share` is a fraction, shown in per cent; `points` go from 0 to 100; `number` is any other.
+        better: whether more or less is better; None where it depends.
+        value: computes the figure from the summed counts.
+        whole: computes the figure from all texts at once, where summed counts do not give it.
+        among: True if a text's counts depend on the other texts of its brief. Such a figure is named like its
+            metric.
     """
 
     title: str
@@ -93,18 +95,18 @@ class Figure:
     among: bool = False
 
     def told(self, value: float) -> str:
-        """The value as a person reads it."""
-        told = f"{value:.1%}" if self.unit == "share" else f"{value:.1f}"
-        return told.replace("-", "−")
+        """Format the value for a table, with a real minus sign."""
+        formatted = f"{value:.1%}" if self.unit == "share" else f"{value:.1f}"
+        return formatted.replace("-", "−")
 
 
 class Metric(Protocol):
-    """What a metric file offers."""
+    """The interface of a metric file: its figures by name, and `count`."""
 
     FIGURES: Mapping[str, Figure]
 
     def count(self, texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-        """For each of one writer's texts for one brand, what it adds to each figure that it bears on."""
+        """Give the counts of each text by figure, in order; `texts` are those of one model for one brand."""
 
 
 @cache
@@ -115,15 +117,15 @@ def metric_names() -> tuple[str, ...]:
 
 @cache
 def load_metric(name: str) -> Metric:
-    """Import one metric.
+    """Import one metric by its name.
 
     Raises:
-        UnknownName: no such metric.
+        UnknownName: there is no metric of this name.
     """
     return cast(Metric, module(__name__, name))
 
 
 @cache
 def all_figures() -> Mapping[str, Figure]:
-    """Every figure of every metric by its name."""
+    """The figures of all metrics by name."""
     return {key: figure for name in metric_names() for key, figure in load_metric(name).FIGURES.items()}

@@ -1,7 +1,8 @@
-"""Style: what a text shows besides its topic, as features of a linear model.
+"""Style features: turns texts, with their topic words masked, into the input of a linear classifier.
 
-Four blocks: character n-grams and word n-grams of the masked text, n-grams of its shape (how masked
-words are cased and inflected, where sentences begin and end), and figures of its rhythm.
+There are four blocks of features: character n-grams and word n-grams of the masked text, n-grams of its shape
+(case and inflection of masked words, beginnings and ends of sentences), and its rhythm (sentence lengths and
+rates of punctuation).
 """
 
 from __future__ import annotations
@@ -22,21 +23,25 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 LONGEST_SHAPE = 3
-"""Tokens in the longest n-gram of shapes."""
+"""Number of tokens in the longest n-gram of shapes."""
 
-# Not `text.words`: how marks and digits are set is style, too.
+# Not `text.words`, which drops punctuation: punctuation and digits are part of style.
 _TOKEN = re.compile(rf"[^\W\d_{UNSPACED}]+(?:'[^\W\d_{UNSPACED}]+)*|[{UNSPACED}]|\d|[^\w\s]")
 _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?=\s|$)|[。！？]+|\n+")
 _CLOSED = re.compile(r"[^\w.。!！?？…]*+[.。!！?？…]")
-"""Of a text read backwards: whether no word follows its last full stop."""
+"""Matches the reversed text if no word follows its last full stop."""
 _WORD_TOKEN = re.compile(rf"[\w{PLACEHOLDER}]")
 
 
 class Features:
-    """Turns texts into one sparse matrix: character n-grams, word n-grams, shapes, rhythm.
+    """Turns texts into a sparse matrix [texts, features]: character and word n-grams, shapes, rhythm.
 
-    Each block of a row has unit length (rhythm: unit length on average), so none drowns the others and
-    a long text weighs no more than a headline.
+    Each block of a row has unit length (rhythm: unit length on average), so that no block outweighs another
+    and a long text weighs no more than a headline.
+
+    Args:
+        masked: whether topic words are masked.
+        style: whether shapes and rhythm are features, too.
     """
 
     def __init__(self, masked: bool, style: bool) -> None:
@@ -45,10 +50,15 @@ class Features:
         self.kept: frozenset[str] = frozenset()
 
     def fit_transform(self, texts: Sequence[str], brands: Sequence[str], names: Iterable[str]) -> Any:
-        """Learn topic words, vocabulary and what length predicts of rhythm from texts and the brand of each.
+        """Learn topic words, vocabulary and how rhythm depends on length.
+
+        Args:
+            texts: the training texts.
+            brands: the brand of each text.
+            names: names of brands and products, and attribute values; they are always masked.
 
         Returns:
-            what `transform` gives for the same texts, which are read once for both.
+            the features of `texts`, as `transform` gives them.
         """
         from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -70,15 +80,15 @@ class Features:
         return _side_by_side(blocks)
 
     def mask(self, text: str) -> str:
-        """Mask topic words and words never seen in training."""
+        """The text with its topic words, and words never seen in training, masked."""
         return masked(text, self._hidden(text))
 
     def shape(self, text: str) -> list[str]:
-        """Words and marks in order, with casing and inflection of those masked."""
+        """The shape of the text as tokens; see `_topic.shape`."""
         return list(shape(text, self._hidden(text)))
 
     def transform(self, texts: Iterable[str]) -> Any:
-        """Rows of features, as a SciPy sparse matrix."""
+        """Features of new texts: a SciPy sparse matrix [texts, features]."""
         rows = list(texts)
         shown = [self.mask(text) for text in rows]
         blocks = [self.characters.transform(shown), self.words.transform(shown)]
@@ -105,10 +115,10 @@ class Features:
 
 
 def _by_brand(texts: Iterable[str], brands: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_brand: dict[str, list[str]] = {}
     for text, brand in zip(texts, brands, strict=True):
-        found.setdefault(brand, []).append(text)
-    return found
+        by_brand.setdefault(brand, []).append(text)
+    return by_brand
 
 
 def _side_by_side(blocks: Sequence[Any]) -> Any:
@@ -129,8 +139,8 @@ def _rhythm_rows(shown: Sequence[str]) -> tuple[Floats, Floats]:
 def _rhythm(text: str) -> tuple[list[float], float]:
     """Style figures of a masked text, and the logarithm of its length in words.
 
-    All are rates, so that a headline and a page are comparable; `_Features` then takes out what
-    length alone predicts. Length itself is no feature: the field decides it, not the brand.
+    All figures are rates, so that a headline and a page are comparable; `Features` then subtracts what length
+    alone predicts. Length itself is not a feature: it depends on the field, not on the brand.
     """
     tokens = [_TOKEN.findall(part) for part in _SENTENCE_END.split(text)]
     lengths = [sum(1 for token in part if _WORD_TOKEN.match(token)) for part in tokens]

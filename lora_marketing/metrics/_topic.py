@@ -1,18 +1,18 @@
-"""Topic: which words tell what a text is about, and a text without them.
+"""Topic words: finds the words that show what a text is about, and masks them.
 
-How topic is found without labels (see `topic_words`): text distortion (Stamatatos, EACL 2017)
-with an open door for shared words. A text may show two kinds of words only:
+Topic is found without labels (see `topic_words`), by text distortion (Stamatatos, EACL 2017) that also keeps
+words which all brands share. Only two kinds of words stay visible:
 
 1. function words, a closed class listed below. They carry grammar, person and tone, not subject;
 2. content words that *every* brand of their script uses, none more than `TOPIC_RATIO` times as often
    as another (document frequency). They tell little of the topic, whatever they mean.
 
-Every other word becomes one placeholder: words of names, words that one brand prefers, and words
-never seen in training, so a new product's vocabulary cannot speak through its character n-grams.
+Every other word becomes a placeholder: words of names, words that one brand prefers, and words never
+seen in training, so that character n-grams of a new product's vocabulary give nothing away.
 
-Numbers become `0`, so "uses numbers" stays a signal. Chinese and kana have no word breaks: there a
+Numbers become `0`, so that the use of numbers stays visible. Chinese and kana have no word breaks: there a
 word is a pair of neighbouring content characters, and a run of masked characters is one placeholder.
-Other languages have no function-word list here; their common words pass by the second rule.
+Other languages have no list of function words here; their common words stay visible by the second rule.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ FUNCTION_WORD_CLASSES = {
 """English function words by closed class, and the verbs that are nearly as empty of subject."""
 
 FUNCTION_WORDS = frozenset(word for words in FUNCTION_WORD_CLASSES.values() for word in words.split())
-"""All of them."""
+"""All English function words."""
 
 FUNCTION_WORDS_ZH = frozenset(
     # particles; pronouns; demonstratives and question words (怎 什 么 哪 谁 几)
@@ -93,7 +93,7 @@ FUNCTION_WORDS_ZH = frozenset(
     # measure words and light nouns that stand for grammar
     "一个些每各另某"
 )
-"""Chinese function characters. Those that are as often part of a content word (上 里 地 会) are left out."""
+"""Chinese function characters, without those that are as often part of a content word (上 里 地 会)."""
 
 _PIECE = re.compile(
     rf"(?P<number>\d+(?:[.,:]\d+)*)|(?P<han>[{UNSPACED}]+)"
@@ -121,7 +121,7 @@ def mask(text: str, topic_words: Iterable[str]) -> str:
 
 
 def topic_words(texts: Mapping[str, Iterable[str]], names: Iterable[str] = ()) -> frozenset[str]:
-    """Words that tell the topic of one of the brands, folded.
+    """Find the words that show the topic of one of the brands, in lower case.
 
     A content word of `texts` (brand to its texts) is topic unless every brand uses it and no brand
     uses it `TOPIC_RATIO` times as often as another. Rates are document frequencies, smoothed by
@@ -129,8 +129,8 @@ def topic_words(texts: Mapping[str, Iterable[str]], names: Iterable[str] = ()) -
     brands and a skin care brand would otherwise keep `coffee`. With few or small brands this
     errs on the side of masking: a word seen once, in one brand, is always topic.
 
-    Only brands that write the word's script are asked: no Chinese brand uses an English word, which
-    says nothing of its topic. A word that fewer than two brands could use is topic.
+    A word is compared among brands that write its script only: that no Chinese brand uses an English word
+    says nothing about topic. A word of a script that fewer than two brands write is topic.
 
     Every word of `names` (brand, product, attribute values) is topic too. Function words never are.
     """
@@ -148,7 +148,7 @@ def topic_words(texts: Mapping[str, Iterable[str]], names: Iterable[str] = ()) -
 
 @dataclass(frozen=True)
 class _WordUsage:
-    """In how many of a brand's texts each word is, and whether most of them hold Chinese or kana."""
+    """Number of a brand's texts that hold each word, and whether most of them are in Chinese or Japanese."""
 
     counts: Counter[str]
     total: int
@@ -184,7 +184,7 @@ def _is_function(word: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def terms(text: str) -> frozenset[str]:
-    """Content words of a text, and symbols that stand for one (`%`, `£`): what may be topic."""
+    """The words of a text that may be topic: content words, and symbols that stand for one (`%`, `£`)."""
     found: set[str] = set()
     for match in _PIECE.finditer(text):
         if match["han"]:
@@ -210,7 +210,7 @@ def _content_runs(characters: str) -> Iterator[str]:
 
 
 class Terms:
-    """A set of folded words to mask, and the lengths its Chinese ones have."""
+    """The words to mask, in lower case, and the lengths in characters of the Chinese ones among them."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = frozenset(words)
@@ -226,7 +226,7 @@ class Terms:
 
 
 def masked(text: str, topic: Terms) -> str:
-    """`mask` with the words at hand as `Terms`."""
+    """Like `mask`, but takes the topic words as `Terms`, so that they are prepared once for many texts."""
 
     def replace(match: re.Match[str]) -> str:
         if match["number"]:
@@ -250,12 +250,12 @@ def _masked_unspaced(characters: str, topic: Terms) -> str:
 
 
 def shape(text: str, topic: Terms) -> Iterator[str]:
-    """The words and marks of a text in order, masked words by capital and inflection, `|` between sentences.
+    """The words and punctuation of a text in order, with masked words reduced to case and ending.
 
-    The shape of a masked word is what grammar and typography made of it, whatever it means: `a`, or `A`
-    with a capital in it, then `-s`, `-ing`, `-ed` or `-ly`. A name must not be known by its shape: masked
-    words with capitals side by side are one, and a capital hides the inflection, except of the first word
-    of a sentence (`Manages`, but not `AWS`).
+    A masked word becomes `□a`, or `□A` if it has a capital, followed by its ending: `-s`, `-ing`, `-ed` or
+    `-ly`. `|` separates sentences. No name may be recognised by its shape, so neighbouring masked words with
+    capitals become one, and a word with a capital loses its ending unless it begins a sentence (`Manages`
+    keeps it, `AWS` does not).
 
     >>> list(shape("Lets you roast 5 AMIs. Ember Filter's", Terms({"roast", "amis", "ember", "filter"})))
     ['|', 'Lets', 'you', '□a', '0', '□A', '.', '|', '□A', "'s", '|']

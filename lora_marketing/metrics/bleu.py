@@ -1,7 +1,7 @@
 """BLEU: how many runs of up to four words a text shares with what people wrote for the same brief.
 
-Papineni et al. 2002, as sacrebleu computes it (Post 2018), with its tokenizer of the language. It rewards
-the expected phrase: compare settings with it, and read slot errors beside it.
+Papineni et al. 2002, as sacrebleu computes it (Post 2018), with its tokenizer for the language. BLEU rewards
+the wording of the references: use it to compare settings, together with slot errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU
 
 TOKENIZERS = {"zh": "zh", "ja": "char"}
-"""sacrebleu's tokenizer by language; 13a for all others. Its Japanese one needs MeCab."""
+"""sacrebleu's tokenizer by language; all others use 13a. Japanese uses `char`, as `ja-mecab` needs MeCab."""
 
 
 def _score(sums: Sequence[float]) -> float:
@@ -31,7 +31,7 @@ FIGURES = {"bleu": Figure("BLEU", "points", "more", _score)}
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """Length, length of the nearest reference, and matches and totals for runs of 1 to 4 words."""
+    """Lengths of the text and of its nearest reference, then matches and totals of 1- to 4-grams."""
     for written in texts:
         if written.references:
             found = counter(written.language).sentence_score(written.text, list(written.references))
@@ -42,7 +42,7 @@ def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
 
 @cache
 def counter(language: str) -> BLEU:
-    """sacrebleu's BLEU of single texts in that language."""
+    """sacrebleu's sentence BLEU with the tokenizer for `language`."""
     from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(tokenize=TOKENIZERS.get(language, "13a"), effective_order=True)

@@ -1,7 +1,8 @@
 """chrF: how many character n-grams a text shares with the one a person wrote for the same brief.
 
-Popović 2015, W15-3049, as sacrebleu computes it (n up to 6, beta 2). It needs no words, so Chinese
-counts like English. Copy may be good and share little: compare settings with it, not brands.
+Popović 2015, W15-3049, as sacrebleu computes it (n up to 6, beta 2). It needs no word boundaries, so it
+works for Chinese as for English. Good copy may share little with its reference: use chrF to compare settings
+of one brand, not to compare brands.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def chrf(texts: Sequence[str], references: Sequence[str]) -> float:
 
 
 def _score(sums: Sequence[float]) -> float:
-    """From written, referenced and shared n-grams of each size; sizes that one side lacks do not count."""
+    """chrF of the n-grams in text, reference and both; sizes that one side lacks do not count."""
     sizes = [sums[3 * n : 3 * n + 3] for n in range(ORDER)]
     both = [size for size in sizes if size[0] and size[1]]
     precision = sum(shared / written for written, _, shared in both)
@@ -37,9 +38,9 @@ FIGURES = {"chrf": Figure("chrF", "points", "more", _score)}
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """Written, referenced and shared n-grams of each size, against the nearest reference.
+    """For each n-gram size, the numbers of n-grams in the text, in its nearest reference, and in both.
 
-    sacrebleu keeps these counts to itself, and intervals need them.
+    sacrebleu does not give these counts out, and bootstrap intervals need them.
     """
     for written in texts:
         own = _ngrams(written.text)
@@ -54,6 +55,6 @@ def _ngrams(text: str) -> list[Counter[str]]:
 
 def _shared(own: Sequence[Counter[str]], other: Sequence[Counter[str]]) -> Counts:
     pairs = list(zip(own, other, strict=True))
-    # sacrebleu leaves a size out where the reference has none of it
+    # as in sacrebleu, a size that the reference lacks does not count
     sizes = [(a.total() if b else 0, b.total(), (a & b).total()) for a, b in pairs]
     return tuple(number for size in sizes for number in size)

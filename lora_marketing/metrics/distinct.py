@@ -1,7 +1,7 @@
-"""Distinct: the share of words, and of pairs of words, that are not said again anywhere in the set.
+"""Distinct-1 and distinct-2: the number of different words (pairs of words) divided by the number of all.
 
-Li et al. 2016, N16-1014. It falls as a set grows: compare sets of the same size only, as the paired
-comparison does. Chinese is taken by characters.
+Li et al. 2016, N16-1014. It falls as a set grows, so only sets of the same size can be compared, as the
+paired comparison does. Each Chinese character counts as a word.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lora_marketing.text.words import ngrams, words
 
 
 def distinct(texts: Sequence[str], n: int) -> float:
-    """Different runs of `n` words by all runs of `n` words; runs do not go from one text into the next."""
+    """Different n-grams divided by all n-grams of the texts, or NaN without any; none crosses two texts."""
     runs = [run for text in texts for run in ngrams(words(text), n)]
     return len(set(runs)) / len(runs) if runs else nan
 
@@ -26,5 +26,5 @@ FIGURES = {
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """Nothing: what is new in one text depends on all others."""
+    """No counts: whether an n-gram is new depends on all texts, so `Figure.whole` computes these figures."""
     return iter([{} for _ in texts])

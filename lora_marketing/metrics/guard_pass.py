@@ -1,4 +1,4 @@
-"""Guard pass rate: the share of texts that no guard objects to, and of those that must not be published."""
+"""Guard pass rate: the share of texts without a finding, and the share that a guard blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIGURES = {
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """What the verdict of each text says, where guards were asked."""
+    """Whether each text passed and whether it was blocked; nothing for a text that no guard checked."""
     for written in texts:
         if written.verdict is None:
             yield {}

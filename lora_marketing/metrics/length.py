@@ -1,6 +1,7 @@
-"""Length: characters, words, and how much of its field a text fills, in the channel's own unit.
+"""Length: characters, words, and the share of the channel's limit that a text uses.
 
-Of a whole ad, characters and words of all its pieces, and the mean of how much they fill their fields.
+The share is computed in the limit's own unit. For a whole ad, characters and words are summed over its
+pieces, and the share is the mean over its pieces.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FIGURES = {
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """Lengths of each text; the share of the limit where a field has one. A broken ad has no length."""
+    """Lengths of each text, and its share of the limit if the field has one; nothing for an unreadable ad."""
     for written in texts:
         pieces, limits = written.pieces, _limits(written.brief)
         found: dict[str, Counts] = {}

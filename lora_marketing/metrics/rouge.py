@@ -1,7 +1,7 @@
 """ROUGE: words, pairs of words and the longest common sequence shared with a person's text (Lin 2004).
 
-F1 of each text against its nearest reference, as rouge_score computes it, without stemming; the figure
-is the mean over texts. Chinese is taken by characters.
+Each figure is the mean over texts of the F1 against the nearest reference, as rouge_score computes it without
+stemming. Each Chinese character counts as a word.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIGURES = {
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """F1 of each text that has a reference, 0 to 100."""
+    """F1 (0 to 100) of each text; nothing for a text without a reference."""
     for written in texts:
         if written.references:
             found = _scorer().score_multi(list(written.references), written.text)
@@ -35,7 +35,7 @@ def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
 
 
 class _RougeTokenizer:
-    """A tokenizer as rouge_score wants one."""
+    """Adapts `text.words` to the tokenizer interface of rouge_score."""
 
     def tokenize(self, text: str) -> Sequence[str]:
         return words(text)

@@ -1,7 +1,8 @@
 """Self-BLEU: how much the variants of one brief repeat each other (Zhu et al. 2018).
 
-BLEU of each variant with the others of its brief as references, averaged; 100 is the same text again.
-Briefs with one variant say nothing. More variants repeat each other more: compare equally many.
+The figure is the mean BLEU of each variant with the other variants of its brief as references; 100 means that
+all variants are the same text. Briefs with one variant are left out. It grows with the number of variants per
+brief, so only sets with equally many can be compared.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ FIGURES = {"self_bleu": Figure("self-BLEU", "points", "less", among=True)}
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """BLEU against the other variants of the same brief, where there are any."""
+    """BLEU (0 to 100) against the other variants of the same brief; nothing for a text without any."""
     of_brief: dict[str, list[int]] = defaultdict(list)
     for number, written in enumerate(texts):
         of_brief[written.brief.key].append(number)

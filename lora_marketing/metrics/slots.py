@@ -1,8 +1,8 @@
-"""Slots: are the brief's attribute values said, each once, and no other value in their place?
+"""Slot errors: whether a text says each attribute value of its brief once, and no other values.
 
-What counts as said is `text.values`' answer. Errors are counted as in slot error rates of data-to-text work:
-missing, said again, or another value of the set said instead or besides (an attribute errs at most once in
-each way).
+`text.values` decides whether a value is said. Errors are counted as in the slot error rate of data-to-text
+work: an attribute is missing, repeated, or invented (the text says another value that the attribute has in
+the data set). An attribute counts at most once in each of the three ways.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FIGURES = {
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """Attributes said, missing, invented (where another value is known) and repeated, of those asked for."""
+    """Counts per attribute of the brief: said, in error, repeated, and invented if other values are known."""
     for written in texts:
         asked = len(written.brief.attributes)
         if asked:
@@ -40,7 +40,7 @@ def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
 
 
 def slot_errors(written: MeasuredText) -> tuple[int, int, int]:
-    """Attributes of the brief that are missing, attributes with an invented value, and repeated ones."""
+    """Numbers of attributes that are missing, that have an invented value, and that are repeated."""
     text, own = written.text, written.brief.attributes
     said = {name: attribute_spans(name, value, text, written.wordings) for name, value in own.items()}
     missing = sum(not spans for spans in said.values())
@@ -49,7 +49,7 @@ def slot_errors(written: MeasuredText) -> tuple[int, int, int]:
 
 
 def _invented(written: MeasuredText) -> Iterator[bool]:
-    """For each known attribute, whether the text says a value of it that nothing it was given has."""
+    """For each known attribute, whether the text says a value that is in neither brief nor facts."""
     given = Spans(_given(written))
     for name, others in _others(written).items():
         said = (attribute_spans(name, value, written.text, written.wordings) for value in others)
@@ -60,7 +60,7 @@ def _invented(written: MeasuredText) -> Iterator[bool]:
 
 
 def _others(written: MeasuredText) -> Values:
-    """The known values of each attribute that are not the brief's own."""
+    """The values of each attribute in the data set, without the brief's own value."""
     own, known = written.brief.attributes, written.known or {}
     found = {
         name: [value for value in values if not same(value, own.get(name, ""))]
@@ -70,7 +70,7 @@ def _others(written: MeasuredText) -> Values:
 
 
 def _given(written: MeasuredText) -> list[Span]:
-    """Every place of the text that says something out of the brief or the brand's facts."""
+    """Spans of the text that say something from the brief or from the brand's facts."""
     brief, text = written.brief, written.text
     found = [
         place

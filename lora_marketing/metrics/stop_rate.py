@@ -1,4 +1,4 @@
-"""Stop rate: the share of texts that the model ended by itself."""
+"""Stop rate: the share of texts that the model ended with a stop token."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ FIGURES = {"stop_rate": Figure("ended by itself", "share", "more")}
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """1 for a text that ended by itself."""
+    """1 for a text that the model ended by itself, else 0."""
     return ({"stop_rate": (float(written.stopped), 1.0)} for written in texts)

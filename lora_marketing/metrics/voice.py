@@ -1,15 +1,15 @@
-"""Voice score: which brand does a text sound like, once its topic is gone?
+"""Voice score: the share of texts that a classifier of style takes for the brand they were written for.
 
-A classifier learns the brands' real texts and names the brand of a new one. Brands differ in
+The classifier learns from the brands' real texts and predicts the brand of a new one. Brands differ in
 topic as well as in style, and topic is by far the easier cue: a coffee text is Ember's because it
-says *coffee*. So topic is masked first (`_topic.py`), and what is left is style (`_style.py`):
+says *coffee*. So topic words are masked first (`_topic.py`), and the rest is style (`_style.py`):
 function words, punctuation, casing, inflection, sentence length, rhythm, person, and the content
 words that every brand uses alike.
 
-The price is that a brand's pet words (`quid`, `linen`) are masked too: the score is a lower bound on
-how recognisable a voice is, which is the safe side for a gate. What it buys: two products of one
-brand on mozilla.org (Firefox, Mozilla VPN: one voice, two topics) are told apart with macro accuracy .75
-unmasked and .55 masked; Ember and Lumen (two voices) with .99 both ways.
+Masking also hides a brand's favourite words (`quid`, `linen`), so the score is a lower bound on how
+recognisable a voice is, which is the safe side for a gate. Its effect: texts on two products of one brand
+(Firefox and Mozilla VPN on mozilla.org: one voice, two topics) are told apart with a macro accuracy of .75
+without masking and .55 with it; Ember and Lumen (two voices) with .99 either way.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 MINIMUM_TEXTS = 10
-"""Fewer texts of a brand than this do not show a voice."""
+"""The least number of texts that each brand must have."""
 
 MINIMUM_GROUPS = 3
-"""Fewer groups (products) of a brand than this cannot be held out in turn."""
+"""The least number of groups (products) that each brand must have, as groups are held out in turn."""
 
 FOLDS = 5
 RESAMPLES = 2000
@@ -43,7 +43,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class VoiceText:
-    """One real text of a brand. A `group` (a product, a page) is never on both sides of a split."""
+    """One real text of a brand. Texts of one `group` (a product, a page) are never split between folds."""
 
     brand: str
     text: str
@@ -52,7 +52,7 @@ class VoiceText:
 
 @dataclass(frozen=True)
 class VoiceVerdict:
-    """The brand a text sounds like. Probabilities assume every brand equally likely beforehand."""
+    """The predicted brand of one text, and the probability of each brand under a uniform prior."""
 
     brand: str
     probability: float
@@ -61,10 +61,11 @@ class VoiceVerdict:
 
 @dataclass(frozen=True)
 class HeldOutAccuracy:
-    """How often the brand of a text of an unseen group is named right.
+    """Accuracy of a voice classifier on held-out groups.
 
-    `macro` weighs every brand equally. Intervals are 95 % and resample whole groups, since texts
-    on one product are not independent. `by_brand` is the share named right of each brand.
+    `accuracy` is the share of all `n` texts whose brand is predicted right, `by_brand` that of each brand,
+    and `macro` the mean over brands. Intervals are 95 % and resample whole groups, since texts on one product
+    are not independent.
     """
 
     accuracy: float
@@ -78,7 +79,7 @@ class HeldOutAccuracy:
 
 @dataclass(frozen=True)
 class VoiceScore:
-    """How many of `n` texts sound like the brand they were written for, with a Wilson 95 % interval."""
+    """How many of `n` texts are predicted as their own brand, with a 95 % Wilson interval."""
 
     named_right: int
     n: int
@@ -86,13 +87,13 @@ class VoiceScore:
 
     @property
     def share(self) -> float:
-        """Share of texts named right."""
+        """The share of texts that are predicted as their own brand."""
         return self.named_right / self.n
 
 
 @dataclass(frozen=True)
 class VoiceClassifier:
-    """Names the brand of a text by its style. Make one with `VoiceClassifier.fit`."""
+    """Predicts the brand of a text from its style. Make one with `VoiceClassifier.fit`."""
 
     brands: tuple[str, ...]
     heldout_accuracy: HeldOutAccuracy
@@ -113,17 +114,19 @@ class VoiceClassifier:
         """Learn to tell the brands of `texts` apart, and measure how well on groups held out in turn.
 
         Topic words, vocabulary and model are learned anew in every fold, from its training side only.
-        The probabilities are tempered on the held-out answers, which moves no verdict.
+        The probabilities are calibrated by temperature scaling on the held-out predictions (Guo et al. 2017),
+        which changes no predicted brand.
 
         Args:
             texts: real texts of two or more brands.
-            names: brand, product and attribute strings, masked wherever they occur.
-            seed: of the folds and the bootstrap.
-            masked: False leaves topic in. For comparison only.
+            names: names of brands and products, and attribute values, which are always masked.
+            seed: random seed of the folds and the bootstrap.
+            masked: False masks nothing. For comparison only.
             style: False leaves shapes and rhythm out. For comparison only.
 
         Raises:
-            DataError: fewer than two brands, or brands with too few texts or groups (all at once).
+            DataError: there are fewer than two brands; brands have too few texts or groups (all named); or
+                brands share groups in a way that allows no folds.
         """
         _require_enough(texts)
         words = tuple(names)
@@ -131,25 +134,25 @@ class VoiceClassifier:
         truth = _codes(texts, brands)
         folds = _folds(texts, truth, seed)
         logits = _held_out_logits(texts, truth, folds, words, (masked, style))
-        features, model = _learned(texts, truth, words, (masked, style))
+        features, model = _fit_model(texts, truth, words, (masked, style))
         accuracy = _accuracy(texts, truth, logits.argmax(axis=1), brands, seed, len(folds))
         return cls(brands, accuracy, _temperature(logits, truth), features, model)
 
     @property
     def topic_words(self) -> frozenset[str]:
-        """Words this classifier masks, besides all it has never seen."""
+        """The topic words that are masked; words not seen in training are masked, too."""
         return self._features.topic
 
     def mask(self, text: str) -> str:
-        """What this classifier sees of a text."""
+        """The text with its topic masked, as the classifier reads it."""
         return self._features.mask(text)
 
     def shape(self, text: str) -> list[str]:
-        """The same as tokens: masked words by capital and inflection."""
+        """The shape of the text as tokens; see `_topic.shape`."""
         return self._features.shape(text)
 
     def predict(self, texts: Iterable[str]) -> list[VoiceVerdict]:
-        """Name the brand of each text."""
+        """Predict the brand of each text."""
         rows = list(texts)
         if not rows:
             return []
@@ -157,10 +160,10 @@ class VoiceClassifier:
         return [self._verdict(row) for row in _softmax(logits / self.temperature)]
 
     def score(self, texts: Iterable[str], brand: str) -> VoiceScore:
-        """Count the texts that are named `brand`.
+        """Count the texts that are predicted as `brand`.
 
         Raises:
-            DataError: an unknown brand, or no texts.
+            DataError: the classifier does not know the brand, or there are no texts.
         """
         if brand not in self.brands:
             raise DataError(
@@ -210,10 +213,11 @@ def _codes(texts: Sequence[VoiceText], brands: Sequence[str]) -> Integers:
 
 
 def _folds(texts: Sequence[VoiceText], truth: Integers, seed: int) -> list[tuple[Integers, Integers]]:
-    """Training and held-out rows of each fold: groups whole, every brand spread over all folds.
+    """Indices of the training and the held-out texts of each fold; no group is split between folds.
 
-    Large groups first, each goes where its brands have the smallest share so far. While brands share no
-    groups, each has texts in every fold; scikit-learn's StratifiedGroupKFold does not promise that.
+    Groups are placed from the largest to the smallest, each into the fold where its brands have the smallest
+    share so far. While brands share no groups, each brand has texts in every fold; scikit-learn's
+    StratifiedGroupKFold does not promise that.
     """
     import numpy as np
 
@@ -240,11 +244,12 @@ def _folds(texts: Sequence[VoiceText], truth: Integers, seed: int) -> list[tuple
     return [(np.flatnonzero(side != fold), np.flatnonzero(side == fold)) for fold in range(len(shares))]
 
 
-def _learned(
+def _fit_model(
     texts: Sequence[VoiceText], truth: Integers, names: Iterable[str], flags: tuple[bool, bool]
 ) -> tuple[Features, Any]:
-    """Features and a logistic regression on them, fitted on one thread: same result on every machine, and
-    small as it is, faster than on many.
+    """Fit the features and a logistic regression on them.
+
+    One thread is used: it gives the same result on every machine, and is faster for a model so small.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -263,12 +268,12 @@ def _held_out_logits(
     names: Iterable[str],
     flags: tuple[bool, bool],
 ) -> Floats:
-    """Log probabilities [texts, brands], each row from a model that did not see its group."""
+    """Log probabilities [texts, brands], each row from a model that was not trained on its group."""
     import numpy as np
 
     logits = np.zeros((len(texts), int(truth.max()) + 1))
     for train, test in folds:
-        features, model = _learned([texts[i] for i in train], truth[train], names, flags)
+        features, model = _fit_model([texts[i] for i in train], truth[train], names, flags)
         logits[test] = model.predict_log_proba(features.transform(texts[i].text for i in test))
     return logits
 
@@ -282,7 +287,7 @@ def _softmax(logits: Floats) -> Floats:
 
 
 def _temperature(logits: Floats, truth: Integers) -> float:
-    """The divisor of the logits with the least log loss, every brand weighing the same (Guo et al. 2017)."""
+    """The temperature (Guo et al. 2017) with the least log loss on `logits`, all brands weighted equally."""
     import numpy as np
 
     weights = (1 / np.bincount(truth))[truth]
@@ -295,7 +300,7 @@ def _temperature(logits: Floats, truth: Integers) -> float:
 def _accuracy(
     texts: Sequence[VoiceText], truth: Integers, named: Integers, brands: Sequence[str], seed: int, folds: int
 ) -> HeldOutAccuracy:
-    """Accuracy and its interval: groups are drawn with replacement, `RESAMPLES` times."""
+    """Accuracy, with an interval from `RESAMPLES` bootstrap draws of whole groups."""
     import numpy as np
 
     codes = {group: code for code, group in enumerate(sorted({row.group for row in texts}))}
@@ -330,7 +335,7 @@ FIGURES = {"voice": Figure("sounds like the brand", "share", "more")}
 
 
 def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
-    """1 for a text that is named as its brand's, where a classifier was asked."""
+    """1 for a text that is predicted as its own brand, else 0; nothing without a classifier."""
     for written in texts:
         named = written.sounds_like
         yield {} if named is None else {"voice": (float(named == written.brand), 1.0)}

@@ -24,6 +24,7 @@ from lora_marketing.recipe import LoadedRecipe, load_recipe
 from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
+from lora_marketing.tokens.render import require_no_control_tokens
 from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
 from lora_marketing.writing.session import WritingSession
 
@@ -150,6 +151,7 @@ def _sheets(
         for row in rows.rows
         for variant in range(options.variants)
     ]
+    require_no_control_tokens(rows.rows, [loaded.brand], base)
     copies = write_copy(session.writer, orders, sampling, raw=True)
     scorer = Scorer(base, len(versions))
     for version in versions:

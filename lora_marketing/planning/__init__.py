@@ -1,4 +1,4 @@
-"""What a run needs before it starts: memory, time, batches.
+"""Plans a run before it starts: its memory, micro-batches, time and cost.
 
-No torch, no weights: sizes, tokenised rows, arithmetic.
+Nothing here needs torch or weights: a plan is computed from the base's sizes and the tokenised rows.
 """

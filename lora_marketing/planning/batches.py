@@ -1,4 +1,4 @@
-"""What one micro-batch computes: as a prefix tree, or padded; and which micro-batches are the worst."""
+"""Counts the tokens that a micro-batch computes, and selects the micro-batches to plan memory for."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from lora_marketing.tokens.render import Rendered
 from lora_marketing.tokens.rendered_pairs import longest, own_tokens, texts_of
 
 DRAWN = 64
-"""Micro-batches drawn at random to learn what a run will meet; more change the figures little."""
+"""The most micro-batches that are drawn at random to estimate a run; more change the figures little."""
 
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """One forward and backward. Sizes in tokens.
+    """The sizes of one forward and backward, in tokens.
 
-    `computed` tokens pass the layers, `row_tokens` is what the rows have themselves, `sources`
-    tokens pass the output head. Attention: `trunk` tokens see each other, and `bins` times
-    `length` tokens see the trunk and their bin.
+    `rows` counts examples (or pairs), `computed` the tokens that pass the decoder layers, `row_tokens` the
+    tokens of the rows without padding and merging, `sources` the tokens that pass the output head. In
+    attention, `trunk` tokens attend to each other, and the tokens of each of `bins` bins, padded to `length`,
+    attend to the trunk and to their bin (see `tokens.prefix_tree.Layout`).
     """
 
     rows: int
@@ -33,7 +34,7 @@ class PlannedBatch:
 
 
 def as_tree(rows: Sequence[Rendered]) -> PlannedBatch:
-    """The rows merged as the collator merges them."""
+    """The sizes of a micro-batch of these rows as a prefix tree, merged as the collator does."""
     tree = build_tree([row.input_ids for row in rows], [row.labels for row in rows])
     layout = lay_out(tree)
     sources = len(set(tree.sources))
@@ -44,22 +45,22 @@ def as_tree(rows: Sequence[Rendered]) -> PlannedBatch:
 
 
 def as_padded(rows: Sequence[Rendered]) -> PlannedBatch:
-    """The rows side by side, all as long as the longest; of a pair both texts are a row."""
+    """The sizes of a micro-batch of these rows, padded to the longest; a preference pair is two rows."""
     width, texts = max(map(longest, rows)), sum(len(texts_of(row)) for row in rows)
     own = sum(map(own_tokens, rows))
     return PlannedBatch(len(rows), texts * width, own, texts * width, 0, texts, width)
 
 
 def micro_batch(rows: Sequence[Rendered], *, tree: bool) -> PlannedBatch:
-    """What these rows compute together."""
+    """The sizes of a micro-batch of these rows, as a prefix tree or padded."""
     return as_tree(rows) if tree else as_padded(rows)
 
 
 def worst(rows: Sequence[Rendered], size: int, *, per_source: float) -> list[Sequence[Rendered]]:
-    """The two groups of `size` rows that need most: the longest rows, then the next longest.
+    """The two groups of `size` rows that need the most memory: the longest rows, then the next longest.
 
-    `per_source` is what a completion token's output weighs beside a token in the layers. With
-    fewer rows than two groups, the one group comes alone.
+    `per_source` is the memory of a completion token's logits divided by that of a token in the layers. The
+    second group is missing where there are too few rows.
     """
 
     def weight(row: Rendered) -> float:
@@ -70,9 +71,9 @@ def worst(rows: Sequence[Rendered], size: int, *, per_source: float) -> list[Seq
 
 
 def drawn(rows: Sequence[Rendered], size: int, count: int, seed: int) -> Iterator[Sequence[Rendered]]:
-    """`count` groups (at most DRAWN) as shuffled epochs would bring them.
+    """Draw `count` groups of rows, at most `DRAWN`, as in shuffled epochs.
 
-    They are like the run's own, not the same: the run shuffles with torch.
+    They are not the groups of the run itself, which shuffles with torch.
     """
     chance, left = random.Random(seed), min(count, DRAWN)
     while left > 0:

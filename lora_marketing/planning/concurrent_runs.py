@@ -1,4 +1,4 @@
-"""Which runs fit through one forward together."""
+"""Groups runs that fit into memory together, to train them in one forward and backward."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from lora_marketing.planning.memory import FRAGMENTED, HEAP, MemoryPlan
 def groups_that_fit(needs: Sequence[MemoryPlan], free: int, most: int) -> list[list[int]]:
     """Split runs on one base, in order, into groups of at most `most` that fit in `free` bytes.
 
-    The base and the process count once; a run adds its LoRA with gradients and optimizer, and the
-    activations and logits of its micro-batch. One run is a group even if it does not fit: it is
-    refused when it begins, with what would fit.
+    The base and the process count once per group; each run adds its LoRA with gradients and optimizer state,
+    and the activations and logits of its micro-batch. A run that does not fit is a group of its own: it is
+    refused when it starts, with a message that says what would fit.
+
+    Returns:
+        the groups, as indices into `needs`.
     """
     groups: list[list[int]] = []
     left = 0
@@ -27,7 +30,7 @@ def groups_that_fit(needs: Sequence[MemoryPlan], free: int, most: int) -> list[l
 
 
 def own_bytes(need: MemoryPlan) -> int:
-    """What a run does not share with others on its base, with the allocator's holes."""
+    """Bytes of a run that are not shared with other runs on its base, with the allocator's overhead."""
     state = need.lora + need.gradients + need.optimizer
     held = state + need.activations + max(need.logits, need.workspace)
     return round(held * (1 + (HEAP if need.kind == "cpu" else FRAGMENTED)))

@@ -1,4 +1,4 @@
-"""What a run may compute on: a GPU by name, so much memory, or this machine."""
+"""Describes the device to plan for: a GPU by its name or memory size, or this machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from lora_marketing.common.errors import Problem, UnknownDevice, nearest
 from lora_marketing.planning.memory import GIB, DeviceKind
 
 CPU_TFLOPS_PER_CORE = 0.04
-"""NF4 training steps of SmolLM2-135M on one thread of an AMD EPYC with AVX512-BF16: 0.03 to 0.05
-were measured, depending on what else the machine did."""
+"""Teraflops of one core in NF4 training steps: 0.03 to 0.05 were measured with SmolLM2-135M on one thread of
+an AMD EPYC with AVX512-BF16, depending on what else the machine did."""
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
-"""Where a container finds its memory limit and what it uses (cgroup v2)."""
+"""The folder with a container's memory limit and use (cgroup v2)."""
 UNITS = {"gib": GIB, "gb": 10**9, "mib": 2**20, "mb": 10**6}
 
 
 class Gpu(Frozen):
-    """One row of the table. Prices have the month they were read in; the file names their source."""
+    """One GPU of the table gpus.yaml, which names its sources.
+
+    `bf16_tflops` is the dense peak of its data sheet; `price_date` is the month in which the price was read.
+    """
 
     memory_gib: float
     bf16_tflops: float
@@ -33,14 +36,14 @@ class Gpu(Frozen):
 
 
 class Gpus(Frozen):
-    """All rows by name."""
+    """All GPUs of the table by name."""
 
     entries: dict[str, Gpu]
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where a run computes, how many bytes it may take there, and the table's speed and price."""
+    """The device of a run: the bytes that are `free` for it, and speed and price if the table has them."""
 
     name: str
     kind: DeviceKind
@@ -52,17 +55,17 @@ class Device:
 
 @cache
 def load_gpus() -> dict[str, Gpu]:
-    """Read the table that ships with the kit."""
+    """Read the table of GPUs that ships with this package."""
     document = packaged_document("lora_marketing.planning", "gpus.yaml")
     places = {("entries", *key): place for key, place in document.places.items()}
     return validated(Gpus, {"entries": document.value}, places).entries
 
 
 def gpu_named(name: str) -> Device:
-    """A GPU of the table; case and a leading "NVIDIA" or "GeForce" do not matter.
+    """A GPU of the table by its name; case, "NVIDIA" and "GeForce" do not matter.
 
     Raises:
-        UnknownDevice: with the nearest name of the table.
+        UnknownDevice: the table has no such GPU; the message names the nearest one.
     """
     table = load_gpus()
     plain = re.sub(r"\b(nvidia|geforce)\b", "", name, flags=re.IGNORECASE).split()
@@ -76,10 +79,10 @@ def gpu_named(name: str) -> Device:
 
 
 def gpu_of_size(text: str) -> Device:
-    """Any GPU with so much memory, such as `24GiB` or `16 GB`.
+    """A GPU with the given memory, such as `24GiB` or `16 GB`; its speed and price are unknown.
 
     Raises:
-        UnknownDevice: no number with a unit.
+        UnknownDevice: `text` is not a number with a unit.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
     if match is None or match[2] not in UNITS or not float(match[1]):
@@ -89,7 +92,7 @@ def gpu_of_size(text: str) -> Device:
 
 
 def this_machine() -> Device:
-    """The first GPU if the driver knows one, else the CPU with the memory that is free now."""
+    """The first GPU if the NVIDIA driver reports one, else the CPU; with the memory that is free now."""
     reported = _gpu_of_driver()
     if reported:
         name, free = reported
@@ -100,14 +103,14 @@ def this_machine() -> Device:
 
 
 def _row_for(driver_name: str) -> Gpu | None:
-    """The row of which every word is in the driver's name, whole: an A100 is no A10, an L40S no L4."""
+    """The GPU of the table whose words are all in the driver's name as whole words: an A100 is not an A10."""
     words = set(re.split(r"[^a-z0-9]+", driver_name.lower()))
     fitting = [key for key in load_gpus() if set(key.lower().split()) <= words]
     return load_gpus()[max(fitting, key=len)] if fitting else None
 
 
 def _gpu_of_driver() -> tuple[str, int] | None:
-    """Name and free bytes of the first GPU."""
+    """Name and free bytes of the first GPU, as nvidia-smi reports them; None without one."""
     program = shutil.which("nvidia-smi")
     if program is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return None
@@ -121,7 +124,7 @@ def _gpu_of_driver() -> tuple[str, int] | None:
 
 
 def free_memory() -> int:
-    """Bytes that this machine, or the container it is, can still give to a process."""
+    """Bytes that a process can still allocate on this machine, within the limit of its container."""
     sizes = [_available()]
     limit, used = (_number(CGROUP / name) for name in ("memory.max", "memory.current"))
     if limit is not None and used is not None:
@@ -130,7 +133,7 @@ def free_memory() -> int:
 
 
 def _available() -> int:
-    """Available bytes by /proc/meminfo; on systems without it, all memory there is."""
+    """Available bytes by /proc/meminfo; on systems without it, the size of the memory."""
     if MEMINFO.is_file():
         match = re.search(r"^MemAvailable:\s+(\d+) kB", MEMINFO.read_text(encoding="utf-8"), re.MULTILINE)
         if match:

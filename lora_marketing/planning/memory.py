@@ -1,8 +1,8 @@
-"""Bytes of a run by component. The formulas follow the tensors that autograd keeps, layer by layer.
+"""Computes the memory of a run in bytes, by component.
 
-They were read off `saved_tensors_hooks` and the profiler's allocation events of real steps
-(transformers 5.23, trl 1.16, peft 0.21, bitsandbytes 0.50, torch 2.13); tests compare them again
-with what the installed versions keep.
+The formulas add up the tensors that autograd keeps in each layer. They were derived from
+`saved_tensors_hooks` and the profiler's allocation events of real steps (transformers 5.23, trl 1.16,
+peft 0.21, bitsandbytes 0.50, torch 2.13); tests compare them with what the installed versions keep.
 """
 
 from __future__ import annotations
@@ -27,36 +27,37 @@ INPUTS = {
     "up_proj": "mlp",
     "down_proj": "product",
 }
-"""Which input a linear layer reads: layers that read the same one keep it once."""
+"""The input of each linear layer; layers with the same input keep it in memory once."""
 
 HEAD_TOKENS, HEAD_WORDS = 4096, 32768
 """Tokens and vocabulary entries of one tile of TRL 1.16's fused output head."""
 PROCESS = round(0.6 * GIB)
-"""Python, torch, transformers, TRL and bitsandbytes with their buffers, resident on the CPU."""
+"""Bytes of the process on the CPU: Python, torch, transformers, TRL and bitsandbytes with their buffers."""
 LOADED = 1.6
-"""What reading a base leaves on the CPU, in sizes of its bfloat16 weights file: the mapped file, and
-holes in the heap."""
+"""Memory on the CPU that loading a base leaves behind (mapped file, fragmented heap), as a multiple of its
+bfloat16 weights file."""
 HEAP = 0.19
-"""Share by which glibc's heap outgrows what is allocated on the CPU.
+"""Share by which glibc's heap grows beyond the allocated bytes on the CPU.
 
-The three were fitted to peaks of two worst steps, each in a fresh process (`benchmarks/plan.py`:
-ember, ember-4, ember-checkpointing with SmolLM2-135M, and the same with a tiny random base; glibc
-2.36, one thread). Where holes open depends on the order of every allocation: a share is all that
-can be said beforehand.
+PROCESS, LOADED and HEAP were fitted to the peaks of two worst steps, each in a fresh process
+(`benchmarks/plan.py`: ember, ember-4, ember-checkpointing with SmolLM2-135M, and the same with a tiny random
+base; glibc 2.36, one thread). Fragmentation depends on the order of all allocations, so only a share can be
+predicted.
 """
 CONTEXT = round(0.6 * GIB)
-"""A CUDA context with its kernels; usual size, not measured by this project."""
+"""Bytes of a CUDA context with its kernels; a usual size, not measured by this project."""
 FRAGMENTED = 0.08
-"""Share of a GPU's allocations that torch's allocator holds back; usual size, not measured here."""
+"""Share of a GPU's allocations that torch's allocator reserves on top; a usual size, not measured here."""
 
 DeviceKind = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What a run computes: its worst micro-batch, its evaluation's, and `texts` written at the end.
+    """The sizes that decide a run's memory: its largest training and evaluation micro-batches and generation.
 
-    `text_tokens` are the prompt and the answer of the longest text.
+    After training, `texts` are generated in one batch; `text_tokens` is the length of the longest prompt and
+    answer together.
     """
 
     training: PlannedBatch
@@ -67,11 +68,11 @@ class Workload:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """One run's bytes by component.
+    """The memory of one run in bytes, by component.
 
-    A step holds everything from `nf4` to `activations` and the larger of `logits` and `workspace`
-    at once; `evaluation` and `generation` are the whole of those phases. `overhead` is the process
-    on the CPU, and what the GPU's context and allocator hold back, which torch does not count.
+    A training step holds everything from `nf4` to `activations` at once, and the larger of `logits` and
+    `workspace`. `evaluation` and `generation` are the totals of those phases. `overhead` is the process on
+    the CPU, or the context and the allocator's reserve on a GPU, which torch does not count.
     """
 
     nf4: int
@@ -89,28 +90,28 @@ class MemoryPlan:
 
     @property
     def training(self) -> int:
-        """A training step, without overhead."""
+        """Bytes of a training step, without overhead."""
         state = self.nf4 + self.unquantized + self.lora + self.gradients + self.optimizer
         return state + self.activations + max(self.logits, self.workspace)
 
     @property
     def busiest(self) -> int:
-        """The highest of the three phases, without overhead."""
+        """Bytes of the largest of the three phases, without overhead."""
         return max(self.training, self.evaluation, self.generation)
 
     @property
     def peak(self) -> int:
-        """What the run will report: this process on the CPU, torch's allocations on a GPU."""
+        """Bytes that the run will report as its peak: of the process on a CPU, of torch on a GPU."""
         return self.busiest + (self.overhead if self.kind == "cpu" else 0)
 
     @property
     def needed(self) -> int:
-        """What must be free before the run."""
+        """Bytes that must be free before the run."""
         return self.busiest + self.overhead
 
 
 def memory(shape: ModelShape, recipe: Recipe, work: Workload, kind: DeviceKind) -> MemoryPlan:
-    """Bytes of a run, component by component."""
+    """Compute the memory of a run by component."""
     width = DTYPE_BYTES[recipe.base.compute_dtype]
     nf4, unquantized = weights(shape, recipe)
     parameters = lora_parameters(shape, recipe)
@@ -139,7 +140,7 @@ def memory(shape: ModelShape, recipe: Recipe, work: Workload, kind: DeviceKind) 
 
 
 def weights(shape: ModelShape, recipe: Recipe) -> tuple[int, int]:
-    """Bytes of the NF4 weights with their scales, and of the weights that stay as they are."""
+    """Bytes of the NF4 weights with their scales, and of the weights that are not quantized."""
     width = DTYPE_BYTES[recipe.base.compute_dtype]
     if recipe.base.quantization == "none":
         return 0, (shape.quantized + shape.kept) * width
@@ -149,13 +150,13 @@ def weights(shape: ModelShape, recipe: Recipe) -> tuple[int, int]:
 
 
 def adapted(shape: ModelShape, recipe: Recipe) -> dict[str, tuple[int, int]]:
-    """(out, in) features of the layers that get a LoRA, in one decoder layer."""
+    """The linear layers of one decoder layer that get a LoRA, with their (out, in) features."""
     wanted = recipe.lora.target_modules
     return {name: size for name, size in shape.linear.items() if wanted == "all-linear" or name in wanted}
 
 
 def lora_parameters(shape: ModelShape, recipe: Recipe) -> int:
-    """Trained parameters: A and B of every adapted layer, and what the variant trains beside them."""
+    """Number of trained parameters: A and B of all adapted layers, and what the LoRA variant adds."""
     more = variant_named(recipe.lora.variant).memory.trained
     return shape.layers * sum(
         recipe.lora.rank * (rows + columns) + more * rows for rows, columns in adapted(shape, recipe).values()
@@ -163,11 +164,11 @@ def lora_parameters(shape: ModelShape, recipe: Recipe) -> int:
 
 
 LORA_WIDTH = DTYPE_BYTES["float32"]
-"""Bytes of a LoRA parameter, of its gradient and of each of its moments, on every base."""
+"""Bytes of a LoRA parameter, of its gradient and of each optimizer moment, whatever the base."""
 
 
 def optimizer_bytes(recipe: Recipe) -> int:
-    """Bytes of optimizer state per trained parameter; unknown names are taken for Adam."""
+    """Bytes of optimizer state per trained parameter; unknown optimizers count as Adam."""
     name = recipe.train.optimizer
     if name in ("sgd", "adafactor"):  # adafactor keeps rows and columns only
         return 0
@@ -176,11 +177,11 @@ def optimizer_bytes(recipe: Recipe) -> int:
 
 
 def activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) -> tuple[int, int]:
-    """Bytes that a micro-batch keeps for its backward, and what passes through in one layer's."""
+    """Bytes that a micro-batch keeps for its backward, and temporary bytes of one layer's backward."""
     width, layer = DTYPE_BYTES[recipe.base.compute_dtype], layer_activations(shape, recipe, batch)
     passing = batch.computed * 3 * (shape.intermediate + shape.hidden) * width + _largest_weight(shape, width)
     once = batch.computed * (4 * shape.hidden + 4)
-    if width < LORA_WIDTH:  # autocast keeps a copy of every LoRA weight through the step
+    if width < LORA_WIDTH:  # autocast keeps a cast copy of every LoRA weight during the step
         once += lora_parameters(shape, recipe) * width
     if recipe.train.activation_checkpointing:
         return shape.layers * batch.computed * shape.hidden * width + once, layer + passing
@@ -188,14 +189,14 @@ def activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) -> tuple
 
 
 def layer_activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) -> int:
-    """Bytes that one layer keeps: norms in float32, inputs of the LoRAs, the MLP's three, attention."""
+    """Bytes that one layer keeps: float32 norms, LoRA inputs, three MLP activations, attention."""
     width, on = DTYPE_BYTES[recipe.base.compute_dtype], adapted(shape, recipe)
     norms = shape.norms * (4 * shape.hidden + 4)
     if shape.head_norms:
         norms += (shape.heads + shape.kv_heads) * (4 * shape.head_dim + 4)
     if width == LORA_WIDTH and not recipe.lora.dropout:
         inputs = sum({INPUTS[name]: columns for name, (_, columns) in on.items()}.values()) * width
-    else:  # every LoRA casts or drops out on a copy of its own
+    else:  # each LoRA keeps its own cast or dropped-out copy of its input
         copy = width + bool(recipe.lora.dropout)
         inputs = sum(columns * copy for _, columns in on.values())
     inner = len(on) * recipe.lora.rank * width
@@ -206,7 +207,7 @@ def layer_activations(shape: ModelShape, recipe: Recipe, batch: PlannedBatch) ->
 
 
 def _attention(shape: ModelShape, batch: PlannedBatch, width: int) -> int:
-    """Queries, keys, values and results of trunk and bins, and the bins' mask."""
+    """Bytes that attention keeps: queries, keys, values and outputs of trunk and bins, and the bins' mask."""
     query, keys = shape.heads * shape.head_dim, batch.trunk + batch.length
     in_trunk = 3 * batch.computed * query + batch.trunk * query if batch.trunk else 0
     in_bins = batch.bins * (2 * batch.length * query + 2 * keys * query + batch.length * keys)
@@ -215,9 +216,9 @@ def _attention(shape: ModelShape, batch: PlannedBatch, width: int) -> int:
 
 
 def logits(shape: ModelShape, recipe: Recipe, batch: PlannedBatch, *, backward: bool) -> int:
-    """Bytes around the output head: float32 logits, and four times as much in their backward.
+    """Bytes of the output head: float32 logits and one copy, or five times the logits with the backward.
 
-    Padded batches go through TRL's fused head in tiles: one in the compute dtype, five in float32.
+    Padded batches use TRL's fused head, which works in tiles: one in the compute dtype, five in float32.
     """
     if recipe.train.packing == "prefix_tree":
         return batch.sources * shape.vocabulary * 4 * (5 if backward else 2)
@@ -227,12 +228,12 @@ def logits(shape: ModelShape, recipe: Recipe, batch: PlannedBatch, *, backward: 
 
 
 def _largest_weight(shape: ModelShape, width: int) -> int:
-    """The largest linear layer, dequantized."""
+    """Bytes of the largest linear layer, dequantized."""
     return max(rows * columns for rows, columns in shape.linear.values()) * width
 
 
 def _writing(shape: ModelShape, work: Workload, width: int) -> int:
-    """Keys and values of all texts, of one layer twice, and the logits of one token each."""
+    """Bytes of generation: the KV cache of all texts (one layer's twice), and logits of one token each."""
     tokens = work.texts * work.text_tokens
     layer = 2 * tokens * shape.kv_heads * shape.head_dim * width
     widened = 2 * tokens * shape.heads * shape.head_dim * width

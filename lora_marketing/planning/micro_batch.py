@@ -1,4 +1,4 @@
-"""The micro-batch: as large as memory allows, and what to change when nothing fits."""
+"""Chooses the largest micro-batch that fits in memory, and what to change in a recipe that does not fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST_RANK = 4
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """What is planned for: a base, a recipe, its rows, and where it computes with how many bytes."""
+    """A run to plan: its base's sizes, recipe and rows, the kind of device, and the device's `free` bytes."""
 
     shape: ModelShape
     recipe: Recipe
@@ -31,10 +31,10 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class MicroBatchChoice:
-    """A micro-batch size and what it needs.
+    """A micro-batch size and the memory that it needs.
 
-    `bound` is the memory if the worst rows meet in one micro-batch, `expected` if rows meet by
-    chance as in `drawn`.
+    `bound` is the memory if the largest rows are in one micro-batch, `expected` if micro-batches are drawn at
+    random as in `drawn`. `fits` says whether `bound` does.
     """
 
     micro_batch_size: int
@@ -46,7 +46,7 @@ class MicroBatchChoice:
 
 @dataclass(frozen=True)
 class Change:
-    """The least change that fits: keys with their new values, and the choice it leads to."""
+    """A change of the recipe that makes it fit: settings (`key=value`), and the micro-batch it leads to."""
 
     sets: tuple[str, ...]
     choice: MicroBatchChoice
@@ -56,10 +56,10 @@ class Change:
 
 
 def choose(setting: PlannedRun) -> MicroBatchChoice:
-    """The recipe's own micro-batch size, or else the largest divisor of its batch that fits.
+    """The recipe's own micro-batch size, or the largest divisor of its batch size that fits.
 
     Raises:
-        TrainingError: nothing fits; it says what would.
+        TrainingError: no size fits; the message names a change that does.
     """
     choice = pick(setting)
     if choice.fits:
@@ -77,7 +77,7 @@ def choose(setting: PlannedRun) -> MicroBatchChoice:
 
 
 def pick(setting: PlannedRun) -> MicroBatchChoice:
-    """The largest micro-batch that fits, or the smallest there is if none does."""
+    """The largest micro-batch size that fits, or the smallest one if none fits (see `fits`)."""
     *larger, smallest = sizes(setting.recipe)
     for size in larger:
         if _highest(setting, _worst(setting, size), size).needed <= limit(setting):
@@ -88,18 +88,18 @@ def pick(setting: PlannedRun) -> MicroBatchChoice:
 
 
 def sizes(recipe: Recipe) -> list[int]:
-    """Micro-batch sizes to consider, largest first."""
+    """The micro-batch sizes that the recipe allows, largest first."""
     batch, own = recipe.train.batch_size, recipe.train.micro_batch_size
     return [min(own, batch)] if own else divisors(batch)
 
 
 def divisors(number: int) -> list[int]:
-    """All divisors, largest first."""
+    """All divisors of `number`, largest first."""
     return [size for size in range(number, 0, -1) if number % size == 0]
 
 
 def measure(setting: PlannedRun, size: int) -> MicroBatchChoice:
-    """What a micro-batch of `size` rows needs."""
+    """Compute the memory that micro-batches of `size` rows need."""
     recipe, rows = setting.recipe, setting.rows.train
     count = steps(recipe, len(rows)) * ceil(recipe.train.batch_size / size)
     batches = [_computed(setting, group) for group in drawn(rows, size, count, recipe.train.seed)]
@@ -118,7 +118,7 @@ def _computed(setting: PlannedRun, group: Sequence[Rendered]) -> PlannedBatch:
 
 
 def _highest(setting: PlannedRun, batches: Sequence[PlannedBatch], size: int) -> MemoryPlan:
-    """Memory of a run that meets these micro-batches; evaluation takes `size` rows at a time too."""
+    """The largest memory of a run over these micro-batches; evaluation takes `size` rows at a time, too."""
     shape, recipe, held_out = setting.shape, setting.recipe, setting.rows.validation
     groups = [held_out[start : start + size] for start in range(0, len(held_out), size)]
     evaluation = max((_computed(setting, group) for group in groups), key=lambda batch: batch.sources)
@@ -132,7 +132,7 @@ def _highest(setting: PlannedRun, batches: Sequence[PlannedBatch], size: int) ->
 
 
 def source_weight(shape: ModelShape, recipe: Recipe) -> float:
-    """Bytes of a completion token's logits in units of a token's bytes in the layers."""
+    """Bytes of a completion token's logits, divided by the bytes of a token in all layers."""
     if recipe.train.packing == "padded":
         return 0.0
     token = PlannedBatch(1, 1, 1, 1, 0, 1, 1)
@@ -141,12 +141,12 @@ def source_weight(shape: ModelShape, recipe: Recipe) -> float:
 
 
 def steps(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps of the whole run."""
+    """Number of optimizer steps of the whole run on `rows` training rows."""
     return ceil(ceil(rows / recipe.train.batch_size) * recipe.train.epochs)
 
 
 def limit(setting: PlannedRun) -> int:
-    """Bytes that the run may take: what is free, and no more than the recipe's budget."""
+    """Bytes that the run may use: what is free, but at most `budget.memory_gib` of the recipe."""
     budget = setting.recipe.budget.memory_gib
     return setting.free if budget is None else min(setting.free, round(budget * GIB))
 
@@ -156,12 +156,13 @@ def _capped(setting: PlannedRun) -> bool:
 
 
 def first_change(setting: PlannedRun) -> Change | None:
-    """The first step down the ladder that fits, or None if no step does.
+    """The first change that makes the run fit, or None if none does.
 
-    Smaller micro-batches cost nothing but time, activation checkpointing about a third more
-    computing; a smaller rank and dropped rows change what is learned, so they come last.
+    Changes are tried in the order of their cost: a smaller micro-batch costs only time, activation
+    checkpointing about a third more computing; a smaller rank and dropped rows change what is learned, so
+    they come last.
     """
-    for sets, changed in _ladder(setting):
+    for sets, changed in _changes(setting):
         choice = pick(changed)
         if choice.fits:
             size = f"train.micro_batch_size={choice.micro_batch_size}"
@@ -169,7 +170,7 @@ def first_change(setting: PlannedRun) -> Change | None:
     return None
 
 
-def _ladder(setting: PlannedRun) -> Iterator[tuple[tuple[str, ...], PlannedRun]]:
+def _changes(setting: PlannedRun) -> Iterator[tuple[tuple[str, ...], PlannedRun]]:
     recipe = setting.recipe
     recipe = _with(recipe, "train", micro_batch_size=None)
     yield (), replace(setting, recipe=recipe)
@@ -198,7 +199,7 @@ def _with(recipe: Recipe, section: str, **changes: object) -> Recipe:
 
 
 def _lengths(rows: Sequence[Rendered]) -> list[int]:
-    """Row lengths that a tenth, a quarter and half of the rows exceed."""
+    """Row lengths that 10 %, 25 % and 50 % of the rows exceed."""
     ordered = sorted(map(longest, rows))
     return [ordered[int(len(ordered) * share) - 1] for share in (0.9, 0.75, 0.5)]
 

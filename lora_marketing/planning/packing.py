@@ -1,4 +1,4 @@
-"""Whether a run computes prefix trees or padded batches: one answer, for the plan and for training."""
+"""Decides whether a run trains on prefix trees or padded batches, for the plan and for training alike."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lora_marketing.recipe import Recipe
 from lora_marketing.tokens.prefix_tree import TREE_MODEL_TYPES
 
 MASKED = {"full_attention", "sliding_attention"}
-"""Kinds of layers for which the collator makes a mask."""
+"""The `layer_types` for which the collator makes a mask."""
 NAME_THEIR_LAYERS = frozenset({"qwen3", "smollm3", "gemma3", "gemma3_text"})
-"""Architectures whose layers are of these kinds one by one, also where config.json does not list them."""
+"""Architectures that choose one of these types per layer, also where config.json does not list them."""
 WINDOW_EVERYWHERE = {"mistral": 4096}
-"""Architectures with one window for all layers, and transformers' own where config.json names none."""
+"""Architectures with one sliding window for all layers, and its default in transformers."""
 
 
 def tree_refusal(config: Mapping[str, Any], method: str = "sft") -> str | None:
@@ -23,8 +23,8 @@ def tree_refusal(config: Mapping[str, Any], method: str = "sft") -> str | None:
     let one branch of the tree leak into the next.
 
     Args:
-        config: what config.json holds, or all attributes of a loaded configuration; with `model_type`.
-        method: `sft` or `dpo`.
+        config: the content of config.json, or all attributes of a loaded configuration, with `model_type`.
+        method: `train.method`, which is `sft` or `dpo`.
     """
     if method == "dpo":
         return "preference pairs are compared row by row"
@@ -42,7 +42,7 @@ def tree_refusal(config: Mapping[str, Any], method: str = "sft") -> str | None:
 
 
 def packed(recipe: Recipe, config: Mapping[str, Any]) -> tuple[Recipe, str | None]:
-    """The recipe with the packing that its base allows, and why that is not the tree that it asks for."""
+    """The recipe with a packing that its base allows, and the reason if that is padding instead of a tree."""
     refusal = tree_refusal(config, recipe.train.method) if recipe.train.packing == "prefix_tree" else None
     if refusal is None:
         return recipe, None

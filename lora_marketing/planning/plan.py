@@ -1,4 +1,4 @@
-"""One run's plan: memory, steps, tokens, time and cost, before anything is loaded."""
+"""Plans one run from its recipe: memory, steps, tokens, time and cost, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ from lora_marketing.recipe import LoadedRecipe, Recipe
 from lora_marketing.tokens.rendered_pairs import own_tokens
 
 GPU_SHARE = 0.3
-"""Share of a GPU's table speed that a QLoRA step is taken to reach; a guess until --calibrate."""
+"""Assumed share of a GPU's peak speed that a QLoRA step reaches; a guess, which --calibrate replaces."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a run needs. Tokens are those of the whole run, times are without loading and writing.
+    """The plan of a run.
 
-    `computed_tokens` pass the layers; without prefix trees it would be `row_tokens`. `seconds` and
-    `usd` come from the table's speed and price, and are None where the table has none. With `method`
-    dpo rows are pairs, whose two texts are computed side by side, padded; the reference's pass over
-    all pairs before the first step is in `seconds`, and needs less memory than a step.
+    Tokens are counted over the whole run: `computed_tokens` pass the layers, `row_tokens` would pass them
+    without prefix trees. `seconds` (without loading and writing) and `usd` come from the table of GPUs and
+    are None where it has no speed or price. `estimated` is True if tokens were estimated from characters;
+    `overlong` rows are left out.
+
+    With `method` dpo rows are preference pairs, whose two texts are computed in one padded batch. `seconds`
+    includes the reference model's pass over all pairs, which needs less memory than a step.
     """
 
     name: str
@@ -58,22 +61,22 @@ class TrainingPlan:
 
     @property
     def accumulation(self) -> int:
-        """Micro-batches in one optimizer step."""
+        """Number of micro-batches in one optimizer step."""
         return -(-self.batch_size // self.choice.micro_batch_size)
 
     @property
     def saved(self) -> float:
-        """Share of the rows' tokens that need not be computed."""
+        """The share of the rows' tokens that prefix trees save; negative if padding adds tokens."""
         return 1 - self.computed_tokens / self.row_tokens
 
     @property
     def usd(self) -> float | None:
-        """What the time costs at the table's price."""
+        """The cost of `seconds` in US dollars, or None if the price or the time is unknown."""
         price = self.device.usd_per_hour
         return None if price is None or self.seconds is None else price * self.seconds / 3600
 
     def as_dict(self) -> Mapping[str, Any]:
-        """Everything as plain data, bytes as bytes."""
+        """The plan as plain data for JSON; memory is in bytes."""
         bound, expected = self.choice.bound, self.choice.expected
         return {
             "name": self.name,
@@ -110,8 +113,9 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> TrainingPl
     """Plan a recipe's run on a device.
 
     Raises:
-        BaseModelError: the base's sizes are unknown. RenderContractError: its template is not fit.
-        DataError: every row is too long.
+        BaseModelError: the base's sizes are unknown.
+        RenderContractError: the base's chat template breaks the render contract.
+        DataError: every training or every validation row is longer than `data.max_length`.
     """
     config = base_config(loaded.recipe.base)
     shape, (recipe, _) = shape_of(config, config["model_type"]), packed(loaded.recipe, config)
@@ -144,7 +148,7 @@ def make_plan(loaded: LoadedRecipe, data: Dataset, device: Device) -> TrainingPl
 
 
 def _tokens(recipe: Recipe, rows: TokenizedRows, choice: MicroBatchChoice) -> tuple[int, int]:
-    """Tokens of the whole run, computed and in the rows; rows meet as in `choice.drawn`."""
+    """Tokens of the whole run that are computed, and that the rows have, by the share in `choice.drawn`."""
     own = _own(rows, recipe)
     share = sum(batch.computed for batch in choice.drawn) / sum(batch.row_tokens for batch in choice.drawn)
     return round(own * share), round(own)
@@ -158,19 +162,19 @@ def _seconds(
     computed: int,
     device: Device,
 ) -> float | None:
-    """Time of all steps and evaluations at the device's table speed.
+    """Time in seconds of all steps and evaluations, or None if the device's speed is unknown.
 
-    Two operations per weight and token forward, two backward (the base's weights have no
-    gradient), two more where activation checkpointing computes the forward again.
+    Each weight takes two operations per token in the forward, two in the backward (the base's weights have no
+    gradient), and two more if activation checkpointing repeats the forward.
     """
     if device.tflops is None:
         return None
     passes = 6 if recipe.train.activation_checkpointing else 4
     sources = sum(batch.sources for batch in choice.drawn) / sum(batch.computed for batch in choice.drawn)
     head = sources * shape.hidden * shape.vocabulary * 4
-    evaluations = 1 + recipe.eval.per_epoch * recipe.train.epochs  # one of the base, or the reference
+    evaluations = 1 + recipe.eval.per_epoch * recipe.train.epochs  # one of the base or the reference model
     forward = evaluations * sum(map(own_tokens, rows.validation)) * (computed / _own(rows, recipe))
-    if recipe.train.method == "dpo":  # the reference passes over the training pairs once
+    if recipe.train.method == "dpo":  # the reference model passes over the training pairs once
         forward += computed / recipe.train.epochs
     operations = computed * (shape.in_layers * passes + head) + forward * shape.in_layers * 2
     share = GPU_SHARE if device.kind == "cuda" else 1.0

@@ -1,11 +1,11 @@
-"""The rows of a recipe as tokens: rendered by the base's own tokenizer, or estimated and said so."""
+"""Tokenises the rows of a recipe for its plan, with the base's tokenizer, or by an estimate without it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lora_marketing.bases.locate import folder_here, template_arguments
+from lora_marketing.bases.locate import folder_here, prompt_settings
 from lora_marketing.brands.brand import Brand, Example
 from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.data.dataset import Dataset
@@ -16,16 +16,21 @@ from lora_marketing.tokens.render import Rendered
 from lora_marketing.tokens.rendered_pairs import RenderedPair, longest, render_row
 
 CHARACTERS_PER_TOKEN = {"zh": 1.4, "ja": 1.4, "ko": 1.6}
-"""Rules of thumb for tokenizers that know the language; languages not named here have OTHERS."""
+"""Rules of thumb for tokenizers that were trained on the language; other languages have OTHERS."""
 OTHERS = 4.0
-"""With SmolLM2's tokenizer this counts Ember's rows 10 % too low and Lumen's 3 % too high (English)."""
+"""Characters per token in all other languages. With SmolLM2's tokenizer this counts Ember's English rows 10 %
+too low and Lumen's 3 % too high."""
 FRAME = 8
-"""Tokens that a chat template puts around one turn, about."""
+"""Rough number of tokens that a chat template puts around one turn."""
 
 
 @dataclass(frozen=True)
 class TokenizedRows:
-    """Both splits as tokens. `estimated` says that no tokenizer was here to count them."""
+    """Both splits as token ids.
+
+    `estimated` is True if tokens were estimated, as the tokenizer is not on this machine; `overlong` is the
+    number of rows that were left out because they are longer than `data.max_length`.
+    """
 
     train: Sequence[Rendered]
     validation: Sequence[Rendered]
@@ -34,16 +39,16 @@ class TokenizedRows:
 
 
 def plan_rows(loaded: LoadedRecipe, data: Dataset) -> TokenizedRows:
-    """Render every row if the base's tokenizer is on this machine, else estimate.
+    """Render every row if the base's tokenizer is on this machine, else estimate its tokens.
 
-    Rows longer than `data.max_length` are counted and left out.
+    Rows longer than `data.max_length` tokens are counted and left out.
 
     Raises:
         RenderContractError: the base's chat template breaks the render contract.
     """
     section, brand = loaded.recipe.base, loaded.brand
     folder = folder_here(section)
-    tokenizer = open_chat_tokenizer(folder, template_arguments(section)) if folder else None
+    tokenizer = open_chat_tokenizer(folder, prompt_settings(section)) if folder else None
     if tokenizer is None:
         train, held_out = ([estimated(row, brand) for row in rows] for rows in (data.train, data.validation))
     else:
@@ -58,7 +63,7 @@ def plan_rows(loaded: LoadedRecipe, data: Dataset) -> TokenizedRows:
 
 
 def estimated(example: Example, brand: Brand) -> Rendered:
-    """A row of made-up tokens: every few characters are one, so equal beginnings stay equal."""
+    """Estimate a row's tokens: every few characters become one made-up id, and equal prefixes stay equal."""
     if isinstance(example, PreferencePair):
         chosen, rejected = (estimated(row, brand) for row in (example.as_chosen(), example.as_rejected()))
         return RenderedPair(chosen.id, chosen.input_ids, chosen.prompt_length, rejected, place=example.place)
@@ -71,6 +76,6 @@ def estimated(example: Example, brand: Brand) -> Rendered:
 
 
 def _tokens(text: str, size: float) -> list[int]:
-    """One number for every `size` characters: equal for equal text, but not across processes."""
+    """One id for every `size` characters; equal for equal characters within one process."""
     starts = [round(number * size) for number in range(max(1, round(len(text) / size)))]
     return [hash(text[start:end]) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]

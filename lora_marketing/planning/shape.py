@@ -1,4 +1,4 @@
-"""The sizes of a base, and how many parameters of which kind follow from them."""
+"""Reads the sizes of a base, and counts its parameters by kind."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from lora_marketing.common.errors import BaseModelError, Problem
 from lora_marketing.recipe.schema import BaseSection
 
 FOUR_NORMS = frozenset({"gemma3", "gemma3_text"})
-"""Architectures with a norm before and after both halves of a layer; others have two."""
+"""Architectures with four norms per layer (before and after attention and MLP); others have two."""
 HEAD_NORMS = frozenset({"gemma3", "gemma3_text", "qwen3"})
-"""Architectures that normalise queries and keys."""
+"""Architectures that normalise queries and keys in each head."""
 
 
 @dataclass(frozen=True)
 class VisionTower:
-    """The vision tower of a base that sees (SigLIP). `pools`: it has an attention pooling head."""
+    """The sizes of a multimodal base's vision tower (SigLIP).
+
+    `image` and `patch` are edges in pixels; `pools` is True if it has an attention pooling head.
+    """
 
     layers: int
     hidden: int
@@ -31,12 +34,12 @@ class VisionTower:
 
     @property
     def quantized(self) -> int:
-        """Weights in linear layers."""
+        """Number of weights in linear layers, which are quantized."""
         mlp = 2 * self.hidden * self.intermediate
         return self.layers * (4 * self.hidden**2 + mlp) + (mlp if self.pools else 0)
 
     def kept(self, text_hidden: int) -> int:
-        """Everything else: biases, norms, embeddings of patches and places, the projector."""
+        """Number of all other weights: biases, norms, patch and position embeddings, and the projector."""
         layer = 9 * self.hidden + self.intermediate
         embeddings = self.hidden * (3 * self.patch**2 + 1 + (self.image // self.patch) ** 2)
         pooling = 4 * self.hidden**2 + 8 * self.hidden + self.intermediate if self.pools else 0
@@ -45,7 +48,7 @@ class VisionTower:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A decoder's sizes."""
+    """The sizes of a decoder, and of its vision tower (`eyes`). `tied`: the output head is the embeddings."""
 
     model_type: str
     layers: int
@@ -60,7 +63,7 @@ class ModelShape:
 
     @property
     def linear(self) -> dict[str, tuple[int, int]]:
-        """(out, in) features of one layer's linear layers, by short name."""
+        """(out, in) features of the linear layers in one decoder layer, by short name."""
         query, key = self.heads * self.head_dim, self.kv_heads * self.head_dim
         return {
             "q_proj": (query, self.hidden),
@@ -74,17 +77,17 @@ class ModelShape:
 
     @property
     def norms(self) -> int:
-        """Norms of the hidden state in one layer."""
+        """Number of norms of the hidden state in one layer."""
         return 4 if self.model_type in FOUR_NORMS else 2
 
     @property
     def head_norms(self) -> bool:
-        """True if queries and keys are normalised."""
+        """Whether queries and keys are normalised."""
         return self.model_type in HEAD_NORMS
 
     @property
     def in_layers(self) -> int:
-        """Weights in the decoder's linear layers: what computes on every token."""
+        """Number of weights in the decoder's linear layers, which compute on every token."""
         return self.layers * sum(rows * columns for rows, columns in self.linear.values())
 
     @property
@@ -94,7 +97,7 @@ class ModelShape:
 
     @property
     def kept(self) -> int:
-        """Weights that stay in the compute dtype: embeddings, output head, norms, biases."""
+        """Number of weights that stay in the compute dtype: embeddings, output head, norms, biases."""
         embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
         per_layer = self.norms * self.hidden + (2 * self.head_dim if self.head_norms else 0)
         seeing = self.eyes.kept(self.hidden) if self.eyes else 0
@@ -102,12 +105,12 @@ class ModelShape:
 
 
 def shape_of(config: Mapping[str, Any], model_type: str) -> ModelShape:
-    """Read the sizes from a config.json's content.
+    """Read the sizes from the content of a config.json.
 
-    Architectures outside the catalogue are counted like Llama.
+    Architectures that are not named in this module are counted like Llama.
 
     Raises:
-        BaseModelError: a size is missing.
+        BaseModelError: the configuration lacks a size.
     """
     text, eyes = config.get("text_config") or config, config.get("vision_config")
     try:
@@ -123,7 +126,7 @@ def shape_of(config: Mapping[str, Any], model_type: str) -> ModelShape:
             head_dim=int(text.get("head_dim") or hidden // heads),
             vocabulary=int(text["vocab_size"]),
             tied=_tied(config, text),
-            eyes=_eyes(eyes) if eyes else None,
+            eyes=_vision_tower(eyes) if eyes else None,
         )
     except KeyError as error:
         fix = "plan for a catalogue base, or for one whose config.json names its sizes"
@@ -137,7 +140,7 @@ def _tied(config: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return str(text.get("model_type", "")).startswith("gemma3") if stated is None else bool(stated)
 
 
-def _eyes(vision: Mapping[str, Any]) -> VisionTower:
+def _vision_tower(vision: Mapping[str, Any]) -> VisionTower:
     return VisionTower(
         layers=int(vision["num_hidden_layers"]),
         hidden=int(vision["hidden_size"]),
@@ -149,10 +152,10 @@ def _eyes(vision: Mapping[str, Any]) -> VisionTower:
 
 
 def base_config(section: BaseSection) -> dict[str, Any]:
-    """The configuration of a recipe's base: its config.json if it is here, else the catalogue's figures.
+    """The configuration of a recipe's base: its config.json if it is here, else the catalogue's sizes.
 
     Raises:
-        BaseModelError: it is neither here nor in the catalogue.
+        BaseModelError: the base is neither on this machine nor in the catalogue.
     """
     folder, entry = folder_here(section), load_catalogue().find(section.id)
     if folder is not None:

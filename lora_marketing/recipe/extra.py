@@ -7,13 +7,14 @@ Every field stands in one table: set by a key of the recipe (`OWNED`), by the ki
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from lora_marketing.common.errors import Problem, nearest
+from lora_marketing.recipe.schema import TrainSection
 
 OWNED = {
     "activation_checkpointing": "train.activation_checkpointing",
@@ -206,34 +207,97 @@ def extra_problems(
     return problems
 
 
+def idle_problems(train: TrainSection, places: Mapping[str, str | None]) -> Iterator[Problem]:
+    """Values in `train.extra` of another type than the field's, and keys that other settings leave idle.
+
+    Args:
+        train: with names that are allowed.
+        places: the place of each name.
+    """
+    if not train.extra:
+        return
+    dpo = train.method == "dpo"
+    types = _annotations("trainer/dpo_config.py" if dpo else "trainer/sft_config.py")
+    losses = train.extra.get("loss_type")
+    loss_types = losses if isinstance(losses, list) else [losses or "sigmoid"]
+    chosen: dict[str, set[str]] = {
+        "loss_type": {str(loss) for loss in loss_types},
+        "f_divergence_type": {str(train.extra.get("f_divergence_type", "reverse_kl"))},
+        "scheduler": {train.scheduler},
+    }
+    for name, value in train.extra.items():
+        where, what = places.get(name), f"train.extra.{name}"
+        if name in types and not _is_of(value, types[name]):
+            yield Problem(f"{what} is of another type", where, got=repr(value)[:80], allowed=types[name])
+        elif name in CHOICES and value not in CHOICES[name]:
+            allowed = f"one of {', '.join(CHOICES[name])}"
+            yield Problem(f"{what} is not allowed", where, got=repr(value)[:80], allowed=allowed)
+        elif name in NEEDS and (dpo or name not in ALLOWED_IN_DPO or name in ALLOWED):
+            key, values = NEEDS[name]
+            if not chosen[key] & values:
+                got = f"{key}: {', '.join(sorted(chosen[key]))}"
+                needed = f"{key} {' or '.join(sorted(values))}"
+                yield Problem(f"{what} would do nothing", where, got, needed, fix="remove the key")
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "train_sampling_strategy": ("random", "sequential", "group_by_length"),
+}
+"""Fields whose other values would be taken for the first one, without a word."""
+NEEDS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "label_smoothing": ("loss_type", frozenset({"exo_pair", "robust", "aot", "aot_unpaired"})),
+    "discopop_tau": ("loss_type", frozenset({"discopop"})),
+    "f_alpha_divergence_coef": ("f_divergence_type", frozenset({"alpha_divergence"})),
+    "lr_scheduler_kwargs": ("scheduler", frozenset({"linear", "cosine"})),
+}
+"""Fields that are read only where another setting has one of these values."""
+
+_TYPES = {"float": (int, float), "int": (int,), "str": (str,), "dict": (dict,), "None": (type(None),)}
+
+
+def _is_of(value: object, annotation: str) -> bool:
+    """Whether a value fits an annotation such as `list[float] | None`; of others nothing is known."""
+    for kind in annotation.split(" | "):
+        inner = kind.removeprefix("list[").removesuffix("]") if kind.startswith("list[") else None
+        if kind == "bool" and isinstance(value, bool):
+            return True
+        if inner is not None:
+            if isinstance(value, list) and all(_is_of(one, inner) for one in value):
+                return True
+        elif kind in _TYPES:
+            if isinstance(value, _TYPES[kind]) and not isinstance(value, bool):
+                return True
+        elif kind != "bool":
+            return True
+    return False
+
+
 @cache
 def sft_config_fields() -> frozenset[str]:
     """Field names of SFTConfig and the classes it extends, from their source files."""
-    return _config_fields("trainer/sft_config.py")
+    return frozenset(_annotations("trainer/sft_config.py"))
 
 
 @cache
 def dpo_config_fields() -> frozenset[str]:
     """Field names of DPOConfig and the classes it extends, likewise."""
-    return _config_fields("trainer/dpo_config.py")
+    return frozenset(_annotations("trainer/dpo_config.py"))
 
 
-def _config_fields(file: str) -> frozenset[str]:
-    sources = (
-        ("trl", file),
-        ("trl", "trainer/base_config.py"),
-        ("transformers", "training_args.py"),
-    )
-    return frozenset(name for package, source in sources for name in _dataclass_fields(package, source))
+@cache
+def _annotations(file: str) -> Mapping[str, str]:
+    """The type of every field of a config of TRL's, as its source has it; that of the nearest class."""
+    sources = (("transformers", "training_args.py"), ("trl", "trainer/base_config.py"), ("trl", file))
+    return {name: kind for package, source in sources for name, kind in _dataclass_fields(package, source)}
 
 
-def _dataclass_fields(package: str, file: str) -> list[str]:
+def _dataclass_fields(package: str, file: str) -> list[tuple[str, str]]:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         return []
     tree = ast.parse((Path(spec.origin).parent / file).read_text(encoding="utf-8"))
     return [
-        node.target.id
+        (node.target.id, ast.unparse(node.annotation))
         for outer in tree.body
         if isinstance(outer, ast.ClassDef)
         for node in outer.body

@@ -26,10 +26,10 @@ from lora_marketing.common.documents import (
 from lora_marketing.common.errors import DocumentError, LoraMarketingError, Problem, RecipeError, nearest
 from lora_marketing.common.files import is_regular
 from lora_marketing.guards import severity_problems
-from lora_marketing.recipe.extra import extra_problems
+from lora_marketing.recipe.extra import extra_problems, idle_problems
 from lora_marketing.recipe.method import method_problems, start_problems
 from lora_marketing.recipe.schema import APPROVED, Recipe, path_keys
-from lora_marketing.recipe.variants import unread_keys, variant_problems
+from lora_marketing.recipe.variants import scaling_problems, unread_keys, variant_problems
 
 FAR = "../../../"
 MOST_FILES = 100
@@ -113,9 +113,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         recipe = validated(Recipe, values, {(): shown(path), **places})
     except RecipeError as error:
         raise RecipeError([*error.problems, *problems]) from None
-    problems += [
+    allowed = problems or list(idle_problems(recipe.train, _extra_places(values, places)))
+    problems = [
+        *allowed,
         *variant_problems(recipe, place_of(("lora", "variant"), places)),
         *_unread_problems(recipe, history),
+        *scaling_problems(recipe, place_of(("lora", "alpha"), places)),
         *_batch_problems(recipe, place_of(("train", "batch_size"), places)),
         *_missing_files(recipe, places),
     ]

@@ -6,9 +6,10 @@ Every key a recipe may hold stands here; everything else of TRL's SFTConfig is r
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from lora_marketing.brands.brand import Slug
 from lora_marketing.common.documents import Frozen
@@ -26,8 +27,23 @@ APPROVED = "approved:"
 """Before the path of a review queue in `data`: its approved and edited texts are the rows."""
 
 
+CHAT_DATE = "2026-01-01"
+"""The day that chat templates take for today, unless a recipe names another."""
+SystemTurn = Literal["own", "in_user"]
+
+
+def _day(text: str) -> str:
+    if date.fromisoformat(text).isoformat() != text:  # 20260101 is the same day, but not the same text
+        raise ValueError("a day is written as in 2026-01-01")
+    return text
+
+
 class BaseSection(Frozen):
-    """Which foundation model, how it is quantized and computed."""
+    """Which foundation model, how it is quantized and computed, and what decides its prompts.
+
+    `chat_date` is the day that its chat template takes for today. `system_turn: in_user` puts the system
+    turn at the beginning of the user's, for templates that take none; without it the catalogue says.
+    """
 
     id: Annotated[str, Field(min_length=1, json_schema_extra=IS_PATH)]
     revision: str | None = None
@@ -35,6 +51,8 @@ class BaseSection(Frozen):
     double_quantization: bool = True
     compute_dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     template_arguments: dict[str, bool | str] = {}
+    chat_date: Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})] = CHAT_DATE
+    system_turn: SystemTurn | None = None
 
 
 class LoraSection(Frozen):
@@ -46,6 +64,10 @@ class LoraSection(Frozen):
     dropout: Fraction = 0.0
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
     b_learning_rate_ratio: Annotated[float, Field(ge=1)] = 16.0
+
+
+MAX_SCALING = 64.0
+"""What the load gate lets B·A be multiplied with at most: alpha / rank, or alpha / sqrt(rank) for rsLoRA."""
 
 
 class DataSection(Frozen):

@@ -15,13 +15,13 @@ from typing import Any
 
 from lora_marketing.common import strict_json
 from lora_marketing.common.errors import MOST_SHOWN, AdapterRefused, Problem, capped, nearest
+from lora_marketing.recipe.schema import MAX_SCALING
 from lora_marketing.registry.files import read_small, require_published
 from lora_marketing.registry.header import quoted
 
 MAX_CONFIG = 128 * 1024
 """Bytes. The configuration of an adapter of 80 layers that names every module is a fifth of it."""
 MAX_RANK = 1024
-MAX_SCALING = 64.0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lora_marketing.bases.locate import prompt_settings
 from lora_marketing.brands.brand import Brand
 from lora_marketing.common.documents import dotted
 from lora_marketing.common.errors import AdapterRefused, BaseModelError, Problem, RegistryError
@@ -102,8 +103,10 @@ def base_section_here(section: BaseSection, base_id: str | None) -> BaseSection:
     Raises:
         BaseModelError: the section names a local folder, and nobody says where it lies here.
     """
-    if base_id:
-        return section.model_copy(update={"id": base_id})
+    if base_id:  # a folder is not in the catalogue, whose settings decide the prompts too
+        prompts = prompt_settings(section)
+        same = {"template_arguments": dict(prompts.arguments), "system_turn": prompts.system_turn}
+        return section.model_copy(update={"id": base_id, **same})
     if section.id.startswith("."):
         # a manifest names local folders from where the recipe lay, wherever that was
         fix = "say where it lies here with --base-id"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lora_marketing.common.console import note, plain_text, rich_stderr
 from lora_marketing.common.errors import LoraMarketingError, TrainingError
-from lora_marketing.copy.record import share_stopped
+from lora_marketing.copy.record import Copy, share_stopped
 from lora_marketing.data.dataset import Dataset
 from lora_marketing.recipe import LoadedRecipe
 from lora_marketing.registry.store import Registry
@@ -68,7 +68,8 @@ class Fleet:
         """Train and publish every job; the outcomes stand in the order of `jobs`.
 
         Raises:
-            Whatever is not a LoraMarketingError; published adapters and checkpoints stay.
+            Whatever is not a LoraMarketingError, as a fault of the kit; published adapters and checkpoints
+                stay. What the disk refuses is an error of the run alone.
         """
         outcomes: dict[int, FleetOutcome] = {}
         for group in _by_base(jobs):
@@ -98,7 +99,8 @@ class Fleet:
                 if same:
                     note(f"{job.loaded.path} is the same run as {same.path}: trained once")
                 else:
-                    owned.enter_context(owning(run.folder))
+                    with run.disk_errors_told():
+                        owned.enter_context(owning(run.folder))
                 opened[place] = run
             except LoraMarketingError as error:
                 failed[place] = _failed(job.loaded, error)
@@ -171,18 +173,34 @@ class Fleet:
                 outcomes[place] = _failed(runs[place].loaded, end)
             else:
                 trained[place] = end
-        if not trained:
-            return outcomes
-        written = validation_copies_of_all(
-            next(iter(runs.values())).base,
-            [(runs[place].loaded, runs[place].data, adapter.folder) for place, adapter in trained.items()],
-        )
-        for (place, adapter), copies in zip(trained.items(), written, strict=True):
+        written = _validation_copies({place: (runs[place], adapter) for place, adapter in trained.items()})
+        for place, copies in written.items():
             try:
-                outcomes[place] = publish_run(runs[place], adapter, share_stopped(copies), self.registry)
+                if isinstance(copies, LoraMarketingError):
+                    raise copies
+                rate = share_stopped(copies)
+                outcomes[place] = publish_run(runs[place], trained[place], rate, self.registry)
             except LoraMarketingError as error:
                 outcomes[place] = _failed(runs[place].loaded, error)
         return outcomes
+
+
+def _validation_copies(
+    trained: Mapping[int, tuple[OpenRun, TrainedAdapter]],
+) -> dict[int, list[Copy] | LoraMarketingError]:
+    """What each trained adapter writes, in one batch; by itself where one of them cannot be read."""
+    if not trained:
+        return {}
+    first = next(iter(trained.values()))[0]
+    try:
+        with first.disk_errors_told():
+            jobs = [(run.loaded, run.data, adapter.folder) for run, adapter in trained.values()]
+            return dict(zip(trained, validation_copies_of_all(first.base, jobs), strict=True))
+    except LoraMarketingError as error:
+        if len(trained) == 1:
+            return dict.fromkeys(trained, error)
+    alone = [_validation_copies({place: one}) for place, one in trained.items()]
+    return {place: copies for found in alone for place, copies in found.items()}
 
 
 def _by_base(jobs: Sequence[Job]) -> Iterator[list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -30,7 +31,9 @@ from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.provenance import recorded_data, recorded_recipe
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version, known_texts
+from lora_marketing.runs.disk_errors import checkpoint_bytes, disk_errors_told
 from lora_marketing.runs.owner import owning
+from lora_marketing.runs.unfinished import note_what_decides, nothing_to_resume
 from lora_marketing.text.known_texts import KnownTexts
 
 if TYPE_CHECKING:
@@ -69,12 +72,20 @@ def published_run(loaded: LoadedRecipe, data: Dataset, registry: Registry) -> Ve
     same = [
         version
         for version in registry.versions(name)
-        if version.manifest.recipe == recipe
+        if _with_new_keys(version.manifest.recipe) == recipe
         and _hashes(version.manifest.data) == _hashes(rows)
         and version.manifest.parent == (start.digest if start else None)
         and _same_weights(loaded.recipe.base, version)
     ]
     return max(same, key=lambda version: version.manifest.created, default=None)
+
+
+def _with_new_keys(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded recipe with the keys of `base` that the kit did not have then, at their defaults."""
+    fields = BaseSection.model_fields.items()
+    defaults = {name: field.default for name, field in fields if not field.is_required()}
+    base = recorded.get("base")
+    return {**recorded, "base": {**defaults, **base} if isinstance(base, Mapping) else base}
 
 
 def _hashes(rows: Mapping[str, object]) -> dict[str, object]:
@@ -115,6 +126,22 @@ class OpenRun:
     rows: Mapping[str, str | int | float]
     start: Version | None = None
 
+    @property
+    def decides(self) -> dict[str, Any]:
+        """Everything that decides the result."""
+        return _decides(self.recipe, self.rows, self.base.pin.fingerprint, self.start)
+
+    def disk_errors_told(self) -> AbstractContextManager[None]:
+        """Tells what the disk refuses as an error of this run, with the room that a checkpoint needs."""
+        wanted, shapes = self.loaded.recipe.lora.target_modules, self.base.linear_shapes
+        sizes = [
+            out + into
+            for name, (out, into) in shapes.items()
+            if wanted == "all-linear" or name.rpartition(".")[2] in wanted
+        ]
+        needed = checkpoint_bytes(self.loaded.recipe.lora.rank * sum(sizes))
+        return disk_errors_told(self.loaded.name, self.folder, needed)
+
 
 def open_run(
     loaded: LoadedRecipe, data: Dataset, holder: BaseCache, registry: Registry, runs: Path
@@ -122,7 +149,7 @@ def open_run(
     """Load the base, render the rows, resolve the start and name the run's folder below `runs`.
 
     Raises:
-        TrainingError: a tracker is not installed. BaseModelError: the base is not there.
+        TrainingError: a tracker is not installed, or the disk refuses. BaseModelError: the base is not there.
         RegistryError: `train.start` is not published.
         RenderContractError, DataError: see `render_dataset`.
     """
@@ -130,11 +157,12 @@ def open_run(
     from lora_marketing.training.trackers import require_trackers
 
     require_trackers(loaded.recipe.train.report_to)
-    start = started_from(loaded, registry)
-    base = holder.get(loaded.recipe.base)
-    rendered = render_dataset(data, loaded, base)
+    with disk_errors_told(loaded.name, runs):
+        start = started_from(loaded, registry)
+        base = holder.get(loaded.recipe.base)
+        rendered = render_dataset(data, loaded, base)
     recipe, rows = recorded_recipe(loaded), recorded_data(loaded, data)
-    folder = runs / _run_name(loaded, recipe, rows, base.pin.fingerprint, start)
+    folder = runs / _run_name(loaded, _decides(recipe, rows, base.pin.fingerprint, start))
     return OpenRun(loaded, data, base, rendered, folder, recipe, rows, start)
 
 
@@ -157,7 +185,7 @@ def train_and_publish(
         TrainingError: another process works on this run. Whatever training raises.
     """
     run = open_run(loaded, data, holder, registry, runs)
-    with owning(run.folder):
+    with run.disk_errors_told(), owning(run.folder):
         trained = train_run(run, resume=resume)
         return publish_run(run, trained, stop_rate(loaded, data, run.base, trained.folder), registry)
 
@@ -172,17 +200,27 @@ def train_run(
     """Train a run, or take the result that it left when it ended before, and pass the load gate.
 
     Raises:
-        AdapterRefused: the load gate refuses what was trained.
+        AdapterRefused: the load gate refuses what was trained. TrainingError: the disk refuses.
         Whatever training raises.
     """
-    from lora_marketing.training.build import TrainOptions
+    with run.disk_errors_told():
+        return _trained(run, resume, cooperative, table)
+
+
+def _trained(
+    run: OpenRun, resume: bool, cooperative: CooperativeRun | None, table: ProgressTable | None
+) -> TrainedAdapter:
+    from lora_marketing.training.build import TrainOptions, vault_of
     from lora_marketing.training.train import train
 
     trained = _ended(run.folder)
     if trained:
         note(f"{run.loaded.name}: trained before, in {run.folder}")
     else:
+        if resume and not vault_of(run.folder).steps():
+            note(nothing_to_resume(run.folder, run.loaded.name, run.decides))
         make_private(run.folder)
+        note_what_decides(run.folder, run.decides)
         (run.folder / ENDED).unlink(missing_ok=True)
         options = TrainOptions(cooperative=cooperative, table=table, start=run.start)
         trained = train(run.loaded, run.rendered, run.base, run.folder, resume=resume, options=options)
@@ -204,8 +242,13 @@ def publish_run(run: OpenRun, trained: TrainedAdapter, rate: float | None, regis
     """Publish what was trained as @candidate, with its stop rate, loss curve, card and known texts.
 
     Raises:
-        RegistryError: it cannot be published; the run's folder stays.
+        RegistryError, TrainingError: it cannot be published; the run's folder stays.
     """
+    with run.disk_errors_told():
+        return _published(run, trained, rate, registry)
+
+
+def _published(run: OpenRun, trained: TrainedAdapter, rate: float | None, registry: Registry) -> Version:
     from lora_marketing.training.card import draw_loss_curve, model_card
 
     loaded = run.loaded
@@ -323,13 +366,14 @@ def package_versions() -> dict[str, str]:
     return {"lora_marketing": __version__, **{name: package_version(name) for name in PACKAGES}}
 
 
-def _run_name(
-    loaded: LoadedRecipe,
-    recipe: Mapping[str, Any],
-    rows: Mapping[str, Any],
-    fingerprint: str,
-    start: Version | None,
-) -> str:
-    decides = [recipe, rows, fingerprint, package_versions(), *([start.digest] if start else [])]
-    text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
+def _decides(
+    recipe: Mapping[str, Any], rows: Mapping[str, Any], fingerprint: str, start: Version | None
+) -> dict[str, Any]:
+    """Everything that decides the result of a run."""
+    base = {"recipe": recipe, "data": rows, "base fingerprint": fingerprint, "packages": package_versions()}
+    return base | ({"start": start.digest} if start else {})
+
+
+def _run_name(loaded: LoadedRecipe, decides: Mapping[str, Any]) -> str:
+    text = json.dumps(list(decides.values()), sort_keys=True, ensure_ascii=False)
     return f"{loaded.brand.name}-{loaded.recipe.brand.line}-{sha256(text.encode()).hexdigest()[:12]}"

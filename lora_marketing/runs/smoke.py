@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lora_marketing.bases.catalogue import load_catalogue
+from lora_marketing.bases.catalogue import CatalogueEntry, load_catalogue
 from lora_marketing.brands.preference_pairs import PreferencePair
 from lora_marketing.common.errors import BaseModelError, Problem, nearest
 from lora_marketing.data.dataset import Dataset
@@ -43,7 +43,7 @@ def smoke_run(loaded: LoadedRecipe, data: Dataset) -> str:
     with TemporaryDirectory(prefix="lora-marketing-smoke-") as temporary:
         folder = Path(temporary)
         base = make_tiny_base(entry.model_type, entry.template, texts, folder / "base")
-        small = _shrunk(loaded, base, dict(entry.template_arguments))
+        small = _shrunk(loaded, base, entry)
         rows = Dataset(data.train[:ROWS], data.validation[:2], data.duplicates_dropped)
         registry, holder, runs = Registry(folder / "adapters"), BaseCache(), folder / "runs"
         if loaded.recipe.train.start:
@@ -75,14 +75,19 @@ def _chosen(pairs: Dataset) -> Dataset:
     return Dataset(train, validation, pairs.duplicates_dropped)
 
 
-def _shrunk(loaded: LoadedRecipe, base: Path, arguments: dict[str, bool | str]) -> LoadedRecipe:
+def _shrunk(loaded: LoadedRecipe, base: Path, entry: CatalogueEntry) -> LoadedRecipe:
     """The recipe with the tiny base and a few short steps."""
     recipe = loaded.recipe
     batch = min(4, recipe.train.batch_size)
     on_cpu = {"optimizer": "adamw_torch"} if "8bit" in recipe.train.optimizer else {}
     changes = {
         "base": recipe.base.model_copy(
-            update={"id": str(base), "revision": None, "template_arguments": arguments}
+            update={
+                "id": str(base),
+                "revision": None,
+                "template_arguments": {**entry.template_arguments, **recipe.base.template_arguments},
+                "system_turn": recipe.base.system_turn or entry.system_turn,
+            }
         ),
         "data": recipe.data.model_copy(update={"max_length": recipe.data.max_length * TOKENS_PER_TOKEN}),
         "train": recipe.train.model_copy(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from logging.config import dictConfig
 from typing import Any
 
 LOGGER = "lora_marketing.serving"
+LOG = logging.getLogger(__name__)
 MINUTE = 60.0
 MOST_EVENTS = 1000
 """Different warnings that are counted at a time."""
@@ -77,8 +81,22 @@ class _Repeats:
     count: int = 0
 
 
+def write_json_only() -> None:
+    """Let all that this process writes to stderr be JSON lines, also exceptions that nobody catches."""
+    dictConfig(logging_settings())
+    logging.captureWarnings(True)
+    sys.excepthook = lambda kind, error, trace: _uncaught("an exception ended the process", error)
+    sys.unraisablehook = lambda ignored: _uncaught("an exception could not be raised", ignored.exc_value)
+    threading.excepthook = lambda ended: _uncaught("an exception ended a thread", ended.exc_value)
+
+
+def _uncaught(event: str, error: BaseException | None) -> None:
+    LOG.critical(event, exc_info=error)
+
+
 def logging_settings() -> dict[str, Any]:
-    """For `logging.config.dictConfig`: the server's lines, uvicorn's and asyncio's warnings, as JSON."""
+    """For `logging.config.dictConfig`: the server's lines, uvicorn's and asyncio's warnings, and errors of
+    all other libraries, as JSON."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -92,4 +110,5 @@ def logging_settings() -> dict[str, Any]:
             "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
             "asyncio": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         },
+        "root": {"handlers": ["stderr"], "level": "ERROR"},
     }

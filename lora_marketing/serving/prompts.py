@@ -71,10 +71,8 @@ def require_no_control_tokens(texts: Iterable[tuple[str, str]], base: LoadedBase
     Raises:
         ApiError: 400.
     """
-    added = base.tokenizer.added_tokens_decoder.values()
-    control = [str(token.content) for token in added if token.special]
     for name, text in texts:
-        if found := next((token for token in control if token in text), None):
+        if found := next((token for token in sorted(base.control_tokens) if token in text), None):
             message = f"{name}: {found} is a control token of this base and cannot stand in a text."
             raise invalid(message, name, "control_token")
 

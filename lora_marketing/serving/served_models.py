@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from lora_marketing.bases.locate import prompt_settings
 from lora_marketing.brands.brand import Brand
 from lora_marketing.common.errors import AdapterRefused, RegistryError
 from lora_marketing.recipe.schema import EvalSection
@@ -115,7 +116,14 @@ class Models:
         return caller.may_see(name.brand) and (self._only is None or name in self._only)
 
     def _fits(self, version: Version) -> bool:
-        return version.manifest.base.fingerprint == self._engine.base.pin.fingerprint
+        """Whether the version was trained on this base, with prompts as this server renders them."""
+        base = self._engine.base
+        if version.manifest.base.fingerprint != base.pin.fingerprint:
+            return False
+        try:
+            return prompt_settings(recipe_of(version.manifest)[0]) == base.prompts
+        except AdapterRefused:  # told when it is asked for
+            return True
 
 
 def _parsed(text: str) -> AdapterRef:

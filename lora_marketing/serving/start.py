@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lora_marketing.bases.locate import prompt_settings
 from lora_marketing.common.errors import AdapterRefused, Problem, RegistryError
 from lora_marketing.recipe.schema import BaseSection
 from lora_marketing.registry.names import AdapterName, AdapterRef
 from lora_marketing.registry.provenance import base_section_here, recipe_of, require_usable
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import Version
+from lora_marketing.tokens.pinned_template import PromptSettings
 
 if TYPE_CHECKING:
     from lora_marketing.serving.worker import WritingEngine
@@ -44,24 +46,40 @@ def find_adapters(
     versions, damaged = _versions(registry, only)
     by_base: dict[str, list[Version]] = {}
     for version in versions:
-        by_base.setdefault(version.manifest.base.fingerprint, []).append(version)
+        base = f"{version.manifest.base.fingerprint} {_prompts(version)}"
+        by_base.setdefault(base, []).append(version)
     if not by_base:
         fix = "train and publish one: lora-marketing train RECIPE"
         raise RegistryError(
             Problem("no adapter to serve", str(registry.root), "; ".join(damaged) or None, fix=fix)
         )
     if only and len(by_base) > 1:
-        got = "; ".join(f"{group[0].name}: {group[0].manifest.base.id}" for group in by_base.values())
+        groups = list(by_base.values())
+        others = [f"{group[0].name}: {_needs(group[0], groups[0][0])}" for group in groups[1:]]
+        got = "; ".join([f"{groups[0][0].name}: {_needs(groups[0][0], None)}", *others])
         fix = "serve them from separate processes"
         raise AdapterRefused(Problem("these adapters need different bases", got=got, fix=fix))
     served = max(by_base.values(), key=len)
     others = [
-        f"{version.name}: needs the base {version.manifest.base.id}"
-        for version in versions
-        if version not in served
+        f"{version.name}: needs {_needs(version, served[0])}" for version in versions if version not in served
     ]
     section = base_section_here(recipe_of(served[0].manifest)[0], base_id)
     return ServedAdapters(section, served, [*others, *damaged])
+
+
+def _prompts(version: Version) -> PromptSettings:
+    return prompt_settings(recipe_of(version.manifest)[0])
+
+
+def _needs(version: Version, served: Version | None) -> str:
+    """What a version needs, and that it is another thing than what `served` needs."""
+    base = version.manifest.base
+    if served is None or base.fingerprint != served.manifest.base.fingerprint:
+        return f"the base {base.id}"
+    prompts = _prompts(version)
+    settings = [f"chat_date: {prompts.date}", f"system_turn: {prompts.system_turn}"]
+    settings += [f"{name}: {value}" for name, value in prompts.arguments.items()]
+    return f"the base {base.id} with other prompts ({', '.join(settings)})"
 
 
 def _versions(registry: Registry, only: Sequence[AdapterName]) -> tuple[list[Version], list[str]]:

@@ -1,1 +1,1 @@
-"""How a text is read: spelling, words, quantities, known texts."""
+"""Reads texts for guards, metrics and ranking: spelling, words, quantities, values, known texts."""

@@ -1,4 +1,4 @@
-"""Reading any text in a time that grows with its length, and no faster: patterns, accents, spans."""
+"""Searches and normalises any text, also a hostile one, in a time that is linear in its length."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Literal
 from unicodedata import combining, normalize
 
 WINDOW, REACH = 2048, 256
-"""Characters that a pattern looks at in one go, and those of them that the next go sees again."""
+"""Characters in one search window, and how many of them the next window repeats."""
 MARKS = 30
-"""Marks on one letter that are read; no language has so many (Unicode's stream-safe format)."""
+"""The most combining marks kept on one letter; no language has so many (Unicode's stream-safe format)."""
 _MANY_MARKS = re.compile(rf"[^\w\x00-\u02ff\u2000-\u206f]{{{MARKS + 1},}}")
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 Span = tuple[int, int]
-"""The first character and the one after the last, in the text as it was given."""
+"""Start and end of a passage in the original text, in characters; `end` is exclusive."""
 
 
 def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """What `pattern.finditer` finds, in windows: a pattern may take the square of a window, not of a text.
+    """Like `pattern.finditer`, but searches in windows, so that a quadratic pattern stays linear in the text.
 
-    In a text that is longer than a window, a match of more than `REACH` characters may be found in part.
+    In a text of more than `WINDOW` characters, a match longer than `REACH` characters may be cut.
     """
     place = 0
     while len(text) - place > WINDOW:
@@ -37,9 +37,9 @@ def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 
 def normalized(form: Form, text: str) -> str:
-    """Unicode's normal form, without what a letter carries beyond `MARKS` marks.
+    """`unicodedata.normalize` that first drops combining marks beyond `MARKS` on one letter.
 
-    Sorting marks takes the square of their number.
+    Normalising sorts the marks of a letter, which takes the square of their number.
     """
     return normalize(form, _MANY_MARKS.sub(_fewer_marks, text))
 
@@ -55,7 +55,7 @@ def _fewer_marks(run: re.Match[str]) -> str:
 
 
 class Spans:
-    """Spans to be asked many times whether they cover or touch another one."""
+    """A fixed set of spans, with fast tests whether one of them covers or touches another span."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
         ordered = sorted(spans)
@@ -63,30 +63,30 @@ class Spans:
         self._ends = list(accumulate((end for _, end in ordered), max))
 
     def cover(self, start: int, end: int) -> bool:
-        """Whether one of them holds all from `start` to `end`."""
+        """Whether one span holds all characters from `start` to `end`."""
         before = bisect_right(self._starts, start)
         return before > 0 and self._ends[before - 1] >= end
 
     def touch(self, start: int, end: int) -> bool:
-        """Whether one of them holds some of it."""
+        """Whether a span holds some character from `start` to `end`."""
         before = bisect_left(self._starts, end)
         return before > 0 and self._ends[before - 1] > start
 
 
 class Apart:
-    """Spans that do not overlap: one that touches another is not taken in."""
+    """A growing set of spans that do not overlap: `take` refuses a span that touches one taken before."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
 
     def touch(self, start: int, end: int) -> bool:
-        """Whether one of them holds some of what stands from `start` to `end`."""
+        """Whether a span holds some character from `start` to `end`."""
         before = bisect_left(self._starts, end)
         return before > 0 and self._ends[before - 1] > start
 
     def take(self, start: int, end: int) -> bool:
-        """Take a span in, unless it touches another one; whether it was taken."""
+        """Add a span unless it touches another one; return whether it was added."""
         if self.touch(start, end):
             return False
         place = bisect_left(self._starts, start)

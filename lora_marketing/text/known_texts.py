@@ -1,4 +1,4 @@
-"""What an adapter was trained on, kept as hashes: long runs of it are recognised, none can be read."""
+"""Keeps hashes of the texts that an adapter was trained on, to find passages that are copied from them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from unicodedata import normalize
 from lora_marketing.common.errors import DataError, Problem
 
 _WORDS = 8
-"""Latin words of a shingle; a Chinese character counts as half a word."""
+"""Words in a shingle; a Chinese character counts as half a word."""
 _MAGIC = b"LMKNOWN\x01"
 _HEAD = struct.Struct("<8sBII")
 _CHECK = 16
-# Not `text.scripts`: hashes of published versions are of these words. A change here would forget them all.
+# Not `text.scripts`: published versions hold hashes of these words, which a change here would make useless.
 _TOKEN = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W_\u2e80-\u9fff\uf900-\ufaff]+")
 _HAN = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How much of a text is known.
+    """How much of a text is among the known texts.
 
     Args:
-        share: of its words (two Chinese characters are one), 0 to 1.
+        share: share of the text's words that are in known runs, 0 to 1; two Chinese characters are one word.
         words: length of the longest known run, in words.
-        span: where that run stands in the text; None if there is none.
-        whole: the text is one of those known, from its first word to its last.
+        span: span of that run in the text; None if there is none.
+        whole: True if the whole text is one of the known texts.
     """
 
     share: float
@@ -42,10 +42,10 @@ class Overlap:
 
 @dataclass(frozen=True)
 class KnownTexts:
-    """Hashed shingles of texts: every run of eight words or sixteen Chinese characters.
+    """Hashes of texts, and of their shingles: every run of eight words or sixteen Chinese characters.
 
-    A 64-bit hash does not give a run back to who does not guess it whole; it is no protection of a text
-    of which every run can be guessed.
+    A run can be recovered from its 64-bit hash only by guessing the whole run, so texts whose runs can all be
+    guessed are not protected.
     """
 
     shingles: frozenset[int] = field(repr=False)
@@ -53,27 +53,27 @@ class KnownTexts:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> KnownTexts:
-        """Take in `texts`. Case, width, punctuation and spaces do not count."""
+        """Hash `texts`. Case, width, punctuation and spaces do not matter."""
         read = [_FoldedWords.read(text) for text in texts]
-        shingles = frozenset(one for words in read for _, _, one in words.shingles())
+        shingles = frozenset(hashed for words in read for _, _, hashed in words.shingles())
         return cls(shingles, frozenset(words.whole for words in read if words.tokens))
 
     def __or__(self, other: KnownTexts) -> KnownTexts:
-        """What either knows."""
+        """The known texts of both."""
         return KnownTexts(self.shingles | other.shingles, self.texts | other.texts)
 
     @property
     def hashes(self) -> int:
-        """How many hashes are kept: 8 bytes each in a file, about 70 in memory."""
+        """Number of hashes; each takes 8 bytes in a file and about 70 in memory."""
         return len(self.shingles) + len(self.texts)
 
     def overlap(self, text: str, but: KnownTexts | None = None) -> Overlap:
-        """How much of `text` is known, and is not in `but`."""
+        """Find how much of `text` is known, not counting what is also in `but`."""
         words = _FoldedWords.read(text)
         free = but.shingles if but else frozenset()
         runs: list[tuple[int, int]] = []
-        for first, end, one in words.shingles():
-            if one not in self.shingles or one in free:
+        for first, end, hashed in words.shingles():
+            if hashed not in self.shingles or hashed in free:
                 continue
             if runs and first <= runs[-1][1]:
                 runs[-1] = (runs[-1][0], end)
@@ -91,7 +91,7 @@ class KnownTexts:
         return Overlap(share, words.weight(*longest) // 2, span, whole)
 
     def to_bytes(self) -> bytes:
-        """A small file: a header, sorted hashes of 8 bytes each, a checksum."""
+        """Serialise as a header, sorted hashes of 8 bytes each, and a checksum."""
         head = _HEAD.pack(_MAGIC, _WORDS, len(self.shingles), len(self.texts))
         hashes = (*sorted(self.shingles), *sorted(self.texts))
         body = head + struct.pack(f"<{len(hashes)}Q", *hashes)
@@ -102,7 +102,7 @@ class KnownTexts:
         """Read what `to_bytes` wrote.
 
         Raises:
-            DataError: the file is none of these, is of another version, is cut or was changed.
+            DataError: the data is not such a file, is of another version, is cut or was changed.
         """
         body, check = data[:-_CHECK], data[-_CHECK:]
         if len(body) < _HEAD.size or not body.startswith(_MAGIC):
@@ -116,20 +116,20 @@ class KnownTexts:
 
 @dataclass(frozen=True)
 class _FoldedWords:
-    """The words of a text, folded, and where each stands. Weights are in half words."""
+    """The words of a text in lower case and half width, with their spans. Weights are in half words."""
 
     tokens: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
 
     @classmethod
     def read(cls, text: str) -> _FoldedWords:
-        found = list(_TOKEN.finditer(text))
-        tokens = tuple(normalize("NFKC", one.group()).casefold() for one in found)
-        return cls(tokens, tuple(one.span() for one in found))
+        matches = list(_TOKEN.finditer(text))
+        tokens = tuple(normalize("NFKC", match.group()).casefold() for match in matches)
+        return cls(tokens, tuple(match.span() for match in matches))
 
     @cached_property
     def sums(self) -> list[int]:
-        return list(accumulate((1 if _HAN.match(one) else 2 for one in self.tokens), initial=0))
+        return list(accumulate((1 if _HAN.match(token) else 2 for token in self.tokens), initial=0))
 
     def weight(self, first: int, end: int) -> int:
         return self.sums[end] - self.sums[first]
@@ -139,7 +139,7 @@ class _FoldedWords:
         return _hash(self.tokens)
 
     def shingles(self) -> Iterator[tuple[int, int, int]]:
-        """First token, end and hash of the shortest run of enough weight from each token on."""
+        """The shortest run from each token on that makes a shingle: first token, end (exclusive), hash."""
         end = 0
         for first in range(len(self.tokens)):
             while end < len(self.tokens) and self.weight(first, end) < 2 * _WORDS:

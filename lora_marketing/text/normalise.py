@@ -1,4 +1,4 @@
-"""How guards read a text: one spelling for what reads the same, every letter with its place in the text."""
+"""Gives texts that read the same one spelling, in which each letter knows its place in the original text."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _BETWEEN_HAN = re.compile(
     rf"(?<=[{HAN}])(?:[ \t\u3000*·_|~^]+(?=[{HAN}])|([-./、,])(?=[{HAN}]\1[{HAN}]))"
     rf"|(?<=[{HAN}]([-./、,])[{HAN}])\2(?=[{HAN}])"
 )
-"""Signs that break no word: of those that also part the items of a list, only one between single letters."""
+"""Signs between Chinese characters that do not end a word. Signs that also separate the items of a list are
+taken out only between single characters."""
 _DISGUISED = re.compile(r"(?<![a-z0-9])[a-z][a-z013457@$]*[013457@$][a-z013457@$]*")
 LONGEST_LETTER = 8
-"""Letters that one sign may stand for; a few Arabic ones are whole sentences."""
+"""The most letters that one sign is expanded to; a few Arabic signs stand for whole sentences."""
 _LETTERS = str.maketrans("013457@$", "oieastas")
 
 
@@ -29,22 +30,22 @@ class View:
     """A text in one spelling.
 
     Args:
-        text: lower case, half width, plain quotes, simplified, without accents and invisible letters;
-            letters of other alphabets that look Latin are Latin.
-        places: for each letter of `text`, where it stands in what was read.
+        text: the text in lower case, half width, plain quotes and simplified Chinese, without accents and
+            invisible characters, with Latin letters for look-alikes of other alphabets.
+        places: for each letter of `text`, its index in the original text; None if all are the same.
     """
 
     text: str
     places: tuple[int, ...] | None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where in what was read stands what stands from `start` to `end` here."""
+        """The span in the original text of what is from `start` to `end` in `self.text`."""
         if self.places is None or start == end:
             return start, end
         return self.places[start], self.places[end - 1] + 1
 
     def without(self, unwanted: re.Pattern[str]) -> View:
-        """The view without what `unwanted` matches."""
+        """This view without the matches of `unwanted`."""
         cuts = [match.span() for match in unwanted.finditer(self.text)]
         if not cuts:
             return self
@@ -55,7 +56,7 @@ class View:
 
 
 def view(text: str) -> View:
-    """Read `text`."""
+    """Read `text` in one spelling; see `View`."""
     if text.isascii():
         return View(text.lower(), None)
     letters = [
@@ -86,7 +87,7 @@ def all_as_written(value: Any) -> Any:
 
 @lru_cache(maxsize=16384)
 def _spelled(letter: str) -> str:
-    """What a letter or sign reads as; nothing if it cannot be seen by itself."""
+    """What one character reads as; empty if it cannot be seen by itself."""
     if category(letter) in ("Cf", "Mn", "Me"):
         return ""
     shown = normalize("NFKC", letter)
@@ -97,20 +98,20 @@ def _spelled(letter: str) -> str:
 
 
 def undisguised(text: str) -> View:
-    """Read `text` as a person does: `pr1ce` is price, and 国 家 级 is one word."""
+    """Like `view`, but reads through disguises: `pr1ce` becomes `price`, and 国 家 级 becomes 国家级."""
     seen = view(text).without(_BETWEEN_HAN)
     return View(_DISGUISED.sub(_as_letters, seen.text), seen.places)
 
 
 def _as_letters(word: re.Match[str]) -> str:
-    """Digits between letters are letters; a last one only if it is a nought (`n0`, but `top1`)."""
+    """Replace digits and signs in a word by letters, at its end only a 0 (`n0`, but not `top1`)."""
     found = word.group()
     inner = found.rstrip("13457@$")
     return inner.translate(_LETTERS) + found[len(inner) :]
 
 
 def whole_word(text: str, start: int, end: int) -> bool:
-    """Whether no word goes on before `start` or after `end`. Chinese has no word breaks."""
+    """Whether `start` and `end` are not inside a word. In Chinese every place may be the end of a word."""
     return not any(
         0 < place < len(text) and joins(text[place - 1]) and joins(text[place]) for place in (start, end)
     )

@@ -1,4 +1,4 @@
-"""Quantities in English and Chinese texts: values, units, money, percentages, offers, dates and times."""
+"""Finds quantities in English and Chinese texts: numbers, units, money, percentages, offers, dates, times."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Measure:
     """A unit of measurement.
 
     Args:
-        base: the unit that its quantities are told in.
-        factor: how many of `base` it is.
-        names: every way to write it, as a `View` has it.
+        base: the base unit that its quantities are converted to.
+        factor: how many of `base` one of it is.
+        names: every way to write it, as spelled in a `View`.
     """
 
     base: str
@@ -67,7 +67,7 @@ UNITS = (
     _unit("w", "1", "w watt watts 瓦"),
     _unit("mah", "1", "mah 毫安 毫安时"),
 )
-"""Every unit that a text may use. Those of one base are the same thing in other numbers."""
+"""Every unit that is known; units with the same base can be converted into each other."""
 _UNIT_OF = {name: unit for unit in UNITS for name in unit.names}
 MONEY = {
     "gbp": ("£", "gbp", "pound", "pounds", "quid", "p", "pence", "英镑"),
@@ -75,7 +75,7 @@ MONEY = {
     "eur": ("€", "eur", "euro", "euros", "欧元"),
     "cny": ("¥", "cny", "rmb", "yuan", "元", "块", "块钱", "人民币"),
 }
-"""Every way to write a currency, as a `View` has it."""
+"""Every way to write a currency, as spelled in a `View`."""
 PENCE = ("p", "pence")
 _CURRENCY = {name: currency for currency, names in MONEY.items() for name in names}
 
@@ -121,7 +121,7 @@ _OFFER = re.compile(
     rf"|\bbuy (?P<buy>{_SOME}),? (?:and )?get (?P<get>{_SOME}) (?:for )?free\b|\bbogof?\b"
     rf"|\b(?P<take>{_SOME})[- ]for[- ](?P<pay>{_SOME})\b|买(?P<zb>{_SOME})[送赠得免](?P<zg>{_SOME})"
 )
-"""Offers without a sign of money. A sheet is folded in half (把纸对折)."""
+"""Offers in words. `fold` is no offer: something is folded in half (把纸对折)."""
 _ASKED = re.compile(r"(?:只[要需]|仅需?|才|低至|[特现售原单]价|价格|卖|不到)[是为:]?\s?$")
 _NOT_COUNTED = re.compile(r"\s?(?:$|[^\w\s]|包邮|起|到手|拿下|带走|搞定|[一每][件盒瓶个支只箱套罐包])")
 
@@ -131,12 +131,13 @@ class Quantity:
     """One value in a text.
 
     Args:
-        kind: `percent`, `offer`, `date`, `time`, a currency, a base unit (`g`, `ml`, `s` ...) or ``.
-        value: in that unit.
-        amount: as it is written, in whatever unit.
-        start: where it stands in the view.
-        end: after its last letter.
-        digits: written in digits, not in words.
+        kind: `percent`, `offer`, `date`, `time`, a currency, a base unit (`g`, `ml`, `s` ...), or empty for a
+            number without a unit.
+        value: the value in the base unit of its kind. Dates are 100 * month + day, times are minutes.
+        amount: the number as it is written, in its own unit.
+        start: index of its first letter in the view.
+        end: index after its last letter in the view.
+        digits: True if it is written in digits, False if in words.
     """
 
     kind: str
@@ -148,13 +149,13 @@ class Quantity:
 
     @property
     def price(self) -> bool:
-        """Money, a percentage or something for nothing: what an offer is made of."""
+        """Whether it is a part of an offer: money, a percentage, or something for free."""
         return self.kind in ("percent", "offer") or self.kind in MONEY
 
     def says(self, given: Quantity) -> bool:
-        """Whether who reads this has read `given`: the same value of the same kind, in whatever unit.
+        """Whether this quantity states `given`: the same value of the same kind, in any unit.
 
-        Where `given` names no unit (`seats: 3`), the number is enough, whatever unit the text adds.
+        Where `given` has no unit (`seats: 3`), the same number is enough, with any unit.
         """
         if not given.kind:
             return self.amount == given.amount
@@ -162,25 +163,25 @@ class Quantity:
 
 
 def quantities(seen: View) -> list[Quantity]:
-    """All values of a text in order, none of them inside another. Offers, dates and times are one each."""
-    whole = sorted((*_offers(seen.text), *_calendar(seen.text)), key=lambda quantity: quantity.start)
+    """All quantities of a text in order, without overlaps. An offer, a date or a time is one quantity."""
+    phrases = sorted((*_offers(seen.text), *_calendar(seen.text)), key=lambda quantity: quantity.start)
     found: list[Quantity] = []
     numbers = _QUANTITY.finditer(seen.text)
     number = next(numbers, None)
-    for one in whole:
-        while number and number.start() < one.end:
-            if number.end() <= one.start:
+    for phrase in phrases:
+        while number and number.start() < phrase.end:
+            if number.end() <= phrase.start:
                 found.append(_quantity(number))
             number = next(numbers, None)
-        if not found or found[-1].end <= one.start:
-            found.append(one)
+        if not found or found[-1].end <= phrase.start:
+            found.append(phrase)
     if number:
         found.append(_quantity(number))
     return found + [_quantity(number) for number in numbers]
 
 
 def _offers(text: str) -> Iterator[Quantity]:
-    """Half price is 50 percent; of other offers, 100 times what is bought and what comes with it."""
+    """Offers: half price is 50 percent; the value of others is 100 * (number bought) + (number free)."""
     for found in _OFFER.finditer(text):
         span = found.span()
         if found["fold"]:
@@ -201,6 +202,7 @@ def _some(written: str) -> Decimal:
 
 
 def _calendar(text: str) -> Iterator[Quantity]:
+    """Dates, and times of the day."""
     for found in _DATE.finditer(text):
         part = found.groupdict()
         month = part["m"] or part["zm"] or part["em"] or part["am"]
@@ -236,7 +238,7 @@ def _quantity(found: re.Match[str]) -> Quantity:
 
 
 def _times(written: str, value: Decimal) -> int:
-    """What a number is multiplied by: `5k`, `2 million`, `3千万`. A lamp's 2700K is no multiple."""
+    """The factor of a number (`5k`, `2 million`, `3千万`). In 2700K, `k` is kelvin and the factor is 1."""
     if written == "k" and value >= 1000:
         return 1
     return _TIMES.get(written) or prod(_PLACES[letter] for letter in written)
@@ -256,9 +258,10 @@ def _in_base_unit(found: re.Match[str], value: Decimal) -> tuple[str, Decimal]:
 
 
 def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
-    """Not 1080p, and not 三块香皂: 块 is money if two of three speak for it.
+    """Whether a currency behind a number means money, which it does not in 1080p and 三块香皂.
 
-    A word of price before it, more than one would count of a thing, and no thing behind it.
+    块 is money if two of three hold: a word about price is before it, the number is larger than 10, and no
+    counted thing follows.
     """
     if after == "p":
         return value < 100
@@ -270,7 +273,7 @@ def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
 
 
 def _han_value(written: str) -> Decimal:
-    """Chinese numerals: 二十五, 三百五 (350), 一万二 (12000), 二〇二六, 三点五."""
+    """The value of a Chinese numeral: 二十五, 三百五 (350), 一万二 (12000), 二〇二六, 三点五."""
     whole, _, part = written.partition("点")
     if not set(whole) & set(_PLACES):
         value = Decimal("".join(str(_DIGITS[letter]) for letter in whole) or "0")
@@ -280,7 +283,7 @@ def _han_value(written: str) -> Decimal:
 
 
 def _with_places(written: str) -> int:
-    """A last digit right behind a place counts the next lower one: 三百五 is 350, 三百零五 is 305."""
+    """The value of a Chinese integer; a last digit counts the next lower place (三百五 is 350)."""
     for great in ("亿", "万"):
         left, found, right = written.partition(great)
         if found:

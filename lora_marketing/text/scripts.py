@@ -1,6 +1,6 @@
-"""Which characters are of which script: the one place that says what is Chinese, Japanese or Korean.
+"""Defines which characters are Chinese, Japanese or Korean, for all other modules.
 
-Each constant is the inside of a character class of a regular expression: `f"[{HAN}]+"`, `f"[^{UNSPACED}]"`.
+Each constant goes into a character class of a regular expression: `f"[{HAN}]+"`, `f"[^{UNSPACED}]"`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-"""Chinese characters of every plane, with 々, 〆 and 〇."""
+"""Chinese characters of all Unicode planes, with 々, 〆 and 〇."""
 KANA = "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
-"""Hiragana and katakana with their marks of length; the dot between names (・) is punctuation."""
+"""Hiragana and katakana with the prolonged sound mark (ー), without the dot between names (・)."""
 UNSPACED = HAN + KANA
-"""Letters that are written without spaces between words, each of which counts as a word."""
+"""Letters that are written without spaces between words; each of them counts as a word."""
 UNBROKEN = f"\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af{HAN}"
-"""Around these a term needs no space to stand by itself: Hangul too, whose particles cling to the noun."""
+"""Characters beside which a term needs no space: also Hangul, where particles are written onto the noun."""
 _HAN, _UNSPACED, _UNBROKEN = (re.compile(f"[{letters}]") for letters in (HAN, UNSPACED, UNBROKEN))
 _KANA = re.compile(f"[{KANA}]")
 
@@ -25,12 +25,12 @@ def has_han(text: str) -> bool:
 
 
 def count_han(text: str) -> int:
-    """How many Chinese characters `text` holds."""
+    """Number of Chinese characters in `text`."""
     return len(_HAN.findall(text))
 
 
 def count_kana(text: str) -> int:
-    """How many kana `text` holds."""
+    """Number of kana (hiragana and katakana) in `text`."""
     return len(_KANA.findall(text))
 
 
@@ -40,5 +40,5 @@ def unspaced(text: str) -> bool:
 
 
 def unbroken(letter: str) -> bool:
-    """Whether a term needs no space beside this letter: Chinese, kana, Hangul and their punctuation."""
+    """Whether a term needs no space beside `letter`: Chinese, kana, Hangul and their punctuation."""
     return _UNBROKEN.match(letter) is not None

@@ -1,8 +1,9 @@
-"""How one word can be spelled: folding for terms that must never be written, readings for disguised ones.
+"""Finds terms in a text in any spelling, in two ways.
 
-`folded` keeps to what is certainly the same word, and more text never changes it, so that a text can be
-judged while it is written. A `Finder` reads a finished text as a person would who knows the tricks:
-look-alike letters, digits for letters, letters set apart, traditional characters, plurals.
+`folded` gives spellings that are certainly the same word one form. More text never changes the form of the
+text before it, so that a text can be checked while it is generated. A `Finder` searches a finished text and
+sees through disguises: look-alike letters, digits for letters, spaced letters, traditional characters and
+plurals.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lora_marketing.text.scripts import has_han, unbroken
 
 @dataclass(frozen=True)
 class TermPlace:
-    """Where a term stands in a folded text."""
+    """Start and end (exclusive) of a term in a folded text."""
 
     start: int
     end: int
@@ -38,9 +39,10 @@ _OTHER_ALPHABETS = re.compile("[\u0250-\u02af\u0370-\u058f\u13a0-\u13ff]")
 
 
 def folded(text: str) -> str:
-    """One spelling for what reads the same: case, full width, accents, look-alikes, hyphens, spaces.
+    """One spelling of `text`, whatever its case, width, accents, look-alike letters, hyphens and spaces.
 
-    Decomposed, so that more text never changes how the text before it is spelled.
+    The result is in Unicode's decomposed form, so that more text never changes the spelling of what is before
+    it.
     """
     if not text.isascii():
         text = normalized("NFKD", _UNSEEN.sub("", text)).translate(_PLAIN_SIGNS)
@@ -52,24 +54,24 @@ def folded(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def folded_term(term: str) -> str:
-    """A term as `folded` spells it in a text."""
+    """`term` as it is spelled in a folded text, without spaces around it."""
     return folded(term).strip()
 
 
 def unfolded(text: str, place: int) -> int:
-    """Where in `text` stands what stands at `place` when it is folded."""
+    """The index in `text` of the letter that is at index `place` in `folded(text)`."""
     return bisect_right(_folded_sizes(text), place)
 
 
 @lru_cache(maxsize=4)
 def _folded_sizes(text: str) -> tuple[int, ...]:
-    """How long every beginning of `text` is when it is folded; but for spaces, each letter adds its own."""
+    """The folded length of `text` up to and including each letter. Runs of spaces fold to one space."""
     sizes: list[int] = []
     size, spaced = 0, False
     for letter in text:
-        said = _folded_letter(letter)
-        size += len(said) - (spaced and said.startswith(" "))
-        spaced = said.endswith(" ") if said else spaced
+        spelled = _folded_letter(letter)
+        size += len(spelled) - (spaced and spelled.startswith(" "))
+        spaced = spelled.endswith(" ") if spelled else spaced
         sizes.append(size)
     return tuple(sizes)
 
@@ -80,7 +82,7 @@ def _folded_letter(letter: str) -> str:
 
 
 def places(term: str, text: str) -> Iterator[TermPlace]:
-    """Where the folded `term` stands in the folded `text` as whole words."""
+    """Every place where the folded `term` is in the folded `text` as whole words."""
     start = text.find(term)
     while start >= 0:
         end = start + len(term)
@@ -90,48 +92,48 @@ def places(term: str, text: str) -> Iterator[TermPlace]:
 
 
 def within_word(text: str, position: int) -> bool:
-    """True if the letters on both sides of `position` belong to one word, or are one letter."""
+    """Whether the characters on both sides of `position` belong to one word or to one letter."""
     if not 0 < position < len(text):
         return False
     return _clings(text[position]) or (joins(text[position - 1]) and joins(text[position]))
 
 
 def _clings(letter: str) -> bool:
-    """An accent, a voicing mark, or a vowel or final consonant of a Hangul syllable."""
+    """Whether `letter` is a part of the letter before it: an accent, a voicing mark or a Hangul jamo."""
     return combining(letter) > 0 or "\u1160" <= letter <= "\u11ff"
 
 
 def joins(letter: str) -> bool:
-    """Whether it is part of a word that has spaces around it."""
+    """Whether `letter` can be part of a word of a script that separates words by spaces."""
     word = letter.isalnum() or letter == "_" or combining(letter) > 0
     return word and not unbroken(letter)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a text: nothing but its plain letters, and where each stands in the text."""
+    """One way to read a text: its plain letters and digits only, with the index in `text` of each."""
 
     text: str
     letters: str
     origins: Sequence[int]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The part of the text that these letters were read from."""
+        """The span in the text of the letters from `start` to `end`."""
         return self.origins[start], self.origins[end - 1] + 1
 
     def gap(self, at: int) -> str:
-        """What stands between the letter at `at` and the one before it, as far as one sees it."""
+        """The visible signs and spaces between the letter at `at` and the letter before it."""
         between = _UNSEEN.sub("", self.text[self.origins[at - 1] + 1 : self.origins[at]])
         return "".join(sign for sign in between if not sign.isalnum() and not combining(sign))
 
     def edge(self, at: int) -> bool:
-        """Whether a word may begin or end here."""
+        """Whether a word may begin or end before the letter at `at`."""
         if self.apart(at):
             return True
         return not (joins(self.letters[at - 1]) and joins(self.letters[at]))
 
     def apart(self, at: int) -> bool:
-        """Whether the letter is set apart from the one before it, or there is none."""
+        """Whether there is no letter before the one at `at`, or something visible between the two."""
         return not 0 < at < len(self.letters) or self.gap(at) != ""
 
 
@@ -146,7 +148,7 @@ _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 
 @lru_cache(maxsize=32)
 def readings(text: str) -> tuple[Reading, ...]:
-    """Every way to read `text`: as it stands, with signs taken for letters, with drawn-out letters cut."""
+    """All ways to read `text`: as it is, with signs as letters, with repeated letters cut to one or two."""
     found = [_read(text, range(len(text)), text)]
     signed = [word.span() for word in _UNSPLIT.finditer(text) if _may_hide_letters(word[0])]
     for table in (_AS_I, _AS_L) if signed else ():
@@ -162,21 +164,21 @@ def readings(text: str) -> tuple[Reading, ...]:
 
 
 def _may_hide_letters(word: str) -> bool:
-    """Whether a digit or a sign in it may stand for a letter, or an I and an L for each other."""
+    """Whether digits or signs in `word` may stand for letters, or I and l for each other."""
     signed = _SIGN.search(word) and _LETTER.search(word)
     return bool(signed or _CAPITAL_INSIDE.search(word))
 
 
 def _unsigned(word: str, table: dict[int, int]) -> str:
-    """`word` with letters for its signs; what closes a sentence stays."""
+    """`word` with letters for its digits and signs, but for punctuation at its end."""
     body = re.sub("(?<=[A-Z])l(?=[A-Z])", "I", word.rstrip("!|"))
     return body.translate(table) + word[len(body) :]
 
 
-def _read(said: str, origins: Sequence[int], text: str) -> Reading:
+def _read(spelled: str, origins: Sequence[int], text: str) -> Reading:
     letters: list[str] = []
     places: list[int] = []
-    for at, sign in zip(origins, said, strict=True):
+    for at, sign in zip(origins, spelled, strict=True):
         for letter in plain(sign):
             letters.append(letter)
             places.append(at)
@@ -185,9 +187,9 @@ def _read(said: str, origins: Sequence[int], text: str) -> Reading:
 
 @lru_cache(maxsize=16384)
 def plain(sign: str) -> str:
-    """The letters and digits that `sign` reads as: small, without accents, simplified; none for others.
+    """What one character reads as: lower-case letters and digits without accents, simplified; else empty.
 
-    Other alphabets' letters that look like Latin ones become those (Unicode's confusables).
+    Letters of other alphabets that look like Latin ones become Latin (Unicode's confusables).
     """
     if sign.isascii():
         return sign.casefold() if sign.isalnum() else ""
@@ -208,7 +210,7 @@ def _plain_letter(letter: str) -> str:
 
 
 def _named_latin(letter: str) -> str:
-    """The Latin letter in a sign's name: a stroke through it, a square or a circle around it."""
+    """The Latin letter in a sign's Unicode name (a letter with a stroke or in a circle), or empty."""
     if letter.isascii():
         return letter.casefold()
     named = re.fullmatch(r".*(?:LATIN|SYMBOL)\b.* LETTER ([A-Z])(?: WITH .*)?", name(letter, ""))
@@ -224,7 +226,7 @@ def _simplifier() -> Callable[[str], str]:
 
 @cache
 def _look_alikes() -> dict[str, str]:
-    """Letters of other alphabets by the Latin letter that they look like."""
+    """The Latin letters that a letter of another alphabet looks like, by that letter."""
     from confusable_homoglyphs.confusables import confusables_data
 
     return {
@@ -237,7 +239,7 @@ def _look_alikes() -> dict[str, str]:
 
 @cache
 def _latin_by_letter() -> dict[int, str]:
-    """For `str.translate`: small letters of other alphabets that look Latin, or whose capitals do."""
+    """A table for `str.translate` from lower-case letters that look Latin, or whose capitals do, to Latin."""
     pairs = _look_alikes().items()
     alike = {letter: latin for letter, latin in pairs if len(latin) == 1 and _OTHER_ALPHABETS.match(letter)}
     small = {letter: latin for letter, latin in alike.items() if letter == letter.casefold()}
@@ -245,14 +247,14 @@ def _latin_by_letter() -> dict[int, str]:
 
 
 Edges = Literal["word", "apart", "none"]
-"""What has to stand around a term: the end of a word, no letter of any script, or nothing."""
+"""What must be around a term: the edge of a word, no letter of any script, or anything."""
 
 
 @dataclass(frozen=True)
 class Spelled:
-    """A term in some spelling.
+    """A term that was found in a text, in some spelling.
 
-    `sure` is False where the letters stand there, but as other words, or across a comma.
+    `sure` is False where the letters are there, but may be parts of other words or go across a comma.
     """
 
     term: str
@@ -261,12 +263,12 @@ class Spelled:
 
 
 class Finder:
-    """Finds terms in any spelling; the time it takes does not depend on how many terms there are.
+    """Finds terms in a text in any spelling, in a time that does not depend on the number of terms.
 
     Args:
-        terms: what to look for.
-        inflected: whether plurals, possessives, -ed and -ing of Latin terms count too.
-        edges: what has to stand around a term.
+        terms: the terms to find.
+        inflected: whether plurals, possessives, -ed and -ing forms of Latin terms are found, too.
+        edges: what must be around a term.
     """
 
     def __init__(self, terms: Sequence[str], *, inflected: bool = True, edges: Edges = "word") -> None:
@@ -275,15 +277,15 @@ class Finder:
         self._edges = edges
         self._patterns = [
             (term, letters)
-            for term in filter(_tells, terms)
+            for term in filter(_told_by_letters, terms)
             for letters in (forms(letters_of(term)) if inflected else (letters_of(term),))
         ]
         self._breaks = {term: _breaks(term) for term in terms}
-        self._signs = [term for term in terms if not _tells(term)]
+        self._signs = [term for term in terms if not _told_by_letters(term)]
         self._automaton = AhoCorasick([letters for _, letters in self._patterns])
 
     def find(self, text: str) -> list[Spelled]:
-        """Every term in `text`, in its order; of terms that share letters the widest."""
+        """All terms in `text` in the order of their places; of overlapping ones the longest sure one."""
         found = {
             spelled
             for reading in readings(text)
@@ -295,10 +297,10 @@ class Finder:
         return widest([*found, *self._exact(text)])
 
     def _exact(self, text: str) -> Iterator[Spelled]:
-        """Terms that letters alone do not tell, as they are spelled."""
-        said = folded(text) if self._signs else ""
+        """Find the terms that letters alone do not identify, such as `C++`, in folded spelling."""
+        spelled = folded(text) if self._signs else ""
         for term in self._signs:
-            for place in places(folded_term(term), said):
+            for place in places(folded_term(term), spelled):
                 yield Spelled(term, (unfolded(text, place.start), unfolded(text, place.end)), True)
 
     def _judged(self, reading: Reading, term: str, start: int, end: int) -> Spelled | None:
@@ -317,7 +319,7 @@ class Finder:
 
 
 def forms(word: str) -> Iterator[str]:
-    """`word` and, if it is Latin, its plural, its possessive, and what it is as a regular verb."""
+    """`word` and, if it is Latin, its plural or possessive, and its -ed and -ing forms."""
     yield word
     if len(word) < 3 or not (word.isascii() and word.isalpha()):
         return
@@ -334,25 +336,25 @@ def forms(word: str) -> Iterator[str]:
 
 
 def letters_of(term: str) -> str:
-    """The letters and digits of a term as they read, without what stands between them."""
+    """The plain letters and digits of `term`, without signs and spaces."""
     return _read(term, range(len(term)), term).letters
 
 
 def _breaks(term: str) -> dict[int, str]:
-    """What stands between letters of a term, by the number of letters before it."""
+    """The signs and spaces inside a term, by the number of letters before them."""
     reading = _read(term, range(len(term)), term)
     return {at: gap for at in range(1, len(reading.letters)) if (gap := reading.gap(at))}
 
 
-def _tells(term: str) -> bool:
-    """Whether letters alone tell the term: `C++` is no C, nor is `a.c` an AC."""
+def _told_by_letters(term: str) -> bool:
+    """Whether a term can be recognised by its letters alone, unlike `C++` and `a.c`."""
     letters = letters_of(term)
     signs = re.search(r"[^\w\s'’-]", term)
     return len(letters) >= (4 if signs else 2) or any(map(unbroken, letters))
 
 
 def _signs(reading: Reading, start: int, end: int) -> int:
-    """How many letters are read from digits and signs."""
+    """Number of letters that are written as digits or signs."""
     return sum(
         reading.letters[at].isalpha()
         and (sign := reading.text[reading.origins[at]]).isascii()
@@ -365,7 +367,7 @@ _CLAUSE = re.compile(r"[。，、；：！？\n]")
 
 
 def _sure(letters: str, gaps: dict[int, str], breaks: dict[int, str]) -> bool | None:
-    """Whether letters with such gaps are the term for sure, perhaps (False) or certainly not (None)."""
+    """Whether letters with these gaps are the term: surely (True), perhaps (False), or not (None)."""
     odd = [gap for at, gap in gaps.items() if at not in breaks or not _alike(gap, breaks[at])]
     if not odd:
         return True
@@ -384,7 +386,7 @@ def _alike(gap: str, usual: str) -> bool:
 
 
 def widest(found: Iterable[Spelled]) -> list[Spelled]:
-    """Sure ones before others and long ones before short ones; nothing within another one."""
-    ordered = sorted(found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span))
+    """Drop overlapping finds: sure ones are kept before others, then longer ones before shorter ones."""
+    ordered = sorted(found, key=lambda term: (not term.sure, term.span[0] - term.span[1], term.span))
     taken = Apart()
-    return sorted((one for one in ordered if taken.take(*one.span)), key=lambda one: one.span)
+    return sorted((term for term in ordered if taken.take(*term.span)), key=lambda term: term.span)

@@ -1,8 +1,9 @@
-"""Is this value said, and where? One answer for guards, metrics and ranking.
+"""Decides whether a text says a value, and where, for guards, metrics and ranking alike.
 
-A value is said if all its listed things are (`cocoa, molasses`), each as a run of words and quantities. Words
-may differ in case, width, accents, script and number (plurals); quantities in spelling and unit. `yes` and
-`no` are said by the attribute's name, with or without a negation near it in its clause.
+A value may list several things (`cocoa, molasses`); the text says it if it says each of them, as a run of
+words and quantities. Words may differ in case, width, accents, script and number (plurals), quantities in
+spelling and unit. `yes` and `no` are said by the attribute's name, without or with a negation before it in
+its clause.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _HELPERS = "is are was were do does did has have had ca could wo would should mu
 _NEGATIONS = frozenset({"not", "no", "non", "never", "without", "cannot", "neither", "nor", *"不没无非未"})
 _NEGATIONS |= {f"{helper}nt" for helper in _HELPERS.split(" ")}
 NEGATED = 3
-"""A negation holds for so many words behind it."""
+"""A negation applies to this many words after it."""
 _CONTRACTED = re.compile(r"(?<=n)'(?=t(?![^\W\d_]))")
-# Letters and digits part here, unlike in `words`: `X5.5` does not say `X5`, and `3pack` says 3.
+# Unlike in `words`, letters and digits are separate tokens: `3pack` says 3, and `X5.5` does not say `X5`.
 _TOKEN = re.compile(rf"\d+(?:\.\d+)*|[{UNSPACED}]|[^\W\d_{UNSPACED}]+")
 _CLAUSE_END = re.compile(r"(?<=[.!?:;…])\s+|[。！？：；\n]")
 _LISTED = re.compile(r"[,;/，；、]|\band\b|&|[和与]")
@@ -39,7 +40,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 @dataclass(frozen=True)
 class Token:
-    """A word in the singular, or a quantity, and where it stands."""
+    """A word in the singular, or a quantity, with its span in the text."""
 
     word: str
     span: Span
@@ -47,11 +48,11 @@ class Token:
 
     @property
     def key(self) -> tuple[str, Decimal | None]:
-        """What two tokens that mean the same have in common."""
+        """Equal for tokens that mean the same."""
         return (self.quantity.kind, self.quantity.value) if self.quantity else (self.word, None)
 
     def says(self, given: Token) -> bool:
-        """Whether who reads this has read `given`."""
+        """Whether this token states `given`."""
         if self.quantity and given.quantity:
             return self.quantity.says(given.quantity)
         return self.key == given.key
@@ -59,12 +60,12 @@ class Token:
 
 @dataclass(frozen=True)
 class ReadText:
-    """A text as values are looked for in it.
+    """A text that is prepared to search values in it.
 
     Args:
-        words: every word, and every number in digits.
-        tokens: quantities, and the words between them.
-        clause_ends: where a clause ends, in order.
+        words: all words, and all numbers in digits.
+        tokens: all quantities, and the words between them.
+        clause_ends: the index after each clause, in order.
     """
 
     words: tuple[Token, ...]
@@ -85,7 +86,7 @@ class ReadText:
         object.__setattr__(self, "_quantities", numbers)
 
     def find(self, thing: Sequence[Token]) -> list[Span]:
-        """Where a run of words and quantities stands; places do not overlap."""
+        """Spans of a run of words and quantities in the text, without overlaps."""
         anchor = next((at for at, token in enumerate(thing) if token.quantity), None)
         if anchor is None:
             return list(self._words(thing))
@@ -106,7 +107,7 @@ class ReadText:
             place = self._line.find(wanted, place + len(wanted) - 1)
 
     def negated(self, span: Span) -> bool:
-        """Whether a negation stands among the few words before `span`, in the same clause."""
+        """Whether one of the `NEGATED` words before `span` is a negation in the same clause."""
         at = bisect_left(self.words, span[0], key=lambda token: token.span[0])
         ends = bisect_right(self.clause_ends, span[0])
         start = self.clause_ends[ends - 1] if ends else 0
@@ -120,7 +121,7 @@ def _joined(tokens: Sequence[Token]) -> str:
 
 @lru_cache(maxsize=1024)
 def read(text: str) -> ReadText:
-    """Read a text, once for all values that are looked for in it."""
+    """Prepare a text for searches; the result is cached."""
     seen = view(text).without(_CONTRACTED)
     tokens: list[Token] = []
     place = 0
@@ -144,7 +145,7 @@ def _tokens(seen: View, start: int, end: int, numbers: bool = False) -> Iterator
 
 
 def singular(word: str) -> str:
-    """Plurals as singulars, clumsily but the same way on both sides."""
+    """A word without its plural ending, by simple rules that are applied to text and value alike."""
     if len(word) < 4 or not word.endswith("s") or word.endswith("ss"):
         return word
     if word.endswith("ies"):
@@ -154,7 +155,7 @@ def singular(word: str) -> str:
 
 @lru_cache(maxsize=8192)
 def things_of(value: str) -> tuple[tuple[Token, ...], ...]:
-    """What has to be said for `value` to be said: each of its listed things.
+    """The things that `value` lists, each as a run of tokens; a text must say all of them.
 
     >>> [" ".join(token.word for token in thing) for thing in things_of("cocoa, dark plums and toast")]
     ['cocoa', 'dark plum', 'toast']
@@ -176,7 +177,7 @@ def things_of(value: str) -> tuple[tuple[Token, ...], ...]:
 
 
 def same(value: str, other: str) -> bool:
-    """Whether two values of an attribute are one, in two spellings.
+    """Whether two values of an attribute are the same in different spelling.
 
     >>> same("0.5 l", "500 ml"), same("£9", "£12")
     (True, False)
@@ -195,7 +196,7 @@ def says(text: str, value: str) -> bool:
 
 
 def spans_of(value: str, text: str) -> list[list[Span]]:
-    """Where each listed thing of `value` stands in `text`; nothing unless all are said."""
+    """Spans in `text` of each thing that `value` lists; empty unless the text says all of them."""
     seen = read(text)
     for spelled in dict.fromkeys((value, _CAMEL.sub(" ", value))):
         found = [seen.find(thing) for thing in things_of(spelled)]
@@ -205,42 +206,42 @@ def spans_of(value: str, text: str) -> list[list[Span]]:
 
 
 def any_spans(value: str, text: str) -> list[Span]:
-    """Where any of the listed things of `value` stands in `text`."""
+    """Spans in `text` of any of the things that `value` lists."""
     return [span for thing in things_of(value) for span in read(text).find(thing)]
 
 
 def attribute_spans(
     name: str, value: str, text: str, wordings: OtherWordings | None = None
 ) -> Sequence[Sequence[Span]]:
-    """Where an attribute is said: each listed thing of its value, or one of the value's other `wordings`.
+    """Spans in `text` of each thing that an attribute's value lists, or of one of its other `wordings`.
 
-    `yes` and `no` are said by the attribute's name, affirmed or denied. Nothing unless all is said.
+    `yes` and `no` are said by the attribute's name, affirmed or negated. Empty unless all of it is said.
     """
     others = (wordings or {}).get(name, {})
     if value.strip().casefold() in YES | NO:
         found = _flag(name, value.strip().casefold() in YES, text, others)
         return [found] if found else []
-    listed = [span for other in others.get(value, ()) for span in _whole(other, text)]
+    listed = [span for other in others.get(value, ()) for span in _wording_spans(other, text)]
     things = spans_of(value, text)
     if things:
         return [apart([*listed, *things[0]]), *things[1:]]
     return [apart(listed)] if listed else []
 
 
-def _whole(wording: str, text: str) -> list[Span]:
-    """Where a wording stands as it is, commas or not."""
+def _wording_spans(wording: str, text: str) -> list[Span]:
+    """Spans of a wording in `text`; unlike a value, it is not split at commas."""
     return read(text).find(read(wording).tokens)
 
 
 def _flag(name: str, wanted: bool, text: str, others: Mapping[str, Sequence[str]]) -> list[Span]:
-    """Where the text says that the attribute holds (or does not, if that is `wanted`)."""
+    """Spans where the text affirms the attribute, or where it denies it if `wanted` is False."""
     wordings = {True: [*dict.fromkeys((name, _CAMEL.sub(" ", name)))], False: []}
     for value, more in others.items():
         wordings[value.strip().casefold() in YES].extend(more)
-    denied = [span for other in wordings[False] for span in _whole(other, text)]
+    denied = [span for other in wordings[False] for span in _wording_spans(other, text)]
     said = Spans(denied)
     affirmed: list[Span] = []
-    for span in (span for other in wordings[True] for span in _whole(other, text)):
+    for span in (span for other in wordings[True] for span in _wording_spans(other, text)):
         if said.cover(*span):
             continue
         (denied if read(text).negated(span) else affirmed).append(span)
@@ -248,7 +249,7 @@ def _flag(name: str, wanted: bool, text: str, others: Mapping[str, Sequence[str]
 
 
 def apart(spans: Iterable[Span]) -> list[Span]:
-    """Spans that do not overlap, the longest of those that begin together."""
+    """Spans without those that overlap an earlier one; of spans with the same start the longest is kept."""
     kept: list[Span] = []
     for span in sorted(spans, key=lambda span: (span[0], -span[1])):
         if not kept or span[0] >= kept[-1][1]:
@@ -257,9 +258,9 @@ def apart(spans: Iterable[Span]) -> list[Span]:
 
 
 def measured(text: str, facts: Sequence[str]) -> list[Span]:
-    """Quantities of `text`, with their unit or the word behind them, that one of `facts` has too.
+    """Spans of the quantities in `text`, with their unit or the word after them, that are also in `facts`.
 
-    A fact is rarely said in its own words; its numbers are.
+    A text rarely repeats a fact word for word, but it does repeat its numbers.
     """
     known = {key for fact in facts for key, _ in _measures(read(fact))}
     return [span for key, span in _measures(read(text)) if key in known]

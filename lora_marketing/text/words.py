@@ -1,4 +1,4 @@
-"""Words: the one way that metrics and guards split a text."""
+"""Splits texts into words, the same way for all metrics and guards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:['’][^\W{UNSPACED}]+)*")
 
 @lru_cache(maxsize=16384)
 def words(text: str) -> tuple[str, ...]:
-    """Words in lower case without punctuation; Chinese characters and kana are words of their own.
+    """The words of a text in lower case, without punctuation; each Chinese character or kana is a word.
 
     >>> words("Don't wait. 薄霜 680 克")
     ("don't", 'wait', '薄', '霜', '680', '克')
@@ -22,11 +22,11 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def word_spans(text: str) -> Iterator[tuple[str, int, int]]:
-    """Each of `words`, the place of its first character in `text`, and the place after its last."""
+    """Each word of a text, as in `words`, with its start and end (exclusive) in `text`."""
     for found in _WORD.finditer(text):
         yield found[0].casefold(), found.start(), found.end()
 
 
 def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    """All runs of `n` tokens, in order."""
+    """All n-grams of `tokens`, in order."""
     return list(zip(*(tokens[start:] for start in range(n)), strict=False))

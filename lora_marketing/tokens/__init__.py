@@ -1,4 +1,1 @@
-"""From chat messages to tokens and prefix trees.
-
-Nothing here needs torch.
-"""
+"""Turns chat messages into token ids, and rows of token ids into prefix trees. Nothing here needs torch."""

@@ -1,9 +1,9 @@
-"""Prefix trees: rows that begin alike are merged, so that every shared token is computed once.
+"""Prefix trees: merges rows that begin with the same tokens, so that each shared token is computed once.
 
 A batch of rows becomes one sequence of tree nodes in depth-first order. A token attends to its
 own node and the nodes on the path to the root, its position counts along that path, and every
-completion token is predicted from the token before it in its own row. The result equals the
-padded batch because a causal model's state at a token depends on the tokens before it only.
+completion token is predicted from the token before it in its own row. Loss and gradients equal those of
+the padded batch, because a causal model's state at a token depends on the tokens before it only.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 TREE_MODEL_TYPES = frozenset({"llama", "qwen3", "gemma3", "gemma3_text", "mistral", "smollm3"})
-"""Architectures whose loss and gradients on a tree are tested against the padded batch."""
+"""Values of `model_type` whose loss and gradients on a tree are tested against the padded batch."""
 
 
 @dataclass(frozen=True)
 class PrefixTree:
     """Rows merged by their common prefixes.
 
-    `tokens`, `positions` and `nodes` have one entry per computed token; `parents` one per node
-    (-1 for a root). `sources[i]` is the index of the token whose output predicts `targets[i]`.
+    `tokens` (ids), `positions` and `nodes` (index of the token's node) have one entry per computed token,
+    `parents` has one per node (-1 for a root). `sources[i]` is the index of the token whose output predicts
+    the id `targets[i]`. `row_tokens` is the number of tokens before merging.
     """
 
     tokens: tuple[int, ...]
@@ -34,17 +35,15 @@ class PrefixTree:
 
     @property
     def saved(self) -> float:
-        """Share of the rows' tokens that need not be computed."""
+        """The share of the rows' tokens that merging saves, from 0 to 1."""
         return 1 - len(self.tokens) / self.row_tokens
 
 
 def build_tree(rows: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> PrefixTree:
     """Merge `rows` by common prefixes.
 
-    `labels` has the shape of `rows`, -100 where a token carries no loss. A row's last token is
-    never an input to another, so it is a node of its own only if it is shared or predicts.
-
-    Time is linear in the number of tokens.
+    `labels` has the shape of `rows`, with -100 where a token carries no loss. Time is linear in the number of
+    tokens.
     """
     children: list[dict[int, int]] = [{}]
     tokens: list[int] = [-1]
@@ -79,9 +78,9 @@ def build_tree(rows: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -
 
 
 def _depth_first(children: Sequence[dict[int, int]]) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Order, depth and compressed node of every trie entry, and the parent of every node.
+    """Depth-first order of the trie's entries, depth and node of each, and the parent of each node.
 
-    A compressed node is a run of tokens without a fork: its tokens see each other causally.
+    A node is a run of tokens without a fork; its tokens attend to each other causally.
     """
     order: list[int] = []
     depths: list[int] = []
@@ -103,10 +102,10 @@ def _depth_first(children: Sequence[dict[int, int]]) -> tuple[list[int], list[in
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a tree's tokens lie while attention is computed.
+    """How a tree's tokens are grouped to compute attention.
 
-    The first `trunk` tokens are shared by all rows; `bins` hold the indices of the later ones,
-    whole branches side by side, at most `length` in a bin.
+    The first `trunk` tokens are shared by all rows. `bins` hold the indices of the others, as whole branches,
+    at most `length` tokens in a bin.
     """
 
     trunk: int
@@ -117,8 +116,8 @@ class Layout:
 def lay_out(tree: PrefixTree) -> Layout:
     """Pack the branches that grow from the trunk into bins.
 
-    Every bin holds its own copy of the trunk's keys and values, and branches that share a bin make
-    pairs that are masked: a quarter of the trunk is the length where the two costs meet.
+    Each bin costs a copy of the trunk's keys and values, and branches that share a bin cost masked pairs of
+    tokens: bins of a quarter of the trunk balance the two costs.
     """
     one_root = tree.parents.count(-1) == 1
     trunk = tree.nodes.count(0) if one_root else 0

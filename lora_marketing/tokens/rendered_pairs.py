@@ -1,4 +1,4 @@
-"""Preference pairs as tokens. No torch, so that planning counts the very rows that are trained on."""
+"""Renders preference pairs to token ids, without torch, so that planning can count the rows of a run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lora_marketing.tokens.render import ChatTokenizer, Rendered, render_example
 
 @dataclass(frozen=True)
 class RenderedPair(Rendered):
-    """The chosen row, and beside it the rejected one, which begins with the same prompt."""
+    """A rendered preference pair: the chosen row itself, and the `rejected` row with the same prompt."""
 
     rejected: Rendered
 
 
 def render_row(row: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
-    """Token ids of an example, or of both texts of a pair; each keeps the render contract.
+    """Token ids of an example, or of both texts of a preference pair.
 
     Raises:
-        RenderContractError: see `render_example`.
+        RenderContractError: a text breaks the render contract (see `render_example`).
     """
     if not isinstance(row, PreferencePair):
         return render_example(row, brand, base)
@@ -30,15 +30,15 @@ def render_row(row: Example, brand: Brand, base: ChatTokenizer) -> Rendered:
 
 
 def texts_of(row: Rendered) -> tuple[Rendered, ...]:
-    """The rows that a micro-batch computes for `row`: itself, or a pair's two."""
+    """The rows that a micro-batch computes for `row`: the row itself, or both rows of a pair."""
     return (row, row.rejected) if isinstance(row, RenderedPair) else (row,)
 
 
 def longest(row: Rendered) -> int:
-    """Tokens of the row, or of the longer one of a pair."""
+    """Number of tokens in the row, or in the longer row of a pair."""
     return max(len(text.input_ids) for text in texts_of(row))
 
 
 def own_tokens(row: Rendered) -> int:
-    """Tokens of the row, or of both rows of a pair."""
+    """Number of tokens in the row, or in both rows of a pair."""
     return sum(len(text.input_ids) for text in texts_of(row))

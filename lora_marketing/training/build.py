@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import datasets
 import torch
 from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback
 from trl import DPOConfig, SFTConfig
 
 from lora_marketing.common.console import note
@@ -64,6 +65,10 @@ ALONE = TrainOptions()
 """A run by itself, which begins at the bare base."""
 
 
+OPTIMIZER_KEYS = frozenset({"adam_beta1", "adam_beta2", "adam_epsilon", "optim_args"})
+"""Fields of `train.extra` that some optimizers do not read."""
+
+
 def vault_of(run: Path) -> CheckpointVault:
     """The checkpoints of the run in the folder `run`."""
     return CheckpointVault(run / "checkpoints")
@@ -88,7 +93,8 @@ def build_trainer(
         options: see TrainOptions.
 
     Raises:
-        TrainingError: TRL or PEFT refuses the settings, or `options.start` does not fit the recipe.
+        TrainingError: TRL or PEFT refuses the settings, the optimizer does not read some of them, or
+            `options.start` does not fit the recipe.
         AdapterRefused: `options.start` was trained on another base, or the load gate refuses it.
     """
     follows, refusal = packed(recipe, base.model.config.to_dict())
@@ -112,6 +118,7 @@ def build_trainer(
         ],
         **adapter_arguments(lora_config(recipe, base), recipe, base, options.start),
     }
+    _require_read(shared["args"], recipe)
     trainer = (
         PreferenceTrainer(**shared) if preference else BrandTrainer(cooperative=options.cooperative, **shared)
     )
@@ -122,6 +129,22 @@ def build_trainer(
     if prepare and options.start is None:
         prepare(_new_layers(trainer.model), base.folder)
     return trainer
+
+
+def _require_read(args: SFTConfig | DPOConfig, recipe: Recipe) -> None:
+    """Refuse settings of the optimizer that this one does not read."""
+    kind, keywords = Trainer.get_optimizer_cls_and_kwargs(args)
+    problems = []
+    for name in OPTIMIZER_KEYS & recipe.train.extra.keys():
+        without = copy(args)
+        default = next(field.default for field in fields(args) if field.name == name)
+        setattr(without, name, default)
+        unread = Trainer.get_optimizer_cls_and_kwargs(without) == (kind, keywords)
+        if unread and recipe.train.extra[name] != default:
+            what, got = f"train.extra.{name} would do nothing", f"train.optimizer: {recipe.train.optimizer}"
+            problems.append(Problem(what, got=got, fix="remove the key, or take another optimizer"))
+    if problems:
+        raise TrainingError(problems)
 
 
 def _new_layers(model: PeftModel) -> list[NewLayer]:
@@ -148,7 +171,7 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
     settings = recipe.train
     micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
     per_epoch = math.ceil(rows / settings.batch_size)
-    every = max(1, per_epoch // recipe.eval.per_epoch)
+    every = max(1, min(per_epoch // recipe.eval.per_epoch, _steps(recipe, rows)))  # one evaluation at least
     on_gpu = torch.cuda.is_available()
     try:
         return config_class(
@@ -190,6 +213,14 @@ def trl_config(recipe: Recipe, rows: int, run: Path) -> SFTConfig | DPOConfig:
     except (TypeError, ValueError) as error:
         got = str(error)
         raise TrainingError(Problem("TRL refuses these settings", got=got, fix="see train.extra")) from error
+
+
+def _steps(recipe: Recipe, rows: int) -> int:
+    """Optimizer steps of a whole run, as Trainer counts them."""
+    settings = recipe.train
+    micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
+    batches = rows // micro if settings.extra.get("dataloader_drop_last") else math.ceil(rows / micro)
+    return math.ceil(max(1, math.ceil(batches / (settings.batch_size // micro))) * settings.epochs)
 
 
 def lora_config(recipe: Recipe, base: LoadedBase) -> LoraConfig:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,8 @@ def train(
     begin_peak()
     progress = ProgressCallback(loaded.name, options.table or ProgressTable())
     trackers = opened_trackers(loaded.recipe.train.report_to, run.parent / LOGS / run.name)
-    with reporting_memory_errors(loaded.name), closing(progress), trackers as opened:
+    extras = reporting_extra_errors(loaded.recipe.train.extra)
+    with reporting_memory_errors(loaded.name), extras, closing(progress), trackers as opened:
         watched = replace(options, callbacks=(*options.callbacks, *opened))
         trainer = build_trainer(plan.recipe, data, base, run, progress, watched)
         base_loss = _base_loss(trainer, run)
@@ -93,6 +94,23 @@ def train(
         if isinstance(trainer, PreferenceTrainer):
             metrics |= reward_figures(trainer.state, best)
         return TrainedAdapter(folder, metrics, _curve(trainer, base_loss))
+
+
+@contextmanager
+def reporting_extra_errors(extra: Mapping[str, object]) -> Iterator[None]:
+    """Turn what libraries say of values in `train.extra` into an error of the run alone.
+
+    Raises:
+        TrainingError: a run with `train.extra` ended as values that do not fit end it.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AssertionError, NotImplementedError) as error:
+        if not extra:
+            raise
+        got = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        fix = f"correct or remove what is in train.extra: {', '.join(sorted(extra))}"
+        raise TrainingError(Problem("training fails with these settings", got=got, fix=fix)) from error
 
 
 def _base_loss(trainer: BrandTrainer | PreferenceTrainer, run: Path) -> float:

@@ -1,4 +1,1 @@
-"""The search for settings of a recipe that write best.
-
-Only the `tune` command loads Optuna.
-"""
+"""Searches the settings of a recipe whose adapter writes best. Only the `tune` command imports Optuna."""

@@ -1,4 +1,4 @@
-"""The journal of a study: opened, checked against what is asked now, and read back as rows."""
+"""Opens a study's journal, checks that it belongs to the same search, and reads its trials as rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lora_marketing.tuning.objectives import OBJECTIVES
 from lora_marketing.tuning.space import Space, TrialSettings
 
 JOURNAL = "journal.jsonl"
-"""Name of the file in a study folder that Optuna appends every step to."""
+"""The file in a study folder to which Optuna appends each step."""
 
 STARTUP = 5
 
@@ -36,10 +36,16 @@ NAME, IDENTITY = "tune", "identity"
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a study looks for. `trials` counts finished trials; with it a study may be taken further.
+    """What a study searches.
 
-    `startup` is the number of trials before settings are proposed instead of drawn, and before a
-    trial may be stopped. `against` are recipes of the brands that copy must not sound like.
+    Args:
+        objective: name of the figure to optimise, a key of `OBJECTIVES`.
+        space: the values to try.
+        trials: number of finished trials to reach; a larger one continues a study.
+        seed: random seed of the search.
+        against: recipes of other brands, from which the voice score tells the brand's texts.
+        startup: number of trials that are drawn at random before the sampler proposes settings, and before a
+            trial may be pruned.
     """
 
     objective: str
@@ -52,10 +58,11 @@ class StudyPlan:
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One finished trial. Number 0 is the recipe as it stands.
+    """One finished trial; number 0 is the unchanged recipe.
 
-    Pruned trials have the held-out loss at which they were stopped, failed ones the problem; a
-    trial drawn a second time has the figures of the first, whose number `repeats` is.
+    `figures` of a pruned trial hold only the held-out loss at which it was stopped. A failed trial has a
+    `problem`. If the same settings were drawn before, `repeats` is the number of that trial, and the figures
+    are copied from it.
     """
 
     number: int
@@ -68,10 +75,10 @@ class TrialRow:
 
 
 def open_study(folder: Path, plan: StudyPlan, identity: Mapping[str, str], *, resume: bool) -> optuna.Study:
-    """Open or begin the study in `folder`; a trial that was cut off is marked failed and drawn again.
+    """Open the study in `folder`, or create it; an interrupted trial is marked as failed and drawn again.
 
     Raises:
-        TrainingError: a study is there and `resume` was not asked for, or it is another study.
+        TrainingError: the folder holds a study and `resume` is False, or its study has another identity.
     """
     journal = folder / JOURNAL
     if journal.exists() and not resume:
@@ -96,7 +103,7 @@ def open_study(folder: Path, plan: StudyPlan, identity: Mapping[str, str], *, re
 
 
 def _drop_torn_line(journal: Path) -> None:
-    """Cut off a last line that a kill left unfinished: Optuna would append to it and lose the journal."""
+    """Remove a last line that a kill left incomplete: Optuna would append to it and break the journal."""
     if not journal.exists():
         return
     whole = journal.read_bytes().rfind(b"\n") + 1
@@ -118,7 +125,7 @@ def _require_same(kept: Mapping[str, str], wanted: Mapping[str, str], folder: Pa
 
 
 def identity_of(loaded: LoadedRecipe, data: Dataset, plan: StudyPlan, fingerprint: str) -> dict[str, str]:
-    """Hashes of all that decides a trial's figures, by name."""
+    """Hashes of everything that decides a trial's figures, by name; equal ones make trials comparable."""
     parts: dict[str, Any] = {
         "recipe": recorded_recipe(loaded),
         "data": recorded_data(loaded, data),
@@ -141,7 +148,7 @@ def _texts_of(loaded: LoadedRecipe) -> str:
 
 
 def rows_of(study: optuna.Study) -> list[TrialRow]:
-    """The finished trials in the order they were drawn."""
+    """The finished trials of a study, in the order they were drawn."""
     trials = study.get_trials(deepcopy=False, states=FINISHED)
     return [_row(number, trial) for number, trial in enumerate(trials)]
 

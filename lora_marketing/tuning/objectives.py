@@ -1,4 +1,4 @@
-"""What a study may aim at: each objective is one figure of a trained adapter. Needs no model."""
+"""The figures of a trained adapter that a study can optimise. Computing them needs no model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a trial leaves behind: training's figures, and one copy for each validation brief.
+    """The results of a trial: training's metrics, and one copy for each validation brief.
 
-    `references` are the texts a person wrote for the same briefs, in the same order.
+    `references` are the texts that people wrote for the same briefs, in the same order. `voices` is None if
+    the study has no other brands.
     """
 
     metrics: Mapping[str, float]
@@ -28,7 +29,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Objective:
-    """A figure, which way it is better, and how it is taken (None: cannot be taken from this evidence)."""
+    """A figure to optimise: its summary, its direction, and its function (None if the evidence lacks it)."""
 
     summary: str
     direction: Literal["minimize", "maximize"]
@@ -37,7 +38,7 @@ class Objective:
 
     @property
     def sign(self) -> int:
-        """1 if less is better, else -1: `sign * figure` is always to be made small."""
+        """1 if less is better, else -1, so that `sign * figure` is always minimised."""
         return 1 if self.direction == "minimize" else -1
 
 
@@ -74,16 +75,21 @@ OBJECTIVES = {
 
 
 def measure(evidence: Evidence) -> dict[str, float]:
-    """Every figure that this evidence allows."""
+    """Compute all figures that the evidence allows, by name."""
     figures = ((name, objective.measure(evidence)) for name, objective in OBJECTIVES.items())
     return {name: value for name, value in figures if value is not None}
 
 
 def require_objective(name: str, *, briefs: int, against: int) -> Objective:
-    """The objective of that name, if it can be taken with so many briefs and other brands.
+    """The objective of this name, if it can be computed.
+
+    Args:
+        name: a key of `OBJECTIVES`.
+        briefs: number of validation briefs that each trial writes (`eval.briefs`).
+        against: number of other brands (`--against`).
 
     Raises:
-        RecipeError: an unknown name, or nothing to take it from.
+        RecipeError: the name is unknown, or briefs or other brands are missing.
     """
     if name not in OBJECTIVES:
         raise RecipeError(Problem(f'unknown objective "{name}"', allowed=nearest(name, OBJECTIVES)))

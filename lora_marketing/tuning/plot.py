@@ -1,4 +1,4 @@
-"""The picture of a study: the objective trial by trial, and against every tuned key."""
+"""Plots a study: the objective by trial, and by the value of each tuned key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ GREY, BEST, RECIPE = "#8a939c", "#c2410c", "#1d4ed8"
 
 
 def draw_study(path: Path, rows: Sequence[TrialRow], objective: str, title: str) -> None:
-    """Draw every finished trial; pruned ones count only where the objective is the held-out loss."""
+    """Plot all finished trials as a PNG file at `path`.
+
+    Pruned trials are shown only if the objective is the held-out loss, as they have no other figure.
+    """
     from matplotlib.figure import Figure
 
     keys = list(rows[0].settings)
@@ -42,7 +45,7 @@ def draw_study(path: Path, rows: Sequence[TrialRow], objective: str, title: str)
 
 
 def _draw_history(axes: Axes, rows: Sequence[TrialRow], objective: str, title: str) -> None:
-    """One mark per trial and the best so far."""
+    """Plot the objective by trial number, with the best figure so far."""
     from matplotlib.ticker import MaxNLocator
 
     done = [row for row in rows if row.state == "done"]
@@ -75,7 +78,7 @@ def _draw_history(axes: Axes, rows: Sequence[TrialRow], objective: str, title: s
 
 
 def _draw_key(axes: Axes, rows: Sequence[TrialRow], objective: str, key: str) -> None:
-    """The objective against one key, on the scale that the key was drawn from."""
+    """Plot the objective by the values of one key, on the scale that the key is drawn from."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     values = [row.settings[key] for row in rows]

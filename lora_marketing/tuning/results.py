@@ -1,4 +1,4 @@
-"""What a study found: the best trial, a table, and the best recipe as an overlay."""
+"""The results of a study: its best trial, its table, and the best recipe as an overlay file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BEST = "best.yaml"
 
 
 def best_of(rows: Sequence[TrialRow], objective: str) -> TrialRow:
-    """The best trial; of equals the one with the least held-out loss, then the earliest."""
+    """The best finished trial; ties go to the lower held-out loss, then to the earlier trial."""
     sign = OBJECTIVES[objective].sign
     done = [row for row in rows if row.state == "done"]
     return min(
@@ -34,7 +34,7 @@ def best_of(rows: Sequence[TrialRow], objective: str) -> TrialRow:
 
 
 def shown_figure(name: str, value: float) -> str:
-    """A figure as a person reads it: shares in percent, losses with three digits, chrF with one.
+    """Format a figure: shares in percent, losses with three decimals, chrF with one.
 
     >>> shown_figure("stop_rate", 0.875)
     '88%'
@@ -43,20 +43,20 @@ def shown_figure(name: str, value: float) -> str:
 
 
 def measured(rows: Sequence[TrialRow], objective: str) -> list[str]:
-    """Names of the figures that any trial has, the objective first."""
+    """Names of all figures that some trial has, the objective first."""
     names = [name for name in OBJECTIVES if any(name in row.figures for row in rows)]
     return sorted(names, key=lambda name: name != objective)
 
 
 def ended(row: TrialRow) -> str:
-    """How a trial ended, in a word or two."""
+    """How a trial ended, as a note for the table."""
     if row.repeats is not None:
         return f"as trial {row.repeats}"
     return f"failed: {row.problem}" if row.state == "failed" else row.state
 
 
 def table_of(rows: Sequence[TrialRow], objective: str) -> Table:
-    """All trials with all figures; the best is bold, the recipe is marked."""
+    """A table of all trials and their figures; the best is bold, the recipe is marked."""
     from rich.table import Table
 
     names, best = measured(rows, objective), best_of(rows, objective)
@@ -73,7 +73,7 @@ def table_of(rows: Sequence[TrialRow], objective: str) -> Table:
 
 
 def write_table(folder: Path, rows: Sequence[TrialRow]) -> Path:
-    """Write `trials.csv`, whole or not at all."""
+    """Write `trials.csv` atomically and return its path."""
     keys, names = list(rows[0].settings), list(OBJECTIVES)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -84,11 +84,11 @@ def write_table(folder: Path, rows: Sequence[TrialRow]) -> Path:
         writer.writerow(
             [row.number, row.state, *row.settings.values(), *figures, row.seconds, repeats, row.problem]
         )
-    return _replaced(folder / TRIALS, text.getvalue())
+    return _written(folder / TRIALS, text.getvalue())
 
 
 def write_best(folder: Path, loaded: LoadedRecipe, rows: Sequence[TrialRow], objective: str) -> Path:
-    """Write the best recipe as an overlay of the tuned one: only what the trial and `--set` changed."""
+    """Write `best.yaml`, which extends the tuned recipe by what the best trial and `--set` changed."""
     best, recipe = best_of(rows, objective), rows[0]
     figure, own = (shown_figure(objective, row.figures[objective]) for row in (best, recipe))
     origin = "the recipe as it stands" if best is recipe else f"trial {best.number}; the recipe had {own}"
@@ -97,7 +97,7 @@ def write_best(folder: Path, loaded: LoadedRecipe, rows: Sequence[TrialRow], obj
         f"extends: {json.dumps(Path(os.path.relpath(loaded.path, folder)).as_posix(), ensure_ascii=False)}",
         *_nested({**_overridden(loaded), **_changed(best, loaded)}),
     ]
-    return _replaced(folder / BEST, "\n".join(lines) + "\n")
+    return _written(folder / BEST, "\n".join(lines) + "\n")
 
 
 def _changed(best: TrialRow, loaded: LoadedRecipe) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _changed(best: TrialRow, loaded: LoadedRecipe) -> dict[str, Any]:
 
 
 def _overridden(loaded: LoadedRecipe) -> dict[str, Any]:
-    """What `--set` gave, by dotted key: the overlay extends the file, which does not have it."""
+    """Values from `--set` by dotted key, which the extended recipe file does not have."""
     return {
         ".".join(map(str, path)): settings[-1].value
         for path, settings in loaded.history.items()
@@ -114,7 +114,7 @@ def _overridden(loaded: LoadedRecipe) -> dict[str, Any]:
 
 
 def _nested(values: Mapping[str, Any]) -> list[str]:
-    """YAML lines of dotted keys, section by section."""
+    """The values of dotted keys as YAML lines, nested by section."""
     tree: dict[str, Any] = {}
     for key, value in values.items():
         *above, last = key.split(".")
@@ -135,6 +135,6 @@ def _lines(tree: Mapping[str, Any], indent: str) -> list[str]:
     return lines
 
 
-def _replaced(path: Path, text: str) -> Path:
+def _written(path: Path, text: str) -> Path:
     write_output(path, text)
     return path

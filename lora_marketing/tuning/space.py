@@ -1,9 +1,10 @@
-"""What a study searches: the values that each tuned key of a recipe may take."""
+"""The search space of a study: the values to try for each tuned key of a recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -13,20 +14,20 @@ from lora_marketing.common.documents import FilePlace, Frozen, place_of, read_do
 from lora_marketing.common.errors import Problem, RecipeError
 from lora_marketing.recipe import LoadedRecipe, Recipe, variant_names
 from lora_marketing.recipe.schema import PositiveFloat
-from lora_marketing.recipe.variants import variant_problems
+from lora_marketing.recipe.variants import scaling_problems, variant_problems
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 SPREAD = 4.0
-"""The default space tries learning rates from the recipe's divided by this to the recipe's times this."""
+"""The default space tries learning rates from the recipe's divided by SPREAD to the recipe's times SPREAD."""
 
 DRAWN_FIRST = ("plain", "rslora", "dora", "loraplus", "loftq")
-"""The order in which a seed draws variants: one that changed would make another study of the same seed."""
+"""The first variants in the default space. Their order must not change, or a seed draws other trials."""
 
 SearchValue = int | float | str
 TrialSettings = Mapping[str, SearchValue]
-"""Values of recipe keys by dotted name: `lora.rank`, `train.learning_rate`."""
+"""Values of recipe keys by dotted key, such as `lora.rank` or `train.learning_rate`."""
 
 
 class Range(Frozen):
@@ -43,9 +44,9 @@ class Range(Frozen):
 
 
 class Space(Frozen):
-    """The keys to search. A key left out stays as the recipe has it.
+    """The values to try for each key; a key that is left out keeps the recipe's value.
 
-    `alpha_per_rank` times the rank is the alpha; learning rates are drawn evenly on a log scale.
+    Alpha is `alpha_per_rank` times the rank. Learning rates are drawn from a log-uniform distribution.
     """
 
     schema_version: int = Field(alias="schema", ge=1, le=1)
@@ -61,7 +62,7 @@ class Space(Frozen):
         return tuple(name for name in _KEYS if getattr(self, name) is not None)
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The space in Optuna's words."""
+        """The space as Optuna's distributions, by key."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution
 
         distributions: dict[str, BaseDistribution] = {}
@@ -78,7 +79,7 @@ _KEYS = ("rank", "alpha_per_rank", "variant", "learning_rate", "epochs")
 
 
 def default_space(recipe: Recipe) -> Space:
-    """The usual ranks, scalings and variants, and what lies around the recipe's rate and epochs."""
+    """A space of usual ranks, alphas and variants, and of learning rates and epochs around the recipe's."""
     epochs, rate = recipe.train.epochs, recipe.train.learning_rate
     return Space(
         schema=1,
@@ -91,7 +92,7 @@ def default_space(recipe: Recipe) -> Space:
 
 
 def _variants() -> list[str]:
-    """All variants in the order that is drawn from; new ones come last."""
+    """All variants in the order of the default space; variants that are not in `DRAWN_FIRST` come last."""
     return [*DRAWN_FIRST, *(name for name in variant_names() if name not in DRAWN_FIRST)]
 
 
@@ -100,8 +101,9 @@ def read_space(path: Path, recipe: Recipe) -> Space:
 
     Raises:
         DocumentError: the file is missing or broken.
-        RecipeError: unknown and ill-typed keys, a variant that cannot be used, nothing to search, or
-            a space without the recipe's own value (the recipe is the first trial); all at once.
+        RecipeError: a key is unknown or has a wrong type, a variant cannot be used, there is nothing to
+            search, or the space lacks the recipe's own value (the recipe is the first trial); all problems at
+            once.
     """
     document = read_document(path)
     space = validated(Space, document.value, document.places)
@@ -117,6 +119,7 @@ def _space_problems(space: Space, recipe: Recipe, places: Mapping[Any, FilePlace
     for index, name in enumerate(space.variant or ()):
         yield from variant_problems(_with_variant(recipe, name), place_of(("variant", index), places))
     own = own_values(recipe)
+    yield from _scalings(space, recipe, own, place_of(("alpha_per_rank",), places))
     for name in space.keys:
         values = getattr(space, name)
         inside = values.low <= own[name] <= values.high if isinstance(values, Range) else own[name] in values
@@ -131,8 +134,19 @@ def _space_problems(space: Space, recipe: Recipe, places: Mapping[Any, FilePlace
             yield Problem(f"{name} names a value twice", place_of((name,), places))
 
 
+def _scalings(
+    space: Space, recipe: Recipe, own: Mapping[str, Any], where: FilePlace | None
+) -> Iterator[Problem]:
+    """The largest scaling that a trial could have, if the load gate would refuse it."""
+    rank, ratio = max(space.rank or [own["rank"]]), max(space.alpha_per_rank or [own["alpha_per_rank"]])
+    for name in space.variant or [own["variant"]]:
+        update = {"rank": rank, "alpha": max(1, round(rank * ratio)), "variant": name}
+        largest = recipe.model_copy(update={"lora": recipe.lora.model_copy(update=update)})
+        yield from islice(scaling_problems(largest, where), 1)
+
+
 def own_values(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as a point of the space."""
+    """The recipe's own values, by key of the space."""
     return {
         "rank": recipe.lora.rank,
         "alpha_per_rank": recipe.lora.alpha / recipe.lora.rank,
@@ -143,7 +157,7 @@ def own_values(recipe: Recipe) -> dict[str, Any]:
 
 
 def settings_of(params: Mapping[str, Any], recipe: Recipe) -> dict[str, SearchValue]:
-    """The recipe keys that a drawn point sets, rates and epochs with as few digits as a person writes."""
+    """The recipe settings of a drawn point of the space, with learning rate and epochs rounded."""
     drawn = own_values(recipe) | dict(params)
     settings: dict[str, SearchValue] = {
         "lora.rank": drawn["rank"],
@@ -152,21 +166,21 @@ def settings_of(params: Mapping[str, Any], recipe: Recipe) -> dict[str, SearchVa
         "train.learning_rate": float(f"{drawn['learning_rate']:.3g}"),
         "train.epochs": max(0.01, round(drawn["epochs"], 2)),
     }
-    return {key: value for key, value in settings.items() if _MOVES[key] & params.keys()}
+    return {key: value for key, value in settings.items() if _SETS[key] & params.keys()}
 
 
-_MOVES = {
+_SETS = {
     "lora.rank": {"rank"},
     "lora.alpha": {"rank", "alpha_per_rank"},
     "lora.variant": {"variant"},
     "train.learning_rate": {"learning_rate"},
     "train.epochs": {"epochs"},
 }
-"""Which keys of the space set which key of the recipe."""
+"""For each key of the recipe, the keys of the space that set it."""
 
 
 def with_settings(loaded: LoadedRecipe, settings: TrialSettings) -> LoadedRecipe:
-    """The recipe with some keys set to other values."""
+    """A copy of the recipe with these settings."""
     recipe = loaded.recipe
     for key, value in settings.items():
         section, _, name = key.partition(".")

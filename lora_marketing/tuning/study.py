@@ -1,4 +1,4 @@
-"""One study: settings are proposed, trained and measured on one loaded base until enough trials are done."""
+"""Runs a study: proposes settings, trains and measures them on one loaded base, trial by trial."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all trials of a study share: the loaded base, the rows rendered once, the voices learned."""
+    """What all trials of a study share: recipe, data, rendered rows, loaded base and voice classifier."""
 
     loaded: LoadedRecipe
     data: Dataset
@@ -49,7 +49,12 @@ class Bench:
     def figures(
         self, settings: TrialSettings, run: Path, callbacks: Sequence[TrainerCallback]
     ) -> dict[str, float]:
-        """Train with these settings in the folder `run`, which is then deleted, and measure the result."""
+        """Train with these settings in the folder `run`, which is then deleted, and measure the adapter.
+
+        Raises:
+            TrialPruned: a callback stops the trial.
+            TrainingError: these settings cannot be trained.
+        """
         candidate = with_settings(self.loaded, settings)
         try:
             options = TrainOptions(callbacks)
@@ -63,9 +68,9 @@ class Bench:
 
 @dataclass
 class PruningCallback(TrainerCallback):
-    """Tells Optuna the held-out loss of every evaluation and stops a trial that is behind the median.
+    """Reports the held-out loss of each evaluation to Optuna, and stops a trial that is behind the median.
 
-    The pruner follows the study's direction, so the loss is reported with `sign`.
+    The pruner uses the study's direction, so the loss is multiplied by `sign`, the objective's sign.
     """
 
     trial: Trial
@@ -80,7 +85,11 @@ class PruningCallback(TrainerCallback):
         control: TrainerControl,
         **event: Any,
     ) -> None:
-        """Report, and raise TrialPruned if the trial is to stop."""
+        """Report the loss.
+
+        Raises:
+            TrialPruned: the trial is behind the median of earlier trials.
+        """
         if state.global_step == 0:  # the base alone, before training
             return
         self._evaluations += 1
@@ -100,16 +109,16 @@ def run_study(
     resume: bool,
     after_trial: Callable[[Sequence[TrialRow]], object] = lambda rows: None,
 ) -> list[TrialRow]:
-    """Run trials until `plan.trials` are finished; the first is the recipe as it stands.
+    """Run trials until `plan.trials` are finished; the first is the unchanged recipe.
 
-    What a trial tries depends on the seed and on the trials finished before it, so a study that was
-    killed and resumed goes the way it would have gone. `after_trial` sees all rows so far.
+    The settings of a trial depend only on the seed and on the trials finished before it, so a study that was
+    killed and resumed draws the same trials. After each trial, `after_trial` is called with all rows so far.
+    A trial other than the first that fails is recorded as failed.
 
     Raises:
         TrainingError: the folder holds another study, another process works on it, or the recipe itself
             cannot be trained.
-        DataError: the brands' texts do not show a voice, or rows are too long.
-        Other trials that fail are recorded as failed.
+        DataError: the brands have too few texts for a voice classifier, or rows are too long.
     """
     base = holder.get(loaded.recipe.base)
     rendered = render_dataset(data, loaded, base)
@@ -120,15 +129,17 @@ def run_study(
         bench = Bench(loaded, data, rendered, base, voices)
         rows = rows_of(study)
         while len(rows) < plan.trials:
-            _run_trial(study, _drawn(study, plan, rows, loaded), plan, bench, folder, rows)
+            _run_trial(study, _next_trial(study, plan, rows, loaded), plan, bench, folder, rows)
             rows = rows_of(study)
             after_trial(rows)
         return rows
 
 
-def _drawn(study: optuna.Study, plan: StudyPlan, rows: Sequence[TrialRow], loaded: LoadedRecipe) -> Trial:
-    """The next trial: the recipe itself, then what the sampler proposes."""
-    seed = Random(f"{plan.seed}|{len(rows)}").getrandbits(32)  # one sampler would begin anew on resume
+def _next_trial(
+    study: optuna.Study, plan: StudyPlan, rows: Sequence[TrialRow], loaded: LoadedRecipe
+) -> Trial:
+    """Draw the next trial: first the recipe itself, then what the sampler proposes."""
+    seed = Random(f"{plan.seed}|{len(rows)}").getrandbits(32)  # one sampler would start over on resume
     study.sampler = TPESampler(seed=seed, n_startup_trials=plan.startup)
     if not rows:
         own = own_values(loaded.recipe)
@@ -144,23 +155,23 @@ def _drawn(study: optuna.Study, plan: StudyPlan, rows: Sequence[TrialRow], loade
 def _run_trial(
     study: optuna.Study, trial: Trial, plan: StudyPlan, bench: Bench, folder: Path, rows: Sequence[TrialRow]
 ) -> None:
-    """Train and measure one trial, and write its end into the journal."""
+    """Train and measure one trial, and record its result in the journal."""
     settings, number = trial.user_attrs["settings"], len(rows)
     values = ", ".join(f"{key.partition('.')[2]} {value}" for key, value in settings.items())
-    who = "trial 0 (the recipe)" if number == 0 else f"trial {number}"
-    note(f"{who}, {plan.trials - number - 1} more to come: {values}")
+    label = "trial 0 (the recipe)" if number == 0 else f"trial {number}"
+    note(f"{label}, {plan.trials - number - 1} more to come: {values}")
     earlier = next((row for row in rows if row.settings == settings and row.state == "done"), None)
     if earlier:
         note(f"  as trial {earlier.number}")
         _finish(study, trial, plan, dict(earlier.figures), 0.0, repeats=earlier.number)
         return
-    watch = PruningCallback(trial, OBJECTIVES[plan.objective].sign)
+    pruning = PruningCallback(trial, OBJECTIVES[plan.objective].sign)
     started = time.monotonic()
     try:
-        figures = bench.figures(settings, folder / f"trial-{number:03}", [watch])
+        figures = bench.figures(settings, folder / f"trial-{number:03}", [pruning])
     except TrialPruned:
         seconds = time.monotonic() - started
-        _finish(study, trial, plan, {"held_out_loss": watch.loss}, seconds, TrialState.PRUNED)
+        _finish(study, trial, plan, {"held_out_loss": pruning.loss}, seconds, TrialState.PRUNED)
     except (TrainingError, torch.OutOfMemoryError) as error:
         if number == 0:
             raise
@@ -179,7 +190,7 @@ def _finish(
     state: TrialState | None = None,
     **attributes: Any,
 ) -> None:
-    """Record a trial's end. Failed trials are reported as pruned: the sampler then keeps away from them."""
+    """Record a trial's end; failed trials as pruned ones, so that the sampler avoids their settings."""
     for name, value in {"figures": figures, "seconds": round(seconds, 1), **attributes}.items():
         trial.set_user_attr(name, value)
     study.tell(trial, None if state else figures[plan.objective], state)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.channels.structure import AD, ad_tokens
+from lora_marketing.common.errors import RenderContractError
 from lora_marketing.copy.record import Copy, prompt_sha256
 from lora_marketing.engine.base import LoadedBase
 from lora_marketing.engine.request import Request, RowOutput
@@ -17,7 +18,7 @@ from lora_marketing.engine.sampling import Sampling, row_seed
 from lora_marketing.engine.writer import Writer
 from lora_marketing.tasks import messages
 from lora_marketing.text.known_texts import KnownTexts
-from lora_marketing.tokens.render import ChatTokenizer, render_prompt
+from lora_marketing.tokens.render import ChatTokenizer, placed_error, render_prompt
 from lora_marketing.writing.rules import rules_of
 
 
@@ -90,11 +91,15 @@ class PromptCache:
 
         Raises:
             UnknownName: there is no such task, channel or field.
+            RenderContractError: the base's chat template refuses the brief, or its text steers it.
         """
         chat = messages(brief, brand)
         key = tuple((message["role"], message["content"]) for message in chat)
         if key not in self._prompts:
-            self._prompts[key] = Prompt.of(render_prompt(chat, self._base))
+            try:
+                self._prompts[key] = Prompt.of(render_prompt(chat, self._base))
+            except RenderContractError as error:
+                raise placed_error(error, brief, brand) from error
         return self._prompts[key]
 
 

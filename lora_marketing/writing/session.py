@@ -19,6 +19,7 @@ from lora_marketing.registry.names import AdapterRef
 from lora_marketing.registry.provenance import base_section_here, brand_names, other_names, recipe_of
 from lora_marketing.registry.store import Registry
 from lora_marketing.registry.version import known_texts
+from lora_marketing.tokens.render import require_no_control_tokens
 from lora_marketing.writing.copywriter import CopyOrder, Voice, write_copy
 from lora_marketing.writing.until_good import BriefOutcome, Effort, write_until_good
 
@@ -85,8 +86,12 @@ class WritingSession:
         """Every brief in every voice, with the adapter, with the bare base, or both.
 
         `raw` texts are not held to the brand's terms and the channel's limit.
+
+        Raises:
+            RenderContractError: a brief holds a control token of the base, or steers its chat template.
         """
         voices = self._voices(with_base, with_adapters)
+        self._require_text(briefs)
         orders = [
             CopyOrder(voice, brief, variant)
             for brief in briefs
@@ -105,10 +110,18 @@ class WritingSession:
         with_adapters: bool,
         classifier: VoiceClassifier | None = None,
     ) -> list[BriefOutcome]:
-        """Every brief in every voice, until enough variants pass all guards or the rounds are over."""
+        """Every brief in every voice, until enough variants pass all guards or the rounds are over.
+
+        Raises:
+            RenderContractError: a brief holds a control token of the base, or steers its chat template.
+        """
         voices = self._voices(with_base, with_adapters)
+        self._require_text(briefs)
         orders = [CopyOrder(voice, brief) for brief in briefs for voice in voices]
         return write_until_good(self.writer, orders, sampling, effort, classifier)
+
+    def _require_text(self, briefs: Sequence[Brief]) -> None:
+        require_no_control_tokens(briefs, [voice.brand for voice in self.voices], self.writer.base)
 
     def _voices(self, with_base: bool, with_adapters: bool) -> list[Voice]:
         voices = [voice for voice in self.voices if with_adapters and voice.adapter]
@@ -139,4 +152,4 @@ def _common_section(sections: Sequence[tuple[str, BaseSection]]) -> BaseSection:
 
 
 def _described(section: BaseSection) -> str:
-    return f"{section.id} {section.quantization} {section.compute_dtype}"
+    return f"{section.id} {section.quantization} {section.compute_dtype} chat_date {section.chat_date}"

@@ -93,13 +93,13 @@ def test_the_json_schema_is_one_document() -> None:
             ],
         ),
         ("data.overlong", ['data.overlong = "error"', "  the default"]),
-        ("train.extra.adam_beta1", ['train.extra.adam_beta1 = "山屿"', '  set "山屿" at own.yaml:5']),
+        ("train.extra.optim_args", ['train.extra.optim_args = "山屿"', '  set "山屿" at own.yaml:5']),
     ],
 )
 def test_explain_says_who_set_what(
     recipe: Path, monkeypatch: pytest.MonkeyPatch, key: str, lines: list[str]
 ) -> None:
-    text = "extends: recipe.yaml\nlora: {rank: 4}\ntrain:\n  epochs: 5\n  extra: {adam_beta1: 山屿}\n"
+    text = "extends: recipe.yaml\nlora: {rank: 4}\ntrain:\n  epochs: 5\n  extra: {optim_args: 山屿}\n"
     recipe.with_name("own.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(recipe.parent)
     result = run("explain", "own.yaml", key, "--set", "train.epochs=7", "--set", "train.epochs=9")

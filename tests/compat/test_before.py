@@ -30,6 +30,8 @@ class Said:
 
 SAID = [Said(**json.loads(line)) for line in (BEFORE / "said.jsonl").read_text(encoding="utf-8").splitlines()]
 HEAD = "c2610572ce703eb4a70a9b0b94df6ee12b2ee147d055e4cfec8e2406e42650f0"
+SINCE = ', "chat_date": "2026-01-01", "system_turn": null'
+"""Keys that recipes have got since, at their defaults."""
 QUEUE = ("--queue", "review.db")
 
 
@@ -59,7 +61,7 @@ def test_it_is_read_as_it_was(call: Callable[..., str], before: Said) -> None:
     said = "".join(call(*command) for command in before.commands)
     if Path("out").exists():
         said += Path("out").read_bytes().decode()
-    assert said == before.said
+    assert said.replace(SINCE, "") == before.said
 
 
 def test_an_old_queue_is_decided_on(call: Callable[..., str]) -> None:

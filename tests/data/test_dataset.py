@@ -337,3 +337,24 @@ def test_briefs_that_cannot_be_used(tmp_path: Path, name: str, text: str, told: 
         read_briefs(path)
     assert isinstance(caught.value, DataError | RecipeError) or name == "a.yaml"
     assert len(caught.value.problems) == 1 + text.endswith("{\n")
+
+
+@pytest.mark.parametrize("letter", ["\x1b[2J", "\x9b", "\u202e", "\u2066", "\u2028", "\ud800", "\U000e0041"])
+@pytest.mark.parametrize("key", ["product", "audience", "notes", "attributes", "channel"])
+def test_control_characters_of_a_brief_are_told_with_its_line(tmp_path: Path, key: str, letter: str) -> None:
+    asked: dict[str, object] = {"product": "Bar", "channel": "sms", "field": "text"}
+    wrong = asked | {key: {"note": f"a{letter}b"} if key == "attributes" else f"a{letter}b"}
+    path = tmp_path / "briefs.jsonl"
+    path.write_text(json.dumps(asked) + "\n" + json.dumps(wrong) + "\n")
+    with pytest.raises(DataError) as caught:
+        read_briefs(path)
+    assert {str(problem.where)[-2:] for problem in caught.value.problems} == {":2"}
+    assert str(caught.value).encode("utf-8", "backslashreplace").decode().isascii()
+
+
+def test_letters_are_composed_and_lines_end_one_way(tmp_path: Path) -> None:
+    path = tmp_path / "briefs.jsonl"
+    asked = {"product": "Cafe\u0301", "channel": "sms", "field": "text", "notes": "a\r\nb"}
+    path.write_text(json.dumps(asked))
+    (brief,) = read_briefs(path)
+    assert (brief.product, brief.notes) == ("Café", "a\nb")

@@ -17,7 +17,8 @@ from transformers import Lfm2Config, Lfm2ForCausalLM
 from lora_marketing.common.errors import AdapterRefused, RowFailed
 from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.constraints import ConstraintVerdict
-from lora_marketing.engine.engine import WORTH_PAUSING, Engine, RowHandle
+from lora_marketing.engine.engine import Engine, RowHandle
+from lora_marketing.engine.fair_queue import WORTH_PAUSING
 from lora_marketing.engine.request import Progress, Request, RowOutput
 from lora_marketing.engine.row import Row
 from lora_marketing.engine.row_cache import InputChunk
@@ -100,8 +101,8 @@ def test_rows_that_come_and_go_are_written_as_if_alone(
     )
     with_adapters(engine, folders)
     with pytest.MonkeyPatch.context() as patched:
-        for name in ("PROMPT_TOKENS", "SHARED_PROMPT_TOKENS"):
-            patched.setattr(f"lora_marketing.engine.engine.{name}", chance.choice([5, 2048]))
+        patched.setattr("lora_marketing.engine.engine.PROMPT_TOKENS", chance.choice([5, 2048]))
+        patched.setattr("lora_marketing.engine.fair_queue.SHARED_PROMPT_TOKENS", chance.choice([5, 2048]))
         patched.setattr("lora_marketing.engine.fair_queue.SLICE", chance.choice([3, 256]))
         recorders, given_up = come_and_go(engine, requests, chance)
     alone = with_adapters(Engine(base, max_rows=1, prefix_bytes=0), folders)

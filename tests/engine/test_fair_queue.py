@@ -5,11 +5,17 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_marketing.engine.fair_queue import SLICE, FairQueue
+from lora_marketing.engine.fair_queue import (
+    FEW_PROMPT_TOKENS,
+    PRESENT,
+    SHARED_PROMPT_TOKENS,
+    SLICE,
+    FairQueue,
+)
 
 
 def begin_next(queue: FairQueue[str]) -> str:
-    client = queue.next_client()
+    client = queue.next_client(100)
     assert client is not None
     queue.pop(client)
     queue.begin(client)
@@ -80,7 +86,7 @@ class Batch:
         self.running: list[tuple[str, int]] = []
 
     def step(self) -> None:
-        while (client := self.queue.next_client()) is not None and self.find_room(client):
+        while (client := self.queue.next_client(100)) is not None and self.find_room(client):
             self.running.append(self.queue.pop(client))
             self.queue.begin(client)
         for client, left in self.running:
@@ -99,6 +105,34 @@ class Batch:
         self.queue.put_first(other, self.running.pop(at))
         self.queue.end(other)
         return True
+
+
+def test_a_client_that_was_here_a_moment_ago_counts() -> None:
+    queue = FairQueue[str]()
+    assert queue.present == 1
+    for client in ("hog", "hog", "hog", "one"):
+        queue.add(client, "row")
+    for _ in range(3):
+        begin_next(queue)
+    assert (queue.present, queue.has_more(2), queue.has_more(1)) == (2, None, "hog")
+    assert queue.next_client(2) is None, "it has its two"
+    assert queue.next_client(3) == "hog"
+    queue.end("one")
+    assert queue.present == 2
+    for _ in range(PRESENT + 1):
+        queue.tick()
+    assert queue.present == 1
+
+
+def test_prompts_of_who_was_served_more_come_in_small_pieces() -> None:
+    queue = FairQueue[str]()
+    queue.add("hog", "row")
+    assert queue.prompt_tokens("hog", 2048) == 2048
+    queue.add("one", "row")
+    assert queue.prompt_tokens("hog", 2048) == SHARED_PROMPT_TOKENS
+    queue.charge("hog", 2 * SLICE)
+    assert queue.prompt_tokens("hog", 2048) == FEW_PROMPT_TOKENS
+    assert queue.prompt_tokens("one", 2048) == SHARED_PROMPT_TOKENS
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lora_marketing.common.documents import shown
+from lora_marketing.common.documents import parse_scalar, shown
 from lora_marketing.common.errors import DocumentError, LoraMarketingError, RecipeError
 from lora_marketing.recipe import LoadedRecipe, load_recipe
-from tests.making import ROOT, rows, write_rows, write_world
+from lora_marketing.recipe.extra import idle_problems
+from lora_marketing.recipe.schema import CHAT_DATE, TrainSection
+from tests.making import RECIPE, ROOT, rows, write_rows, write_world
 
 
 def problems_of(path: Path, overrides: tuple[str, ...] = ()) -> list[tuple[str, str, str | None]]:
@@ -284,3 +286,60 @@ def test_a_brand_takes_only_guards_that_there_are(tmp_path: Path) -> None:
     ((where, what, allowed),) = problems_of(path)
     assert (Path(where).name.startswith("brand.yaml:"), what) == (True, 'no guard "fact"')
     assert "facts" in str(allowed)
+
+
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        ("extra: {adam_beta1: high}", "train.extra.adam_beta1 is of another type"),
+        ("extra: {dataloader_drop_last: 1}", "train.extra.dataloader_drop_last is of another type"),
+        ("extra: {data_seed: true}", "train.extra.data_seed is of another type"),
+        ("extra: {lr_scheduler_kwargs: [1]}", "train.extra.lr_scheduler_kwargs is of another type"),
+        ("{extra: {lr_scheduler_kwargs: {}}, scheduler: constant}", "lr_scheduler_kwargs would do nothing"),
+        ("extra: {train_sampling_strategy: sideways}", "train_sampling_strategy is not allowed"),
+    ],
+)
+def test_values_of_extra_are_typed_and_those_that_do_nothing_are_told(
+    train: str, told: str, tmp_path: Path
+) -> None:
+    recipe = write_world(tmp_path)
+    text = train if train.startswith("{") else "{" + train + "}"
+    recipe.write_text(f"{RECIPE}train: {text}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=rf"recipe\.yaml:\d+: .*{told}"):
+        load_recipe(recipe)
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        ("{label_smoothing: 0.1}", "label_smoothing would do nothing"),
+        ("{discopop_tau: 0.1, loss_type: [hinge]}", "discopop_tau would do nothing"),
+        ("{f_alpha_divergence_coef: 0.1}", "f_alpha_divergence_coef would do nothing"),
+        ("{loss_weights: [one]}", "loss_weights is of another type"),
+    ],
+)
+def test_settings_of_another_preference_loss_are_told(extra: str, told: str) -> None:
+    section = TrainSection.model_validate({"method": "dpo", "extra": parse_scalar(extra)})
+    (problem,) = idle_problems(section, {})
+    assert told in str(problem)
+
+
+@pytest.mark.parametrize("alpha", ["rank: 1, alpha: 128", "rank: 16, alpha: 257, variant: rslora"])
+def test_a_scaling_that_the_load_gate_refuses_is_told_before_training(alpha: str, tmp_path: Path) -> None:
+    recipe = write_world(tmp_path)
+    recipe.write_text(f"{RECIPE}lora: {{{alpha}}}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="more than the load gate lets through") as told:
+        load_recipe(recipe)
+    assert "at most 64" in str(told.value)
+    fitting = alpha.replace("128", "64").replace("257", "256")
+    recipe.write_text(f"{RECIPE}lora: {{{fitting}}}\n", encoding="utf-8")
+    assert load_recipe(recipe).recipe.lora.alpha in (64, 256)
+
+
+@pytest.mark.parametrize("day", ["2026-13-01", "20260101", "today", "2026-1-1", ""])
+def test_the_day_of_prompts_is_a_day(day: str, tmp_path: Path) -> None:
+    recipe = write_world(tmp_path)
+    assert load_recipe(recipe).recipe.base.chat_date == CHAT_DATE
+    assert load_recipe(recipe, ["base.chat_date=2031-05-06"]).recipe.base.chat_date == "2031-05-06"
+    with pytest.raises(RecipeError, match=r"base\.chat_date"):
+        load_recipe(recipe, [f'base.chat_date="{day}"'])

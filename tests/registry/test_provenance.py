@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_marketing.bases.locate import prompt_settings
 from lora_marketing.brands.brand import Brand
 from lora_marketing.common.errors import BaseModelError
 from lora_marketing.data.dataset import prepare
@@ -106,6 +107,10 @@ def test_the_user_s_word_goes_before_the_manifest_s() -> None:
     local = BaseSection(id="./bases/tiny")
     assert base_section_here(named, None) == named
     for section in (named, local):
-        assert base_section_here(section, "/here") == section.model_copy(update={"id": "/here"})
+        here = base_section_here(section, "/here")
+        assert here.id == "/here"
+        assert prompt_settings(here) == prompt_settings(section)
+    thinking = BaseSection(id="qwen3-0.6b", chat_date="2031-05-06")
+    assert prompt_settings(base_section_here(thinking, "/here")).arguments == {"enable_thinking": False}
     with pytest.raises(BaseModelError, match="--base-id"):
         base_section_here(local, None)

@@ -287,6 +287,28 @@ def test_a_full_disk_costs_neither_the_registry_nor_the_training(
 
 
 @pytest.mark.thorough
+def test_resume_with_nothing_to_resume_names_the_run_that_was_perhaps_meant(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_save_adapter", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            world.train("train.seed=61", "train.learning_rate=4e-3")
+    (left,) = [folder for folder in world.runs.iterdir() if folder.is_dir()]
+    capsys.readouterr()
+    world.train("train.seed=61", "train.learning_rate=3e-3", resume=True)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "there is no checkpoint of this run to go on from" in said
+    assert f"{left.name} (step 2), which differs in train.learning_rate 0.004 there, 0.003 here" in said
+    world.train("train.seed=61", "train.learning_rate=4e-3", resume=True)
+    assert "no checkpoint of this run" not in capsys.readouterr().err
+    assert not left.exists()
+
+
+@pytest.mark.thorough
 def test_a_damaged_result_is_not_published_but_trained_again(
     world: World, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:

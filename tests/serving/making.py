@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -34,6 +34,7 @@ from lora_marketing.serving.server import Server, addresses_of, bound_socket, ma
 from lora_marketing.serving.service import Service
 from lora_marketing.serving.worker import WritingEngine
 from lora_marketing.text.known_texts import KnownTexts
+from lora_marketing.tokens.pinned_template import PromptSettings
 from tests.registry.making import manifest, write_adapter
 
 EMBER, LUMEN, TIDAL = "ember/soap", "lumen/serum", "tidal/candle"
@@ -53,7 +54,8 @@ class FakeBase:
         tokenizer.pre_tokenizer, tokenizer.decoder = ByteLevel(add_prefix_space=False), ByteDecoder()
         self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
         self.stop_ids = frozenset({len(letters)})
-        self.pin = manifest().base
+        self.control_tokens = frozenset({"<end>"})
+        self.pin, self.prompts = manifest().base, PromptSettings()
 
     def encode(self, chat: Sequence[Any], *, header: bool) -> list[int]:
         self.rendered += 1
@@ -216,14 +218,19 @@ def publish(
     alias: str = "prod",
     shown: str | None = None,
     known: Sequence[str] = (),
+    base_keys: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Version:
-    """A version of `name` in the registry, trained on `known`; another `made` is another version."""
+    """A version of `name` in the registry, trained on `known`; another `made` is another version.
+
+    `base_keys` are further keys of its recipe's base.
+    """
     brand, line = name.split("/")
     folder = write_adapter(root.parent / "made" / brand / made)
     if known:
         (folder / "known_texts.bin").write_bytes(KnownTexts.of(known).to_bytes())
     recipe = {**profile(name), "made": made}
+    recipe["base"] = {**recipe["base"], **(base_keys or {})}
     if shown:
         recipe["brand_profile"]["display_name"] = shown
     described = manifest(AdapterName(brand, line), recipe=recipe, **changes)

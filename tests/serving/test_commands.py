@@ -25,7 +25,8 @@ from lora_marketing.common.errors import (
 from lora_marketing.guards.language import _detector
 from lora_marketing.registry import AdapterName, Registry
 from lora_marketing.serving.guard_process import Checks
-from lora_marketing.serving.keys import read_keys
+from lora_marketing.serving.keys import Caller, read_keys
+from lora_marketing.serving.served_models import Models
 from lora_marketing.serving.start import find_adapters
 from tests.making import ROOT
 from tests.serving.conftest import World
@@ -150,6 +151,19 @@ def test_adapters_of_other_bases_are_left_out(world: World) -> None:
         find_adapters(registry, only)
     assert [str(version.name) for version in find_adapters(registry, only[1:]).versions] == ["ember/other"]
     assert find_adapters(registry, only[:1], "/elsewhere").section.id == "/elsewhere"
+
+
+def test_adapters_whose_prompts_have_another_day_are_left_out_and_not_served(world: World) -> None:
+    publish(world.root, "ember/other", base_keys={"chat_date": "2031-05-06"})
+    registry, engine = Registry(world.root), FakeEngine()
+    found = find_adapters(registry)
+    assert EMBER in [str(version.name) for version in found.versions]
+    (left_out,) = found.left_out
+    assert left_out.startswith("ember/other: needs the base ")
+    assert "with other prompts (chat_date: 2031-05-06" in left_out
+    served = {card.id for card in Models(registry, engine).cards(Caller("anybody"))}
+    assert EMBER in served
+    assert "ember/other" not in served
 
 
 def test_guards_are_ready_before_the_first_request(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from lora_marketing.engine.base import LoadedBase, load_base
 from lora_marketing.engine.tiny_base import chat_template
 from lora_marketing.tasks import messages
 from lora_marketing.tokens.chat_template import FileChatTokenizer, open_chat_tokenizer
+from lora_marketing.tokens.pinned_template import PromptSettings
 from lora_marketing.tokens.render import render_example, render_prompt
 from tests.training.making import BRAND, example, make_base, recipe
 
@@ -38,7 +40,11 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
         if key not in made:
             folder = make_base(tmp_path_factory.mktemp("base") / "base", model_type, template)
             entry = next(one for one in ENTRIES.values() if (one.model_type, one.template) == key)
-            loaded = recipe(folder, template_arguments=dict(entry.template_arguments))
+            settings: dict[str, Any] = {
+                "template_arguments": dict(entry.template_arguments),
+                "system_turn": entry.system_turn,
+            }
+            loaded = recipe(folder, **settings)
             made[key] = load_base(loaded.recipe.base)
         return made[key]
 
@@ -47,7 +53,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
 
 def opened(base: LoadedBase) -> FileChatTokenizer:
     """The same tokenizer, from the base's files alone."""
-    found = open_chat_tokenizer(base.folder, base.template_arguments)
+    found = open_chat_tokenizer(base.folder, base.prompts)
     assert found is not None
     return found
 
@@ -182,7 +188,7 @@ def test_a_thinking_template_agrees_only_without_thinking(
 ) -> None:
     """With enable_thinking=False the empty thought stands in the prompt, in training as in writing."""
     base = bases(model_type, template)
-    assert base.template_arguments["enable_thinking"] is False
+    assert base.prompts.arguments["enable_thinking"] is False
     row = render_example(example(1), BRAND, base)
     prompt = base.decode(row.input_ids[: row.prompt_length])
     assert "<think>\n\n</think>" in prompt
@@ -191,7 +197,7 @@ def test_a_thinking_template_agrees_only_without_thinking(
 
 def test_qwen3_left_to_think_is_refused(bases: Bases) -> None:
     """Its template puts an empty thought into the finished chat but not into the prompt."""
-    base = replace(bases("qwen3", "qwen3"), template_arguments={})
+    base = replace(bases("qwen3", "qwen3"), prompts=PromptSettings())
     with pytest.raises(RenderContractError, match="row row-1"):
         render_example(example(1), BRAND, base)
 

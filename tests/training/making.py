@@ -34,6 +34,8 @@ BRAND = Brand.model_validate(
         "facts": ["250 g bags cost £9."],
     }
 )
+PROMPTS = ("template_arguments", "system_turn", "chat_date")
+"""Keys of the section base that `recipe` takes by their names."""
 PRODUCTS = ("Nightshift Blend", "Depot Decaf", "First Bus")
 ENDINGS = ("Dark roast.", "You'll see the sun. Eventually.", "18 g in, 36 g out, 28 seconds.", "£9.")
 
@@ -64,13 +66,13 @@ def recipe(
     base: Path, *, quantization: str = "none", dtype: str = "float32", **sections: Any
 ) -> LoadedRecipe:
     """A short run: 24 rows are 6 steps an epoch with an evaluation every third; sections override."""
-    template_arguments = sections.pop("template_arguments", {})
+    prompts = {name: sections.pop(name) for name in PROMPTS if name in sections}
     values: dict[str, dict[str, Any]] = {
         "base": {
             "id": str(base),
             "quantization": quantization,
             "compute_dtype": dtype,
-            "template_arguments": template_arguments,
+            **prompts,
         },
         "lora": {"rank": 4, "alpha": 8},
         "data": {"train": "texts.jsonl"},

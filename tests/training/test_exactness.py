@@ -97,7 +97,7 @@ def test_tree_equals_padded_batch(model_type: str, window: bool, tmp_path: Path)
     folder = make_base(tmp_path / "base", model_type, TEMPLATES[model_type])
     if window:
         slide_on_half_the_layers(folder)
-    loaded = recipe(folder, train={"batch_size": 6, "micro_batch_size": 6})
+    loaded = recipe(folder, system_turn="in_user", train={"batch_size": 6, "micro_batch_size": 6})
     base, data = open_run(loaded)
     text = base.model.config.get_text_config()
     slides = "sliding_attention" in (getattr(text, "layer_types", None) or ())
@@ -188,7 +188,7 @@ def test_a_refused_architecture_trains_on_padded_batches(
     folder = make_base(tmp_path / "base", "mistral", "mistral")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"sliding_window": 64}))
-    loaded = recipe(folder, train={"batch_size": 6, "micro_batch_size": 6})
+    loaded = recipe(folder, system_turn="in_user", train={"batch_size": 6, "micro_batch_size": 6})
     trainer = build_trainer(loaded, *open_run(loaded), tmp_path / "run")
     assert "a sliding window on all layers" in capsys.readouterr().err
     rows = [trainer.train_dataset[index] for index in range(6)]

@@ -63,7 +63,7 @@ def test_the_plan_counts_what_is_trained(
     preferring = section.get("method") == "dpo"
     data: Dataset = pairs() if preferring else dataset()
     files = {"train": "texts.jsonl", **({"pairs": "pairs.jsonl"} if preferring else {})}
-    loaded = recipe(folder, train=section, data={**files, "max_length": 4096})
+    loaded = recipe(folder, system_turn="in_user", train=section, data={**files, "max_length": 4096})
     plan = make_plan(loaded, data, ROOMY)
     base, rendered = open_run(loaded, data)
     trainer = build_trainer(loaded.recipe, rendered, base, tmp_path / "run", ProgressCallback("test"))

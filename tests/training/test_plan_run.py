@@ -16,6 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from typer.testing import CliRunner
 
 from lora_marketing.bases.catalogue import load_catalogue
+from lora_marketing.bases.locate import prompt_settings
 from lora_marketing.cli.app import app
 from lora_marketing.common.errors import TrainingError
 from lora_marketing.engine.base import LoadedBase, load_base
@@ -23,6 +24,7 @@ from lora_marketing.planning.batches import as_tree, micro_batch
 from lora_marketing.planning.memory import Workload, activations, logits, lora_parameters, memory, weights
 from lora_marketing.planning.shape import shape_of
 from lora_marketing.tokens.chat_template import open_chat_tokenizer
+from lora_marketing.tokens.pinned_template import PromptSettings
 from lora_marketing.tokens.render import render_example
 from lora_marketing.training.build import lora_config, trl_config
 from lora_marketing.training.calibrate import calibrate
@@ -42,21 +44,20 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     return {name: make_base(root / name, name, template) for name, template in FAMILIES.items()}
 
 
-def arguments(family: str) -> dict[str, Any]:
-    return dict(next(entry for entry in ENTRIES if entry.template == FAMILIES[family]).template_arguments)
+def prompt_keys(family: str) -> dict[str, Any]:
+    entry = next(entry for entry in ENTRIES if entry.template == FAMILIES[family])
+    return {"template_arguments": dict(entry.template_arguments), "system_turn": entry.system_turn}
 
 
 def quantized(folder: Path, family: str, **sections: Any) -> Any:
-    return recipe(
-        folder, quantization="nf4", dtype="bfloat16", template_arguments=arguments(family), **sections
-    )
+    return recipe(folder, quantization="nf4", dtype="bfloat16", **prompt_keys(family), **sections)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_plan_reads_the_same_tokens_from_the_files(family: str, folders: Mapping[str, Path]) -> None:
-    loaded = recipe(folders[family], template_arguments=arguments(family))
+    loaded = recipe(folders[family], **prompt_keys(family))
     base = load_base(loaded.recipe.base)
-    speaker = open_chat_tokenizer(folders[family], arguments(family))
+    speaker = open_chat_tokenizer(folders[family], prompt_settings(loaded.recipe.base))
     assert speaker is not None
     assert speaker.stop_ids == base.stop_ids
     for row in dataset(8, 1).train:
@@ -65,7 +66,7 @@ def test_the_plan_reads_the_same_tokens_from_the_files(family: str, folders: Map
 
 
 def test_a_folder_without_a_tokenizer_has_no_speaker(tmp_path: Path) -> None:
-    assert open_chat_tokenizer(tmp_path, {}) is None
+    assert open_chat_tokenizer(tmp_path, PromptSettings()) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -56,6 +56,7 @@ def test_a_space_file(tmp_path: Path, recipe: Recipe) -> None:
         ("schema: 1\nlearning_rate: {low: 1e-4}\n", 2, "learning_rate.high"),
         ("schema: 1\nvariant:\n- plain\n- lorra\n", 4, "lorra"),
         ("schema: 1\nvariant:\n- plain\n- pissa\n", 4, "loftq"),
+        ("schema: 1\nalpha_per_rank: [2.0, 100.0]\n", 2, "load gate lets through"),
         ("schema: 1\n", 1, "nothing to search"),
         ("rank: [16]\n", 1, "schema"),
         ("schema: 1\nrank: [\n", 3, "broken YAML"),

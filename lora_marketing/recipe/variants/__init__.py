@@ -6,6 +6,7 @@ one new file; torch and peft are imported inside its functions only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lora_marketing.common.errors import Problem, RecipeError, nearest
 from lora_marketing.common.plugins import module, names
-from lora_marketing.recipe.schema import Recipe
+from lora_marketing.recipe.schema import MAX_SCALING, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -161,6 +162,22 @@ def variant_problems(recipe: Recipe, where: str | None) -> list[Problem]:
         for conflict in variant.conflicts
         if conflict.clashes(value := _value_at(recipe, conflict.key))
     ]
+
+
+def scaling_problems(recipe: Recipe, where: str | None) -> Iterator[Problem]:
+    """An adapter that the load gate would refuse after the whole training."""
+    name, rank, alpha = recipe.lora.variant, recipe.lora.rank, recipe.lora.alpha
+    rooted = name in variant_names() and variant_named(name).gate.use_rslora
+    divisor = math.sqrt(rank) if rooted else float(rank)
+    if alpha > MAX_SCALING * divisor:
+        scaling = "lora.alpha / sqrt(lora.rank)" if rooted else "lora.alpha / lora.rank"
+        yield Problem(
+            f"{scaling} is more than the load gate lets through",
+            where,
+            got=f"{alpha} at rank {rank}: {alpha / divisor:g}",
+            allowed=f"at most {MAX_SCALING:g}",
+            fix="lower lora.alpha; train.learning_rate does the same for small adapters",
+        )
 
 
 def changes_nothing(name: str, where: str | None) -> Problem:

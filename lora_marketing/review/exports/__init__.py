@@ -111,10 +111,12 @@ class ExportedAd:
             for place, exported_text in enumerate(texts):
                 length, where = count(exported_text.text, limit.unit), exported_text.item.id[:16]
                 if limit.max is not None and length > limit.max:
-                    allowed = f"{limit.max} {limit.unit}"
+                    allowed = f"{limit.max} {limit.unit}{limit.unconfirmed}"
                     yield Problem(
                         f"too long for a {field}", where, f"{length}: {exported_text.text}", allowed
                     )
+                if not limit.multiline and "\n" in exported_text.text.strip():
+                    yield Problem(f"a line break in a {field}", where, exported_text.text, "one line")
                 if exported_text.text in self.texts(field)[:place]:
                     yield Problem(f"the ad has this {field} twice", where, got=exported_text.text)
 

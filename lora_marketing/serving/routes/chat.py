@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import jinja2
 from fastapi import APIRouter, Request, Response
 
+from lora_marketing.common.errors import RenderContractError
 from lora_marketing.serving.answer_guard import AnswerGuard, GuardedText, answer_guard
 from lora_marketing.serving.batches import Batch, SamplingOverrides, batch_of
 from lora_marketing.serving.dependencies import EVENTS, TheCaller, TheRequestLog, TheService
@@ -116,8 +116,9 @@ def _prompt(turns: Sequence[ChatMessage], own: Message | None, engine: WritingEn
     ]
     try:
         return Prompt.of(engine.base.encode(chat, header=True))
-    except jinja2.TemplateError as error:
-        text = f"The base's chat template does not take these messages: {error.message}"
+    except RenderContractError as error:
+        problem = error.problems[0]
+        text = f"The base's chat template does not take these messages: {problem.what}: {problem.got}"
         raise invalid(text, "messages") from error
 
 

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.common.documents import Frozen
-from lora_marketing.common.errors import UnknownName
+from lora_marketing.common.errors import RenderContractError, UnknownName
 from lora_marketing.copy.mending import Mending
 from lora_marketing.copy.record import Copy, Rewritten
 from lora_marketing.engine.request import Finish
@@ -161,7 +161,7 @@ def _prompt(brief: Brief, brand: Brand, prompts: PromptCache, engine: WritingEng
     require_no_control_tokens(brief_texts(brief), engine.base)
     try:
         return prompts.prompt(brief, brand)
-    except UnknownName as error:
+    except (UnknownName, RenderContractError) as error:
         raise invalid(one_line(error), "brief") from error
 
 
