@@ -3,8 +3,8 @@
     python benchmarks/hostile.py --adapters adapters --seconds 60
 
 First the honest keys alone, then with one that sends everything that costs: many long rows, huge bodies,
-hanging schemas, texts of dashes, silent connections, requests that are given up. It sends from a process of its
-own, of low priority, as its work would not be done on the server's machine.
+hanging schemas, texts of dashes, silent connections, requests that are given up. It sends from a process of
+its own, of low priority, as its work would not be done on the server's machine.
 """
 
 from __future__ import annotations
