@@ -273,6 +273,7 @@ class Finder:
         from ahocorasick_rs import AhoCorasick
 
         self._edges = edges
+        self._order = {term: at for at, term in reversed(list(enumerate(terms)))}
         self._patterns = [
             (term, letters)
             for term in filter(_tells, terms)
@@ -283,7 +284,7 @@ class Finder:
         self._automaton = AhoCorasick([letters for _, letters in self._patterns])
 
     def find(self, text: str) -> list[Spelled]:
-        """Every term in `text`, in its order; of terms that share letters the widest."""
+        """Every term in `text`, in its order; of those that share letters the widest, then the first given."""
         found = {
             spelled
             for reading in readings(text)
@@ -292,7 +293,7 @@ class Finder:
             )
             if (spelled := self._judged(reading, self._patterns[index][0], start, end))
         }
-        return widest([*found, *self._exact(text)])
+        return widest(sorted([*found, *self._exact(text)], key=lambda one: self._order[one.term]))
 
     def _exact(self, text: str) -> Iterator[Spelled]:
         """Terms that letters alone do not tell, as they are spelled."""

@@ -89,7 +89,7 @@ def test_what_the_product_is_called_is_no_mild_word() -> None:
         ("5ex", ["mild"]),
         ("t1t", ["mild"]),
         ("T1t", []),
-        ("T1TS", ["mild"]),
+        ("T1TS", ["hard"]),
         ("ASS", ["hard"]),
         ("鸡8", ["mild"]),
     ],
@@ -101,7 +101,7 @@ def test_digits_and_capitals_make_a_short_name_a_number(text: str, kinds: list[s
 
 def test_a_harmless_phrase_may_stand_within_a_word_but_is_not_inflected() -> None:
     assert rules("Moby Dick, Moby Dicks, a Dick van Dyke") == []
-    assert rules("Dick van Dyking") == rules("Dick, Moby") == ["mild"]
+    assert rules("Dick van Dyking") == ["mild", "mild"]
 
 
 @pytest.mark.parametrize(
