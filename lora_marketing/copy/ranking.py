@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rapidfuzz.fuzz import ratio
 
 from lora_marketing.brands.brand import Brief
-from lora_marketing.channels import load_limit
+from lora_marketing.channels import Limit, load_limit
 from lora_marketing.channels.counting import count
 from lora_marketing.channels.structure import pieces, plain
 from lora_marketing.common.documents import Frozen
@@ -95,12 +95,12 @@ def likeness(one: str, other: str) -> float:
 
 def length_fit(text: str, brief: Brief) -> float:
     """How near a text, or a piece of an ad on average, comes to the recommended length, else the limit."""
-    fits = [_fit(piece.text, brief.channel, piece.field) for piece in pieces(text, brief)]
+    fits = [field_fit(piece.text, load_limit(brief.channel, piece.field)) for piece in pieces(text, brief)]
     return sum(fits) / len(fits) if fits else 0.0
 
 
-def _fit(text: str, channel: str, field: str) -> float:
-    limit = load_limit(channel, field)
+def field_fit(text: str, limit: Limit) -> float:
+    """How near the text of one field comes to its recommended length, else its limit; 1 if it has none."""
     best, length = limit.recommended or limit.max, count(text, limit.unit)
     return min(length / best, best / max(1, length)) if best else 1.0
 

@@ -111,7 +111,7 @@ def _matching() -> _Matching:
     lists = [_load(language) for language in LANGUAGES]
 
     def all_of(*groups: str) -> list[str]:
-        return [word for words in lists for group in groups for word in getattr(words, group)]
+        return [word for group in groups for words in lists for word in getattr(words, group)]
 
     finders = (
         Finder(all_of("hard", "mild", "political")),

@@ -275,6 +275,7 @@ class Finder:
         from ahocorasick_rs import AhoCorasick
 
         self._edges = edges
+        self._order = {term: at for at, term in reversed(list(enumerate(terms)))}
         self._patterns = [
             (term, letters)
             for term in filter(_told_by_letters, terms)
@@ -285,7 +286,8 @@ class Finder:
         self._automaton = AhoCorasick([letters for _, letters in self._patterns])
 
     def find(self, text: str) -> list[Spelled]:
-        """All terms in `text` in the order of their places; of overlapping ones the longest sure one."""
+        """All terms in `text` in the order of their places; of overlapping ones the longest sure one, then
+        the first given."""
         found = {
             spelled
             for reading in readings(text)
@@ -294,7 +296,7 @@ class Finder:
             )
             if (spelled := self._judged(reading, self._patterns[index][0], start, end))
         }
-        return widest([*found, *self._exact(text)])
+        return widest(sorted([*found, *self._exact(text)], key=lambda one: self._order[one.term]))
 
     def _exact(self, text: str) -> Iterator[Spelled]:
         """Find the terms that letters alone do not identify, such as `C++`, in folded spelling."""

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_marketing.brands.brand import Brief
-from lora_marketing.copy.ranking import Weights, faithfulness, length_fit, likeness, rank
+from lora_marketing.channels import Limit
+from lora_marketing.copy.ranking import Weights, faithfulness, field_fit, length_fit, likeness, rank
 from tests.making import property_test
 
 SMS = Brief(product="Bar", channel="sms", field="text", attributes={"price": "£6", "weight": "90 g"})
@@ -97,3 +98,23 @@ def test_likeness_and_fit_at_their_ends() -> None:
 def test_of_equal_texts_the_first_is_taken() -> None:
     assert [place for place, _ in rank(["For £6.", "For £6.", "For £6."], SMS, 3)] == [0, 1, 2]
     assert rank([], SMS, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("recommended", "most", "length", "fit"),
+    [
+        (None, None, 0, 1),
+        (None, None, 500, 1),
+        (None, 1, 0, 0),
+        (None, 1, 1, 1),
+        (None, 1, 2, 0.5),
+        (None, 40, 20, 0.5),
+        (50, None, 25, 0.5),
+        (50, 100, 50, 1),
+        (50, 100, 100, 0.5),
+    ],
+)
+def test_a_text_fits_its_field(recommended: int | None, most: int | None, length: int, fit: float) -> None:
+    """Best at the recommended length, else at the limit; any length where there is neither."""
+    limit = Limit(recommended=recommended, max=most, source="test", source_kind="own", source_date="2026-11")
+    assert field_fit("x" * length, limit) == fit

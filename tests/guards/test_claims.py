@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from ahocorasick_rs import AhoCorasick
 
 from lora_marketing.guards import Finding
-from lora_marketing.guards._packs import load_pack, pack_names
+from lora_marketing.guards._packs import CompiledPack, Pack, PackRule, load_pack, pack_names
 from lora_marketing.guards.claims import find, markets_of
 from tests.guards.making import case
 
@@ -241,3 +244,59 @@ def test_a_permitted_claim_covers_only_what_it_shares_letters_with() -> None:
     (one,) = found(text, claims=[CALM])
     assert one.span is not None
     assert text[slice(*one.span)].startswith("cures")
+
+
+def test_of_matches_that_overlap_the_widest_is_told() -> None:
+    """`never fails` says that it is safe, all of `never fails to cure eczema` that it cures."""
+    (one,) = found("It never fails to cure eczema.")
+    assert (one.rule, one.span) == ("claims.cure", (3, 29))
+
+
+def test_claims_that_touch_are_two() -> None:
+    assert sorted(one.span or () for one in found("国家级极品香皂", "zh-CN")) == [(0, 3), (3, 5)]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "text", "spans"),
+    [
+        (["ab", "cd"], "abcd", [(0, 2), (2, 4)]),
+        (["ab", "cd"], "ab-cd", [(0, 2), (3, 5)]),
+        (["abc", "cd"], "abcd", [(0, 3)]),
+        (["ab", "ab|abc"], "abc", [(0, 2)]),
+        (["abcd", "bc", "de"], "abcde", [(0, 4)]),
+    ],
+)
+def test_patterns_of_a_rule_find_each_place_once(
+    patterns: list[str], text: str, spans: list[tuple[int, int]]
+) -> None:
+    assert [(one.start, one.end) for one in compiled(patterns).matches(text)] == spans
+
+
+@pytest.mark.parametrize(
+    ("exempt", "spans"),
+    [
+        ([], [(2, 4)]),
+        (["xy"], [(2, 4)]),
+        (["xya"], []),
+        (["zz"], [(2, 4)]),
+        (["bzz"], []),
+        (["xy", "zz"], [(2, 4)]),
+        (["xyabzz"], []),
+    ],
+)
+def test_what_only_touches_a_harmless_context_counts(exempt: list[str], spans: list[tuple[int, int]]) -> None:
+    assert [(one.start, one.end) for one in compiled(["ab"], exempt).matches("xyabzz")] == spans
+
+
+def compiled(patterns: list[str], exempt: Sequence[str] = ()) -> CompiledPack:
+    """A pack with one rule."""
+    rule = PackRule(id="r", kind="k", severity="block", basis="b", message="m", patterns=patterns)
+    pack = Pack(schema=1, version="1", date="2026-11-01", source="test", language="en", rules=[rule])
+    return CompiledPack(
+        pack,
+        AhoCorasick([]),
+        (),
+        ((rule, tuple(map(re.compile, patterns))),),
+        {"r": re.compile("|".join(exempt))} if exempt else {},
+        None,
+    )

@@ -118,3 +118,24 @@ def test_two_characters_of_the_other_script_may_be_a_names() -> None:
         assert (one.severity, one.message.split(":")[0]) == (severity, "traditional characters")
     (one,) = find("我们", case(locale="zh-TW"))
     assert one.message == "simplified characters: 们"
+
+
+FORTY = "Unsere Seife ist mild zur Haut und riecht nach Me"
+
+
+@pytest.mark.parametrize(("text", "severity"), [(FORTY[:-1], "review"), (FORTY, "fix")])
+def test_from_forty_letters_on_a_text_is_written_again(text: str, severity: str) -> None:
+    assert sum(map(str.isalpha, text)) == (40 if severity == "fix" else 39)
+    assert found(text, "en-GB") == [("other", severity)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("riecht sea and day luft mild meer am our all winter", []),
+        ("zur winter den sea the meer tag unsere soap kind seife", [("other", "fix")]),
+    ],
+)
+def test_a_long_mixed_text_is_another_language_at_four_to_one(text: str, told: list[tuple[str, str]]) -> None:
+    """German is 3.0 and 4.4 times as likely as English, and sure in neither."""
+    assert found(text, "en-GB") == told

@@ -306,3 +306,18 @@ def test_an_alias_that_moved_since_the_gate_looked_stays(registry: Registry, ada
     with pytest.raises(RegistryError, match="has moved since"):
         registry.promote(AdapterRef(NAME, digest=c.digest), "prod", None, gate)
     assert registry.aliases(NAME)["prod"] == b.digest
+
+
+@pytest.mark.parametrize(("last", "told"), [("l" * 28, f"{'l' * 28}"), ("l" * 29, "one of 5")])
+def test_a_list_of_300_characters_is_told_and_a_longer_one_is_not(
+    registry: Registry, last: str, told: str
+) -> None:
+    names = [*(f"{letter * 28}/{'l' * 28}" for letter in "abcd"), f"{'e' * 28}/{last}"]
+    for name in names:
+        (registry.root / name / "versions" / ("0" * 16)).mkdir(parents=True)
+    with pytest.raises(RegistryError) as caught:
+        registry.resolve(AdapterRef(AdapterName("zz", "z")))
+    (problem,) = caught.value.problems
+    whole = f"one of {', '.join(names)}"
+    assert len(whole) == 300 + (last != "l" * 28)
+    assert problem.allowed == (whole if len(whole) == 300 else told)
