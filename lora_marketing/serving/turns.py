@@ -34,5 +34,11 @@ class Turns:
         except RuntimeError:  # the pool is shut down
             lock.release()
             raise
-        running.add_done_callback(lambda _: lock.release())
+
+        def ended(done: asyncio.Future[ResultT]) -> None:
+            lock.release()
+            if not done.cancelled():
+                done.exception()  # looked at, though nobody may wait for it any more
+
+        running.add_done_callback(ended)
         return await asyncio.shield(running)
