@@ -14,7 +14,7 @@ from lora_marketing.copy.ranking import faithfulness
 from lora_marketing.guards.facts import find
 from lora_marketing.metrics import MeasuredText
 from lora_marketing.metrics.slots import count
-from lora_marketing.text.quantities import MONEY, UNITS, Measure
+from lora_marketing.text.units import MONEY, UNITS, Measure
 from lora_marketing.text.values import (
     apart,
     attribute_spans,
