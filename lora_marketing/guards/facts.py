@@ -6,14 +6,13 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 
 from lora_marketing.guards import MOST_OF_A_RULE, Case, Finding, Severity
-from lora_marketing.guards._given import attributes_of, known_texts_of
+from lora_marketing.guards._facts_known import Given, Known, known_of
 from lora_marketing.text.bounded import matches
 from lora_marketing.text.normalise import View, view, whole_word
-from lora_marketing.text.quantities import Quantity, quantities
+from lora_marketing.text.quantities import Quantity
+from lora_marketing.text.statements import Statement, statements
 
 _IDIOM = re.compile(
     r"\b24/7\b|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"
@@ -38,51 +37,26 @@ _VALUES = tuple(frozenset(values.split(" ")) for values in _EXCLUSIVE)
 """Values of one attribute exclude each other: a bag that is to be blue is not red."""
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What may be said: the known texts in one spelling, and the quantities in them.
-
-    `attributes` are the quantities that the brief gives by name.
-    """
-
-    text: str
-    quantities: tuple[tuple[Quantity, str], ...]
-    attributes: tuple[Quantity, ...]
-
-    def holds(self, asked: Quantity) -> bool:
-        """The same value, in the same unit or in none, whatever its spelling.
-
-        A price is no count, and a bare number is a price only as an attribute of the brief.
-        """
-        named = self.attributes if asked.price else ()
-        return any(asked.says(given) for given in named) or any(
-            (asked.says(given) and bool(given.kind or not asked.price))
-            or (not asked.kind and not given.price and given.amount == asked.amount)
-            for given, _ in self.quantities
-        )
-
-    def nearest(self, asked: Quantity) -> str | None:
-        """How the nearest known value of the same kind is written."""
-        alike = [pair for pair in self.quantities if pair[0].kind == asked.kind != ""]
-        return min(alike, key=lambda pair: abs(pair[0].value - asked.value))[1] if alike else None
-
-
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """A price or percentage that nobody gave is not published; other numbers and names a person checks."""
-    known = _known(tuple(known_texts_of(case)), attributes_of(case.brief))
+    """What contradicts the brief or the profile is not published; what nobody gave a person checks."""
+    known = known_of(case)
     seen = view(text)
     idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
     ends = [end for _, end in idioms]
-    told: Counter[bool] = Counter()
-    for one in quantities(seen):
-        if told[one.price] == MOST_OF_A_RULE:
+    told: Counter[tuple[bool, Severity]] = Counter()
+    for one in statements(seen, known.region):
+        own = one.quantity
+        at = bisect_right(ends, own.start)
+        in_idiom = at < len(idioms) and idioms[at][0] < own.end and not (own.digits or own.price)
+        if in_idiom or min(told[own.price, "review"], told[own.price, "block"]) >= MOST_OF_A_RULE or known.holds(one):
             continue
-        at = bisect_right(ends, one.start)
-        in_idiom = at < len(idioms) and idioms[at][0] < one.end and not (one.digits or one.price)
-        if in_idiom or known.holds(one) or not _states(one, seen):
+        against = known.contradicted(one)
+        if not against and not _states(own, seen):
             continue
-        told[one.price] += 1
-        yield _unknown(one, seen, text, known)
+        severity: Severity = "block" if against else "review"
+        told[own.price, severity] += 1
+        if told[own.price, severity] <= MOST_OF_A_RULE:
+            yield _unknown(one, seen, text, known, against)
     yield from _names(text, known)
     yield from _values(seen, case, known)
 
@@ -98,15 +72,27 @@ def _states(one: Quantity, seen: View) -> bool:
     return one.amount > 1 and (one.kind != "" or many)
 
 
-def _unknown(one: Quantity, seen: View, text: str, known: _Known) -> Finding:
-    span = seen.span(one.start, one.end)
-    severity: Severity = "block" if one.price else "review"
-    rule = "facts.price" if one.price else "facts.number"
-    message = f'"{text[slice(*span)]}" is neither in the brief nor in the profile'
-    return Finding(rule=rule, severity=severity, message=message, span=span, suggestion=known.nearest(one))
+def _unknown(one: Statement, seen: View, text: str, known: Known, against: Given | None) -> Finding:
+    span = seen.span(one.quantity.start, one.quantity.end)
+    rule = "facts.price" if one.quantity.price else "facts.number"
+    said = text[slice(*span)]
+    if against:
+        message = f'"{said}" is not what is given: "{against.written}"{_meant(one, against.statement)}'
+        return Finding(rule=rule, severity="block", message=message, span=span, suggestion=against.written)
+    message = f'"{said}" is neither in the brief nor in the profile'
+    return Finding(rule=rule, severity="review", message=message, span=span, suggestion=known.nearest(one))
 
 
-def _names(text: str, known: _Known) -> Iterator[Finding]:
+def _meant(one: Statement, given: Statement) -> str:
+    """What differs besides the value, or instead of it."""
+    pairs = ((one.role, given.role), (one.bound, given.bound), (one.rate, given.rate))
+    differ = [f"{own or 'nothing'}, not {other or 'nothing'}" for own, other in pairs if own != other]
+    if one.everywhere and not given.everywhere:
+        differ.append("everything")
+    return f" (said as {'; '.join(differ)})" if differ else ""
+
+
+def _names(text: str, known: Known) -> Iterator[Finding]:
     """Names of several capitals, where the text does not write every word so, and model numbers."""
     words = re.findall(r"\b[A-Za-z]\w{3,}", text)
     titled = sum(word[0].isupper() for word in words) > len(words) / 2
@@ -117,7 +103,7 @@ def _names(text: str, known: _Known) -> Iterator[Finding]:
             yield Finding(rule="facts.name", severity="review", message=message, span=name.span())
 
 
-def _values(seen: View, case: Case, known: _Known) -> Iterator[Finding]:
+def _values(seen: View, case: Case, known: Known) -> Iterator[Finding]:
     given = view(" ".join(case.brief.attributes.values())).text
     for group in _VALUES:
         wanted = [value for value in group if _stands(value, given)]
@@ -136,15 +122,3 @@ def _values(seen: View, case: Case, known: _Known) -> Iterator[Finding]:
 def _stands(value: str, text: str) -> bool:
     place = text.find(value)
     return place >= 0 and whole_word(text, place, place + len(value))
-
-
-@lru_cache(maxsize=1024)
-def _known(texts: tuple[str, ...], attributes: tuple[str, ...]) -> _Known:
-    seen = [view(text) for text in texts]
-    found = tuple(
-        (one, text[slice(*each.span(one.start, one.end))])
-        for text, each in zip(texts, seen, strict=True)
-        for one in quantities(each)
-    )
-    given = tuple(one for text in attributes for one in quantities(view(text)))
-    return _Known("\n".join(each.text for each in seen), found, given)
