@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from lora_marketing.guards import MOST_OF_A_RULE, Case, Finding, Severity
 from lora_marketing.guards._facts_known import Given, Known, known_of
-from lora_marketing.text.bounded import matches
+from lora_marketing.guards._names import models, names
 from lora_marketing.text.normalise import View, view, whole_word
 from lora_marketing.text.quantities import Quantity
 from lora_marketing.text.statements import Statement, statements
@@ -23,8 +23,6 @@ _IDIOM = re.compile(
     r"|三三两两|一五一十|千[百万]|万[千一]|百[年度]"
     r"|五[彩颜湖谷官脏星]|四[季周面处海溢]|七[彩夕上]|九[州霄]|三[餐五思言明]|两[全侧边者端]|双十一|十[分足全]"
 )
-_NAME = re.compile(r"(?<![.!?:;。\n\"“'’] )(?<!^)\b[A-Z][a-z]+(?:[ -](?:[A-Z][a-z]+|[A-Z]*\d+\w*|[IVX]+))+\b")
-_MODEL = re.compile(r"\b[A-Z]{1,5}-?\d{2,}[A-Z\d]*(?:-[A-Z\d]+)*\b")
 _EXCLUSIVE = (
     "red blue green yellow black white grey gray pink purple brown beige navy teal crimson",
     "cotton linen wool silk leather polyester nylon cashmere suede denim bamboo hemp",
@@ -47,7 +45,12 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     for one in statements(seen, known.region):
         own = one.quantity
         at = bisect_right(ends, own.start)
-        in_idiom = at < len(idioms) and idioms[at][0] < own.end and not (own.digits or own.price)
+        in_idiom = (
+            at < len(idioms)
+            and idioms[at][0] < own.end
+            and not own.price
+            and (not own.digits or seen.text[slice(*idioms[at])] == "24/7")
+        )
         if in_idiom or min(told[own.price, "review"], told[own.price, "block"]) >= MOST_OF_A_RULE or known.holds(one):
             continue
         against = known.contradicted(one)
@@ -57,7 +60,8 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         told[own.price, severity] += 1
         if told[own.price, severity] <= MOST_OF_A_RULE:
             yield _unknown(one, seen, text, known, against)
-    yield from _names(text, known)
+    yield from models(text, known)
+    yield from names(text, known)
     yield from _values(seen, case, known)
 
 
@@ -78,7 +82,7 @@ def _unknown(one: Statement, seen: View, text: str, known: Known, against: Given
     said = text[slice(*span)]
     if against:
         message = f'"{said}" is not what is given: "{against.written}"{_meant(one, against.statement)}'
-        return Finding(rule=rule, severity="block", message=message, span=span, suggestion=against.written)
+        return Finding(rule=rule, severity="block", message=message, span=span, suggestion=against.suggested)
     message = f'"{said}" is neither in the brief nor in the profile'
     return Finding(rule=rule, severity="review", message=message, span=span, suggestion=known.nearest(one))
 
@@ -90,17 +94,6 @@ def _meant(one: Statement, given: Statement) -> str:
     if one.everywhere and not given.everywhere:
         differ.append("everything")
     return f" (said as {'; '.join(differ)})" if differ else ""
-
-
-def _names(text: str, known: Known) -> Iterator[Finding]:
-    """Names of several capitals, where the text does not write every word so, and model numbers."""
-    words = re.findall(r"\b[A-Za-z]\w{3,}", text)
-    titled = sum(word[0].isupper() for word in words) > len(words) / 2
-    found = [*(() if titled else matches(_NAME, text)), *matches(_MODEL, text)]
-    for name in found:
-        if not all(part in known.text for part in re.split(r"[ -]", name.group().casefold())):
-            message = f'"{name.group()}" is a name that is neither in the brief nor in the profile'
-            yield Finding(rule="facts.name", severity="review", message=message, span=name.span())
 
 
 def _values(seen: View, case: Case, known: Known) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ RIGHT_ROLE = re.compile(
     r"|saving\b|savings\b|voucher\b|coupon\b|gutschein\b|reduction\b|sale\b|auf all\w*|优惠|折扣|的?优惠券|代金券|红包|的?券)"
     r"|(?P<before>last (?:week|month|year|season)\b|before\b|previously\b|originally\b|rrp\b|uvp\b|normally\b|letzte woche\b)"
     r"|(?P<now>today\b|now\b|heute\b|jetzt\b|到手)"
-    r"|(?P<threshold>(?:minimum )?(?:order|spend|purchase)\b|mindestbestellwert\b|bestellwert\b|einkaufswert\b|包邮|免运费)"
+    r"|(?P<threshold>(?:minimum )?(?:order|spend|purchase)\b|mindestbestellwert\b|bestellwert\b|einkaufswert\b)"
     r"|(?P<fee>shipping\b|delivery\b|postage\b|versand(?:kosten)?\b|运费|邮费|押金)))"
 )
 EVERYWHERE = re.compile(
@@ -108,10 +108,17 @@ LEFT_RATE = re.compile(
     r"|每个?月|每年|每周|每天|每日|每晚|每人|每位|月付|年付|包月|包年"
 )
 OTHER_SPAN = re.compile(
-    r"\b(?:in|takes?|saves?|after|past|last|next|first|every|each|another|nach|letzten?|ersten?|nachsten?|alle)\W+(?:only|just|nur|you|dir)?\W*$"
-    r"|(?:前|每|只需|仅需|第|过去|首)$"
+    r"\b(?:in|takes?|saves?|after|past|nach)\W+(?:only|just|nur|you|dir)?\W*$|(?:只需|仅需|过去)$"
 )
-"""Another span of time, or some of many."""
+"""Another span of time than a thing lasts."""
+SOME_OF = re.compile(
+    r"\b(?:past|last|next|first|every|each|another|letzten?|ersten?|nachsten?|alle|jede[nrms]?)\W+$|(?:前|每|第|首)$"
+)
+"""Some of many."""
+PARTLY = re.compile(r"部分|指定|单品|精选|仅限|\b(?:selected|some|ausgewahlte[nr]?|einzelne)\b")
+"""A discount for some things only."""
+EXTENTS = frozenset({"LENGTH", "HEIGHT", "WIDTH", "DEPTH", "THICKNESS"})
+"""Of these a thing has one each."""
 NOT_THE_SUBJECT = frozenset(
     word[:5] for word in "protein sugar fibre fiber carbs salt fats caffeine eiweiss zucker salz".split(" ")
 ) | {"NUTRIENT"}
@@ -121,7 +128,7 @@ CONCEPT = re.compile(
         for name, words in {
             "warranty": r"warrant|guarant|garantie|gewahrleist|质保|保修|保换|联保",
             "delivery": r"deliver|shipping|\bships?\b|shipped|dispatch|doorstep|your step|liefer|versand|versend|发货|配送|送达|到货|运费|包邮",
-            "battery": r"batter|\bcharges?\b|playback|run ?time|\blasts?\b|laufzeit|akku|续航|电池|待机|halt\b",
+            "battery": r"batter|(?:one|per|a|between|full|single) charges?\b|playback|ladung|run ?time|\blasts?\b|laufzeit|akku|续航|电池|待机|halt\b",
             "returns": r"return|refund|money[- ]back|ruckgabe|umtausch|退换|退货|退款|无理由",
             "weight": r"weigh|gewicht|\bwieg|净重|毛重|重量|重\b|体重",
             "capacity": r"capacit|volume|\bholds?\b|inhalt|\bfass|容量|容积",

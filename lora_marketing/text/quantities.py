@@ -62,9 +62,11 @@ _SOME = rf"\d|{_LATIN}|[{HAN_DIGITS}十]"
 _PARTS = {"half": 50, "halb": 50, "third": 33, "drittel": 33, "quarter": 25, "viertel": 25, "fifth": 20, "tenth": 10}
 _HAN_VALUE = rf"\d{{1,6}}|[{HAN_NUMERALS}]{{1,8}}"
 _OFFER = re.compile(
-    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)|(?P<second>第二[件份杯个](?P<second_at>半价|0元|免费|[一二三四五六七八九\d]折))"
+    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)|(?P<second>第二[件份杯个](?P<second_at>半价|0元|免费|[一二三四五六七八九\d]折)"
+    r"|\b(?:second|2nd|zweite[rnms]?)(?: \w{1,12}){0,2} (?:at |for |zum )?(?:half(?: the)? price|halben preis)\b)"
     r"|(?P<half>\bhalf[- ](?:the )?pric(?:e|ed)\b|\bhalf off\b|\bhalbe[rn]? preis\b|半价|对折(?![后叠再两三一放收存]))"
     r"|\b(?:an? |one[- ]|ein )(?P<part>third|quarter|fifth|tenth|drittel|viertel) (?:off|less|cheaper|gunstiger|rabatt|reduced)\b"
+    r"|(?:(?<=discount: )|(?<=rabatt: ))(?:an? |one[- ]|ein )?(?P<named>half|third|quarter|fifth|tenth|drittel|viertel)\b"
     rf"|\bbuy (?P<buy>{_SOME}),? (?:and )?get (?P<get>{_SOME}) (?:for )?free\b|\bbogof?\b"
     rf"|\b(?P<take>{_SOME})[- ](?:for|fur)[- ](?:the price of )?(?P<pay>{_SOME})\b(?!\s?[%£$€])"
     rf"|\bkauf (?P<kauf>{_SOME}),? zahl (?P<zahl>{_SOME})\b"
@@ -73,15 +75,16 @@ _OFFER = re.compile(
 )
 """Offers without a sign of money. A sheet is folded in half (把纸对折)."""
 _RATING = re.compile(
-    r"(?<![\d.,/])(?P<of>(?:10|\d)(?:[.,]\d{1,2})?)\s?(?:/|out of|von|(?:颗)?星[,/]?满分)\s?(?:5|10)(?![\d/%.])(?:\s?(?:stars?|sternen?)\b)?"
+    r"(?<![\d.,/])(?P<of>(?:10|\d)(?:[.,]\d{1,2})?)\s?(?:/|out of|von|(?:颗)?星[,/]?满分)\s?(?:5|10)(?!\.?\d|[/%])(?:\s?(?:stars?|sternen?)\b)?"
     r"|(?<![\d.,/])(?P<stars>\d(?:[.,]\d{1,2})?)(?:[ -]?(?:stars?|sternen?)\b|颗?星(?!期|球|星|空|座|光))|(?<![\d.,])(?P<fen>\d\.\d)分"
 )
 _PHONE = re.compile(
-    r"(?<![\w.,/+-])(?:(?P<plus>\+|00)\d{1,3}[ -]?)?(?:\(\d{1,5}\)|\d{2,5})(?:[ /-]{1,2}\d{2,5}|\d){1,8}(?![\w/]|[.,]\d)"
+    r"(?<![a-z\d.,/+-])(?:(?P<plus>\+|00)\d{1,3}[ -]?)?(?:\(\d{1,5}\)|\d{2,5})(?:[ /-]{1,2}\d{2,5}|\d){1,8}(?![a-z\d/]|[.,]\d)"
 )
 _CALLED = re.compile(r"(?:\b(?:call|ring|phone|tel|telephone|dial|text|telefon|ruf\w*|whatsapp|mobile|hotline)\b|电话|热线|致电|拨打|手机)[^\d]{0,20}$")
 _SHAPED = re.compile(r"\+|00|0\d|\(|1[3-9]\d{9}$|\d{3}-\d{4}$|\d{3}-\d{3}-\d{4}$|[48]00-?\d{3}-?\d{4}$")
 _ASKED = re.compile(r"(?:只[要需]|仅需?|才|低至|[特现售原单]价|价格|卖|不到)[是为:]?\s?$")
+_PRICED = re.compile(r"(?:仅需|只[要需]|仅售|[特现售原]价|到手价?|券后价?)[是为:]?\s?$")
 _NOT_COUNTED = re.compile(r"\s?(?:$|[^\w\s]|包邮|起|到手|拿下|带走|搞定|[一每][件盒瓶个支只箱套罐包])")
 _YEAR = re.compile(
     r"(?:\b(?:since|in|est|established|founded|seit|from|anno|jahr|year|gegrundet|grundung|until|bis)"
@@ -103,7 +106,7 @@ class Quantity:
         digits: written in digits, not in words.
         year: of a date, if it is said.
         weekday: of a date, if it is said; 0 is Monday.
-        role: what its own words make of it: `discount`, `threshold` or ``.
+        role: what its own words make of it: `discount`, `threshold`, `second` (half price on it) or ``.
     """
 
     kind: str
@@ -196,15 +199,13 @@ def _offers(text: str, region: Region) -> Iterator[Quantity]:
         span = found.span()
         if found["fold"]:
             continue
-        if found["half"] or found["part"]:
-            part = Decimal(_PARTS[found["part"] or "half"])
+        if found["half"] or found["part"] or found["named"]:
+            part = Decimal(_PARTS[found["part"] or found["named"] or "half"])
             yield Quantity("percent", part, part, *span, False, role="discount")
             continue
         if found["second"]:
-            rest = found["second_at"]
-            paid = {"半": Decimal(5), "0": Decimal(0), "免": Decimal(0)}.get(rest[0]) if "折" not in rest else None
-            paid = _some(rest[0]) if paid is None else paid
-            yield Quantity("offer", 10_000 + 10 * paid, paid, *span, False)
+            saved = _saved_on_the_second(found["second_at"] or "半价")
+            yield Quantity("percent", saved, saved, *span, False, role="second")
             continue
         if found["spend"]:
             for name, role in (("spend", "threshold"), ("less", "discount")):
@@ -218,6 +219,12 @@ def _offers(text: str, region: Region) -> Iterator[Quantity]:
         get = _some(found["get"] or found["zg"] or taken or "1") - (buy if taken else 0)
         if buy > 0 and get > 0:
             yield Quantity("offer", 100 * buy + get, buy, *span, False)
+
+
+def _saved_on_the_second(price: str) -> Decimal:
+    if price.endswith("折"):
+        return 100 - 10 * _some(price[0])
+    return Decimal(50 if price == "半价" else 100)
 
 
 def _some(written: str) -> Decimal:
@@ -241,6 +248,8 @@ def _quantity(found: re.Match[str], region: Region) -> Quantity:
     kind, based = _in_base_unit(found, value, region)
     if kind == "" and _is_year(found, value):
         kind = "year"
+    if kind == "" and _is_bare_price(found):
+        kind = region.yuan
     role = "discount" if (found["after"] or "").strip() == "折" else ""
     return Quantity(kind, based.normalize(), value, start, end, bool(found["digits"]), role=role)
 
@@ -263,6 +272,13 @@ def _is_year(found: re.Match[str], value: Decimal) -> bool:
         return False
     start = found.start("digits")
     return _YEAR.search(found.string, max(0, start - 20), start) is not None
+
+
+def _is_bare_price(found: re.Match[str]) -> bool:
+    """仅需199: a price of which everybody knows the currency."""
+    text = found.string
+    asked = _PRICED.search(text, max(0, found.start() - 6), found.start())
+    return asked is not None and _NOT_COUNTED.match(text, found.end()) is not None
 
 
 def _in_base_unit(found: re.Match[str], value: Decimal, region: Region) -> tuple[str, Decimal]:

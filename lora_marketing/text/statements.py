@@ -15,6 +15,7 @@ from typing import Literal
 from lora_marketing.text._cues import (
     CONCEPT,
     EVERYWHERE,
+    EXTENTS,
     FILLER,
     GENERIC_COUNTED,
     LEFT_BOUND,
@@ -23,10 +24,12 @@ from lora_marketing.text._cues import (
     NOT_THE_SUBJECT,
     ONLY_ON,
     OTHER_SPAN,
+    PARTLY,
     RATES,
     RIGHT_BOUND,
     RIGHT_RATE,
     RIGHT_ROLE,
+    SOME_OF,
     STOP_WORDS,
 )
 from lora_marketing.text.bounded import Span
@@ -36,7 +39,7 @@ from lora_marketing.text.regions import ANYWHERE, Region
 from lora_marketing.text.scripts import HAN
 from lora_marketing.text.units import MONEY, TIME
 
-Role = Literal["", "price", "before", "now", "discount", "threshold", "fee"]
+Role = Literal["", "price", "before", "now", "discount", "threshold", "fee", "second"]
 Bound = Literal["exact", "from", "up to", "at least", "over", "under", "about"]
 BEFORE, AFTER = 48, 36
 """Characters around a quantity that are read."""
@@ -51,6 +54,7 @@ _POINTS = frozenset({"date", "time", "phone", "year"})
 _CLAUSE = re.compile(r"(?<!\bca)(?<!\bmax)(?<!\bmin)(?<!approx)[.!?](?=\s|$)|[;。…\n]")
 _COMMA = re.compile(r"[,、，(（]")
 _WORD = re.compile(rf"[a-z][a-z'-]{{2,}}|[{HAN}]+")
+_OFF = re.compile(r"\s?(?:off|rabatt|discount|sparen|gunstiger)(?: (?:on|for|from|over|ab|bei|uber|when you spend|on orders over))?\s")
 _TO = re.compile(r"\W*(?:\b(?:to|auf|zu)|到|至|降至|→|->|[-–—])\W*$")
 
 
@@ -67,7 +71,8 @@ class Statement:
         restricted: whether it is to hold for something named (30 % off sunglasses).
         subjects: what the clause speaks of: concepts in capitals, and beginnings of words.
         nouns: of those what stands right behind the quantity: what is counted.
-        aside: it is one of many (the first nine lessons, two lessons a week) or another span of time.
+        aside: it is some of many: the first nine lessons, two lessons a week.
+        meanwhile: it is a time that something takes, not one that it lasts.
         cues: where the words stand that were read, beside the quantity.
     """
 
@@ -80,6 +85,7 @@ class Statement:
     subjects: frozenset[str]
     nouns: frozenset[str]
     aside: bool
+    meanwhile: bool
     cues: tuple[Span, ...]
 
     def says(self, given: Statement) -> bool:
@@ -88,6 +94,7 @@ class Statement:
             self._says_value(given)
             and self._role_fits(given)
             and self._rate_fits(given)
+            and self._extent_fits(given)
             and not self._widens(given)
         )
 
@@ -111,28 +118,40 @@ class Statement:
         return self._measure_contradicts(given, named)
 
     def _price_contradicts(self, given: Statement, named: bool) -> bool:
-        if self.quantity.kind == "percent" and not (self.role == given.role == "discount"):
+        if self.quantity.kind == "percent":
+            if {self.role, given.role} <= {"discount", "second"}:
+                return self.role == given.role or self._says_value(given)
             return self.role == given.role and bool(self.nouns & given.subjects)
         if self._role_fits(given):
             return self._rate_fits(given) or self._says_value(given)
         return self._says_value(given) and bool(self.role and given.role)
 
     def _measure_contradicts(self, given: Statement, named: bool) -> bool:
+        if self.aside or not self._extent_fits(given):
+            return False
         shared = bool(self.subjects & given.subjects)
         if not named or shared:
             return shared
         own, other = self.quantity, given.quantity
+        if own.amount == other.amount:
+            return True
         if own.kind in TIME:
-            return own.amount == other.amount or (own.kind == other.kind and not self.aside)
-        concepts, others = (
-            {one for one in each.subjects if one.isupper()} for each in (self, given)
-        )
-        return not (concepts and others) and NOT_THE_SUBJECT.isdisjoint(self.subjects)
+            return own.kind == other.kind and not self.meanwhile
+        return NOT_THE_SUBJECT.isdisjoint(self.subjects)
+
+    def _extent_fits(self, given: Statement) -> bool:
+        """A width is no height."""
+        own, other = (self.nouns or self.subjects) & EXTENTS, given.subjects & EXTENTS
+        return not (own and other) or bool(own & other)
 
     def _says_value(self, given: Statement) -> bool:
         same = self.quantity.says(given.quantity)
-        if self.quantity.kind in _POINTS or given.quantity.kind in _POINTS or self.bound == "exact":
-            return same and (given.bound not in ATTAINED or self.quantity.kind in _POINTS)
+        if self.quantity.kind in _POINTS or given.quantity.kind in _POINTS:
+            return same
+        if self.role == given.role == "threshold":
+            return same
+        if self.bound == "exact":
+            return same and given.bound not in ATTAINED
         if not _same_kind(self.quantity, given.quantity):
             return False
         own, other = _values(self.quantity, given.quantity)
@@ -200,11 +219,13 @@ def _stated(text: str, one: Quantity, start: int, end: int, last: Statement | No
         bound=bound,
         rate=rate,
         everywhere=one.price and EVERYWHERE.search(text, near, near_stop) is not None,
-        restricted=one.price and ONLY_ON.match(after) is not None and EVERYWHERE.search(after) is None,
+        restricted=one.price
+        and (ONLY_ON.match(after) is not None or PARTLY.search(text, near, near_stop) is not None)
+        and EVERYWHERE.search(after) is None,
         subjects=words,
         nouns=_nouns(after),
-        aside=OTHER_SPAN.search(text, near, one.start) is not None
-        or (not one.price and RIGHT_RATE.match(after) is not None),
+        aside=not one.price and (SOME_OF.search(text, near, one.start) or RIGHT_RATE.search(after)) is not None,
+        meanwhile=OTHER_SPAN.search(text, near, one.start) is not None,
         cues=tuple(cues),
     )
 
@@ -234,7 +255,7 @@ _BOUNDS: dict[str, Bound] = {
     "under": "under",
     "about": "about",
 }
-_ROLES: dict[str, Role] = {name: name for name in ("price", "before", "now", "discount", "threshold", "fee")}  # type: ignore[misc]
+_ROLES: dict[str, Role] = {name: name for name in ("price", "before", "now", "discount", "threshold", "fee", "second")}  # type: ignore[misc]
 
 
 def _role(
@@ -248,18 +269,26 @@ def _role(
     if right and right.lastgroup:
         cues.append(right.span(right.lastgroup))
         return _ROLES[right.lastgroup]
-    found = None
-    for found in LEFT_ROLE.finditer(text, near, one.start):
-        pass
+    if last and last.role == "before" and _TO.fullmatch(text, last.quantity.end, one.start):
+        return "now"
+    if last and last.role == "discount" and _OFF.fullmatch(text, last.quantity.end, one.start):
+        return "threshold"
+    found = _last_role(text, near, one.start)
     if found and found.lastgroup:
         if not FILLER.sub("", text[found.end() : one.start]):
             cues.append(found.span(found.lastgroup))
         return _ROLES[found.lastgroup]
-    if last and last.role == "before" and _TO.fullmatch(text, last.quantity.end, one.start):
-        return "now"
-    for found in LEFT_ROLE.finditer(label):
-        pass
+    found = _last_role(label, 0, len(label))
     return _ROLES[found.lastgroup] if found and found.lastgroup else ""
+
+
+def _last_role(text: str, start: int, end: int) -> re.Match[str] | None:
+    """The last word of a role; that something costs (delivery costs £3) only where there is no other."""
+    chosen = None
+    for found in LEFT_ROLE.finditer(text, start, end):
+        if found.lastgroup != "price" or chosen is None:
+            chosen = found
+    return chosen
 
 
 def _rate(text: str, one: Quantity, near: int, stop: int, cues: list[Span]) -> str:
@@ -294,7 +323,9 @@ def _nouns(after: str) -> frozenset[str]:
     if not first:
         return frozenset()
     if not first[0].isascii():
-        han = first[0].lstrip(GENERIC_COUNTED)[:3]
+        han = (first[0].lstrip(GENERIC_COUNTED) or first[0])[:3]
+        if han[0] in GENERIC_COUNTED:
+            return frozenset(han[0])
         return frozenset({*han[:2], han[:2], han[1:3]} - {""} - set(GENERIC_COUNTED))
     words = [word for word in _WORD.findall(text)[:2] if word not in STOP_WORDS]
     return frozenset(word[:5] for word in words if len(word) > 3 and word.isascii()) | {
