@@ -73,10 +73,14 @@ class Known:
 
     def _saved(self, asked: Statement) -> bool:
         own = asked.quantity
-        return asked.role == "discount" and not asked.everywhere and any(
-            one.statement.quantity.kind == own.kind
-            and abs(one.statement.quantity.value - own.value) < (1 if own.kind == "percent" else CENT)
-            for one in self.savings
+        return (
+            asked.role == "discount"
+            and not asked.everywhere
+            and any(
+                one.statement.quantity.kind == own.kind
+                and abs(one.statement.quantity.value - own.value) < (1 if own.kind == "percent" else CENT)
+                for one in self.savings
+            )
         )
 
     def contradicted(self, asked: Statement) -> Given | None:
@@ -101,8 +105,10 @@ def known_of(case: Case) -> Known:
     return _known(tuple(given_texts_of(case)), region_of(case.brand.locale, markets))
 
 
-def _distance(asked: Statement, one: Given) -> Decimal:
-    return abs(one.statement.quantity.value - asked.quantity.value)
+def _distance(asked: Statement, one: Given) -> tuple[bool, Decimal]:
+    """Of the same kind first, then by value."""
+    given, own = one.statement.quantity, asked.quantity
+    return given.kind != own.kind, abs(given.value - own.value)
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from lora_marketing.brands.brand import Brief
 from lora_marketing.guards import Case
 
 Source = Literal["named", "told", "voice"]
-"""By name in the brief, in a sentence about the product or the brand, or in words that state nothing of it."""
+"""By name in the brief, in a sentence about product or brand, or in words that state nothing of them."""
 
 
 def given_texts_of(case: Case) -> Iterator[tuple[str, Source]]:

@@ -38,7 +38,7 @@ def names(text: str, known: Known) -> Iterator[Finding]:
 
 
 def models(text: str, known: Known) -> Iterator[Finding]:
-    """A model number that is nearly a given one is not published; any other that nobody gave a person checks."""
+    """A model number that is nearly a given one is not published; any other new one a person checks."""
     for found in matches(_MODEL, text):
         written = found.group().removesuffix(found["series"] or "")
         said = plain_model(written)
@@ -58,11 +58,13 @@ def models(text: str, known: Known) -> Iterator[Finding]:
 def _slip(said: str, given: str) -> bool:
     letters, others = (re.match("[a-z]*", one) for one in (said, given))
     alike = letters and others and letters[0] == others[0]
-    return bool(alike) and (OSA.distance(said, given) <= SLIPS or given.startswith(said) or said.startswith(given))
+    return bool(alike) and (
+        OSA.distance(said, given) <= SLIPS or given.startswith(said) or said.startswith(given)
+    )
 
 
 def _titled(text: str, named: Spans) -> bool:
-    """Whether every word is written with a capital; the names in question and first words say nothing of that."""
+    """Whether every word has a capital; the names in question and first words say nothing of that."""
     first = Spans(found.span() for found in matches(_FIRST, text))
     words = [
         found.group()

@@ -51,7 +51,11 @@ def find(text: str, case: Case) -> Iterator[Finding]:
             and not own.price
             and (not own.digits or seen.text[slice(*idioms[at])] == "24/7")
         )
-        if in_idiom or min(told[own.price, "review"], told[own.price, "block"]) >= MOST_OF_A_RULE or known.holds(one):
+        if (
+            in_idiom
+            or min(told[own.price, "review"], told[own.price, "block"]) >= MOST_OF_A_RULE
+            or known.holds(one)
+        ):
             continue
         against = known.contradicted(one)
         if not against and not _states(own, seen):

@@ -15,8 +15,10 @@ _MONTH = (
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "ma", "jun", "jul", "aug", "sep", "o", "nov", "de")
 _DATE = re.compile(
-    r"(?P<y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})(?!\d)[日号]?|(?P<zm>\d{1,2})月(?P<zd>\d{1,2})[日号]"
-    r"|(?<![\d./-])(?P<n1>\d{1,2})(?P<dot>[./-])(?P<n2>\d{1,2})(?P=dot)(?P<ny>20\d\d|\d\d)?(?![\d/-])(?!\.\d)"
+    r"(?P<y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})(?!\d)[日号]?"
+    r"|(?P<zm>\d{1,2})月(?P<zd>\d{1,2})[日号]"
+    r"|(?<![\d./-])(?P<n1>\d{1,2})(?P<dot>[./-])(?P<n2>\d{1,2})(?P=dot)(?P<ny>20\d\d"
+    r"|\d\d)?(?![\d/-])(?!\.\d)"
     rf"|(?<![\d£$€¥])(?<!\d[.,])(?P<ed>\d{{1,2}})(?:st|nd|rd|th|\.)? ?(?:of )?(?P<em>{_MONTH})\.?"
     r"(?:,? (?P<ey>\d{4})\b)?"
     rf"|\b(?P<am>{_MONTH})\.? (?P<ad>\d{{1,2}})(?:st|nd|rd|th)?\b(?![.,]\d|\s?(?:%|per ?cent|prozent))"
@@ -25,11 +27,15 @@ _DATE = re.compile(
 _WEEKDAYS = ("mo", "tu", "we", "th", "fr", "sa", "su")
 _ZH_WEEKDAYS = "一二三四五六日"
 _WEEKDAY = (
-    r"(?:mon(?:day|tag)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs(?:day)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+    r"(?:mon(?:day|tag)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs(?:day)?)?|fri(?:day)?|sat(?:urday)?"
+    r"|sun(?:day)?"
     r"|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|(?:mo|di|mi|do|fr|sa|so)(?=\.,? ))\b"
 )
 _GERMAN_DAYS = {"di": 1, "mi": 2, "do": 3, "so": 6}
-_BEFORE = re.compile(rf"\b(?P<day>{_WEEKDAY})\.?,?\s(?:the\s|den\s|dem\s)?$|(?:周|星期|礼拜)(?P<zh>[一二三四五六日天])[,、 (]?$")
+_BEFORE = re.compile(
+    rf"\b(?P<day>{_WEEKDAY})\.?,?\s(?:the\s|den\s|dem\s)?$|(?:周|星期"
+    rf"|礼拜)(?P<zh>[一二三四五六日天])[,、 (]?$"
+)
 _AFTER = re.compile(rf"[ ,(]{{0,2}}(?:(?P<day>{_WEEKDAY})|(?:周|星期|礼拜)(?P<zh>[一二三四五六日天]))")
 _TIME = re.compile(
     r"(?P<half>上午|早上|下午|晚上|中午|凌晨)?(?<![\d.])(?<!\d,)(?P<h>\d{1,2})"
@@ -64,7 +70,7 @@ class Moment:
 
 
 def moments(text: str, region: Region) -> Iterator[Moment]:
-    """All dates of a text as a `View` has it, then all times. They may overlap; who takes one takes the first."""
+    """All dates of a text as a `View` has it, then all times; they may overlap."""
     for found in _DATE.finditer(text):
         one = _date(found, region)
         if one:

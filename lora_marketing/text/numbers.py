@@ -12,7 +12,9 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 ENGLISH = {word: value for value, word in enumerate(_SMALL.split(" "))}
 ENGLISH |= {word: 10 * value for value, word in enumerate(_TENS.split(" "), start=2)}
 GREAT = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
-_KLEIN = "null ein zwei drei vier funf sechs sieben acht neun zehn elf zwolf dreizehn vierzehn funfzehn sechzehn"
+_KLEIN = (
+    "null ein zwei drei vier funf sechs sieben acht neun zehn elf zwolf dreizehn vierzehn funfzehn sechzehn"
+)
 _KLEIN += " siebzehn achtzehn neunzehn"
 _ZEHNER = "zwanzig dreissig vierzig funfzig sechzig siebzig achtzig neunzig"
 GERMAN = {word: value for value, word in enumerate(_KLEIN.split(" "))}
@@ -23,7 +25,15 @@ _FORMAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟", "一二三四五
 FORMAL = "壹贰叁肆伍陆柒捌玖拾佰仟"
 """Numerals that cannot be changed by a stroke, as on cheques."""
 TIMES = {"k": 10**3, "m": 10**6, "bn": 10**9, "hundred": 100, "lakh": 10**5, "lakhs": 10**5}
-TIMES |= {"crore": 10**7, "dozen": 12, "dutzend": 12, "mio": 10**6, "millionen": 10**6, "tausend": 1000, **GREAT}
+TIMES |= {
+    "crore": 10**7,
+    "dozen": 12,
+    "dutzend": 12,
+    "mio": 10**6,
+    "millionen": 10**6,
+    "tausend": 1000,
+    **GREAT,
+}
 
 _UNDER_20, _UNDER_100 = "|".join(sorted(_SMALL.split(" "), key=len, reverse=True)), "|".join(_TENS.split(" "))
 _PAIR = rf"(?:(?:{_UNDER_100})(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?|{_UNDER_20})"
@@ -31,7 +41,8 @@ _HUNDREDS = rf"(?:{_PAIR} hundred(?:(?: and)? {_PAIR}\b)?|{_PAIR})"
 ENGLISH_WORDS = rf"{_HUNDREDS}(?: (?:thousand|million|billion)\b(?:,?(?: and)? {_HUNDREDS}\b)?){{0,3}}"
 """A number in English words, to be put between word breaks."""
 _EINER = "ein|zwei|drei|vier|funf|sechs|sieben|acht|neun"
-_PAAR = rf"(?:(?:(?:{_EINER})und)?(?:{'|'.join(_ZEHNER.split(' '))})|{'|'.join(sorted(GERMAN, key=len, reverse=True))})"
+_UNTER_20 = "|".join(sorted(GERMAN, key=len, reverse=True))
+_PAAR = rf"(?:(?:(?:{_EINER})und)?(?:{'|'.join(_ZEHNER.split(' '))})|{_UNTER_20})"
 _HUNDERT = rf"(?:(?:{_EINER})?hundert(?:und)?(?:{_PAAR})?|{_PAAR})"
 GERMAN_WORDS = rf"(?!ein\b)(?:{_HUNDERT}(?:tausend(?:und)?(?:{_HUNDERT})?)?|tausend(?:und)?(?:{_HUNDERT})?)"
 _GERMAN_PART = re.compile(rf"hundert|tausend|und|{'|'.join(sorted(GERMAN, key=len, reverse=True))}")
@@ -44,7 +55,11 @@ def in_digits(decimal_comma: bool) -> str:
 
     Where a point is the rule, a comma before one or two digits is read only before a sign of a unit.
     """
-    comma = r"\d+,\d+(?![\d,])" if decimal_comma else r"(?<!\d,)\d+,\d{1,2}(?=\s?(?:€|eur|kr\b|zl\b|%|k?g\b|[mc]?l\b))"
+    comma = (
+        r"\d+,\d+(?![\d,])"
+        if decimal_comma
+        else r"(?<!\d,)\d+,\d{1,2}(?=\s?(?:€|eur|kr\b|zl\b|%|k?g\b|[mc]?l\b))"
+    )
     return (
         r"\d{1,3}(?:,\d{2,3}){0,5},\d{3}(?:\.\d+)?(?!,?\d)|\d{1,3}(?:\.\d{3}){1,5},\d+(?!\d)"
         r"|\d{1,3}(?:\.\d{3}){2,5}(?!\.?\d)|\d{1,3}(?:['’]\d{3}){1,5}(?:[.,]\d+)?"

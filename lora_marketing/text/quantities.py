@@ -1,4 +1,4 @@
-"""Quantities in English, German and Chinese texts: values, units, money, offers, dates, times, ratings, phones."""
+"""Quantities in English, German and Chinese: units, money, offers, dates, times, ratings, phones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def _any_of(names: Iterable[str]) -> str:
 
 _SIGNS = "".join(names[0] for names in MONEY.values() if len(names[0]) == 1)
 _PREFIXED = _any_of(name for name in CURRENCY_OF if len(name) > 1 and name[-1] in "$¥")
-_CODES = _any_of([name for name in CURRENCY_OF if name.isalpha() and name.isascii() and len(name) == 3] + ["kr", "rs", "zl", "kc"])
+_CODES = _any_of(
+    [name for name in CURRENCY_OF if name.isalpha() and name.isascii() and len(name) == 3]
+    + ["kr", "rs", "zl", "kc"]
+)
 _COINS = _any_of(name for name in CURRENCY_OF if name.isalpha() and name.isascii())
 _COINS_ZH = _any_of(name for name in CURRENCY_OF if not name.isascii() and name.isalpha())
 _UNITS = _any_of(UNIT_OF).replace("|in|", r"|in(?![\s-]+\w)|")
@@ -45,11 +48,14 @@ def _number_pattern(decimal_comma: bool, german: bool) -> re.Pattern[str]:
     words = f"a (?=dozen)|ein (?=dutzend)|{ENGLISH_WORDS}" + (f"|{GERMAN_WORDS}" if german else "")
     return re.compile(
         rf"(?P<sign>(?:(?<![a-z])(?:{_PREFIXED})|[{_SIGNS}]|\b(?:{_CODES})\.?\s?))?\s?"
-        rf"(?:(?(sign)|(?<![a-z\d])(?<!\d[.,])(?<![a-z]-))(?P<digits>{in_digits(decimal_comma)})(?!\d)(?:,[-–—]+)?"
+        rf"(?:(?(sign)"
+        rf"|(?<![a-z\d])(?<!\d[.,])(?<![a-z]-))(?P<digits>{in_digits(decimal_comma)})(?!\d)(?:,[-–—]+)?"
         rf"|\b(?P<words>{words})(?:(?<= )|\b)"
         rf"|(?P<share>百分之)?(?P<han>[{HAN_NUMERALS}]{{1,40}}(?:点[{HAN_DIGITS}]{{1,20}})?))"
-        rf"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:{_GREAT_WORDS})\b|[十百千万亿]{{1,4}}(?![卡焦]))?"
-        rf"(?P<after>\s?(?:%|percent\b|per ?cent\b|prozent\b|折(?![叠伞页扇])|[{_SIGNS}](?!\s?\d)|(?:{_PREFIXED})(?!\s?\d)"
+        rf"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:{_GREAT_WORDS})\b"
+        rf"|[十百千万亿]{{1,4}}(?![卡焦]))?"
+        rf"(?P<after>\s?(?:%|percent\b|per ?cent\b|prozent\b|折(?![叠伞页扇])|[{_SIGNS}](?!\s?\d)"
+        rf"|(?:{_PREFIXED})(?!\s?\d)"
         rf"|(?!pounds? of\b)(?:{_COINS})\b|{_COINS_ZH}))?"
         rf"(?P<cents>(?<=块)[1-9一二三四五六七八九](?![{HAN_NUMERALS}\d块个元折克盒件])"
         rf"|(?<=pounds|ollars|.euros)\s(?(words)(?:{ENGLISH_WORDS})\b))?"
@@ -59,14 +65,28 @@ def _number_pattern(decimal_comma: bool, german: bool) -> re.Pattern[str]:
 
 _LATIN = "|".join(sorted(ENGLISH, key=len, reverse=True))
 _SOME = rf"\d|{_LATIN}|[{HAN_DIGITS}十]"
-_PARTS = {"half": 50, "halb": 50, "third": 33, "drittel": 33, "quarter": 25, "viertel": 25, "fifth": 20, "tenth": 10}
+_PARTS = {
+    "half": 50,
+    "halb": 50,
+    "third": 33,
+    "drittel": 33,
+    "quarter": 25,
+    "viertel": 25,
+    "fifth": 20,
+    "tenth": 10,
+}
 _HAN_VALUE = rf"\d{{1,6}}|[{HAN_NUMERALS}]{{1,8}}"
 _OFFER = re.compile(
-    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)|(?P<second>第二[件份杯个](?P<second_at>半价|0元|免费|[一二三四五六七八九\d]折)"
-    r"|\b(?:second|2nd|zweite[rnms]?)(?: \w{1,12}){0,2} (?:at |for |zum )?(?:half(?: the)? price|halben preis)\b)"
-    r"|(?P<half>\bhalf[- ](?:the )?pric(?:e|ed)\b|\bhalf off\b|\bhalbe[rn]? preis\b|半价|对折(?![后叠再两三一放收存]))"
-    r"|\b(?:an? |one[- ]|ein )(?P<part>third|quarter|fifth|tenth|drittel|viertel) (?:off|less|cheaper|gunstiger|rabatt|reduced)\b"
-    r"|(?:(?<=discount: )|(?<=rabatt: ))(?:an? |one[- ]|ein )?(?P<named>half|third|quarter|fifth|tenth|drittel|viertel)\b"
+    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)|(?P<second>第二[件份杯个](?P<second_at>半价|0元|免费"
+    r"|[一二三四五六七八九\d]折)"
+    r"|\b(?:second|2nd|zweite[rnms]?)(?: \w{1,12}){0,2} (?:at |for |zum )?(?:half(?: the)? price"
+    r"|halben preis)\b)"
+    r"|(?P<half>\bhalf[- ](?:the )?pric(?:e|ed)\b|\bhalf off\b|\bhalbe[rn]? preis\b|半价"
+    r"|对折(?![后叠再两三一放收存]))"
+    r"|\b(?:an? |one[- ]|ein )(?P<part>third|quarter|fifth|tenth|drittel|viertel) (?:off|less|cheaper"
+    r"|gunstiger|rabatt|reduced)\b"
+    r"|(?:(?<=discount: )|(?<=rabatt: ))(?:an? |one[- ]|ein )?(?P<named>half|third|quarter|fifth|tenth"
+    r"|drittel|viertel)\b"
     rf"|\bbuy (?P<buy>{_SOME}),? (?:and )?get (?P<get>{_SOME}) (?:for )?free\b|\bbogof?\b"
     rf"|\b(?P<take>{_SOME})[- ](?:for|fur)[- ](?:the price of )?(?P<pay>{_SOME})\b(?!\s?[%£$€])"
     rf"|\bkauf (?P<kauf>{_SOME}),? zahl (?P<zahl>{_SOME})\b"
@@ -75,13 +95,19 @@ _OFFER = re.compile(
 )
 """Offers without a sign of money. A sheet is folded in half (把纸对折)."""
 _RATING = re.compile(
-    r"(?<![\d.,/])(?P<of>(?:10|\d)(?:[.,]\d{1,2})?)\s?(?:/|out of|von|(?:颗)?星[,/]?满分)\s?(?:5|10)(?!\.?\d|[/%])(?:\s?(?:stars?|sternen?)\b)?"
-    r"|(?<![\d.,/])(?P<stars>\d(?:[.,]\d{1,2})?)(?:[ -]?(?:stars?|sternen?)\b|颗?星(?!期|球|星|空|座|光))|(?<![\d.,])(?P<fen>\d\.\d)分"
+    r"(?<![\d.,/])(?P<of>(?:10|\d)(?:[.,]\d{1,2})?)\s?(?:/|out of|von|(?:颗)?星[,/]?满分)\s?(?:5"
+    r"|10)(?!\.?\d|[/%])(?:\s?(?:stars?|sternen?)\b)?"
+    r"|(?<![\d.,/])(?P<stars>\d(?:[.,]\d{1,2})?)(?:[ -]?(?:stars?|sternen?)\b|颗?星(?!期|球|星|空|座"
+    r"|光))|(?<![\d.,])(?P<fen>\d\.\d)分"
 )
 _PHONE = re.compile(
-    r"(?<![a-z\d.,/+-])(?:(?P<plus>\+|00)\d{1,3}[ -]?)?(?:\(\d{1,5}\)|\d{2,5})(?:[ /-]{1,2}\d{2,5}|\d){1,8}(?![a-z\d/]|[.,]\d)"
+    r"(?<![a-z\d.,/+-])(?:(?P<plus>\+|00)\d{1,3}[ -]?)?(?:\(\d{1,5}\)|\d{2,5})(?:[ /-]{1,2}\d{2,5}"
+    r"|\d){1,8}(?![a-z\d/]|[.,]\d)"
 )
-_CALLED = re.compile(r"(?:\b(?:call|ring|phone|tel|telephone|dial|text|telefon|ruf\w*|whatsapp|mobile|hotline)\b|电话|热线|致电|拨打|手机)[^\d]{0,20}$")
+_CALLED = re.compile(
+    r"(?:\b(?:call|ring|phone|tel|telephone|dial|text|telefon|ruf\w*|whatsapp|mobile|hotline)\b|电话"
+    r"|热线|致电|拨打|手机)[^\d]{0,20}$"
+)
 _SHAPED = re.compile(r"\+|00|0\d|\(|1[3-9]\d{9}$|\d{3}-\d{4}$|\d{3}-\d{3}-\d{4}$|[48]00-?\d{3}-?\d{4}$")
 _ASKED = re.compile(r"(?:只[要需]|仅需?|才|低至|[特现售原单]价|价格|卖|不到)[是为:]?\s?$")
 _PRICED = re.compile(r"(?:仅需|只[要需]|仅售|[特现售原]价|到手价?|券后价?)[是为:]?\s?$")
@@ -212,7 +238,9 @@ def _offers(text: str, region: Region) -> Iterator[Quantity]:
                 value = _some(found[name])
                 start, end = found.span(name)
                 ends = found.end() if name == "less" else end + len(found["yuan"])
-                yield Quantity("cny", value, value, span[0] if name == "spend" else start, ends, True, role=role)
+                yield Quantity(
+                    "cny", value, value, span[0] if name == "spend" else start, ends, True, role=role
+                )
             continue
         buy = _some(found["buy"] or found["zb"] or found["pay"] or found["zahl"] or "1")
         taken = found["take"] or found["kauf"]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-_COMMA = frozenset(
+_COMMA = (
     "bg ca cs da de el es et eu fi fr gl hr hu id is it kk lt lv mk nb nl nn no pl pt ro ru sk sl sq sr sv"
-    " tr uk vi".split(" ")
-)
+    " tr uk vi"
+).split(" ")
 """Languages that write a decimal comma (CLDR)."""
-_POINT = frozenset("CH LI MX US GB IE IN AU NZ SG HK TW CN JP KR TH PH MY".split(" "))
+_POINT = ("CH", "LI", "MX", "US", "GB", "IE", "IN", "AU", "NZ", "SG", "HK", "TW", "CN", "JP", "KR", "TH")
 """Territories with a decimal point, whatever their language."""
 _DOLLARS = {"AU": "aud", "CA": "cad", "NZ": "nzd", "SG": "sgd", "HK": "hkd", "TW": "twd", "MX": "mxn"}
 _YUAN = {"JP": "jpy", "TW": "twd", "HK": "hkd"}

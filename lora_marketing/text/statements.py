@@ -1,5 +1,5 @@
-"""What a text states with a quantity: its role (now, before, off ...), its bound (from, up to ...), what it is
-counted by (a month, a person), what it holds for, and what it speaks of.
+"""What a text states with a quantity: its role (now, before, off ...), its bound (from, up to ...), what it
+is counted by (a month, a person), what it holds for, and what it speaks of.
 
 Everything is read out of the few words around a quantity, within its clause.
 """
@@ -7,13 +7,13 @@ Everything is read out of the few words around a quantity, within its clause.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 from lora_marketing.text._cues import (
     CONCEPT,
+    ELSEWHERE,
     EVERYWHERE,
     EXTENTS,
     FILLER,
@@ -54,7 +54,10 @@ _POINTS = frozenset({"date", "time", "phone", "year"})
 _CLAUSE = re.compile(r"(?<!\bca)(?<!\bmax)(?<!\bmin)(?<!approx)[.!?](?=\s|$)|[;。…\n]")
 _COMMA = re.compile(r"[,、，(（]")
 _WORD = re.compile(rf"[a-z][a-z'-]{{2,}}|[{HAN}]+")
-_OFF = re.compile(r"\s?(?:off|rabatt|discount|sparen|gunstiger)(?: (?:on|for|from|over|ab|bei|uber|when you spend|on orders over))?\s")
+_OFF = re.compile(
+    r"\s?(?:off|rabatt|discount|sparen|gunstiger)"
+    r"(?: (?:on|for|from|over|ab|bei|uber|when you spend|on orders over))?\s"
+)
 _TO = re.compile(r"\W*(?:\b(?:to|auf|zu)|到|至|降至|→|->|[-–—])\W*$")
 
 
@@ -71,7 +74,7 @@ class Statement:
         restricted: whether it is to hold for something named (30 % off sunglasses).
         subjects: what the clause speaks of: concepts in capitals, and beginnings of words.
         nouns: of those what stands right behind the quantity: what is counted.
-        aside: it is some of many: the first nine lessons, two lessons a week.
+        aside: it is some of many (the first nine lessons, two lessons a week), or a price elsewhere.
         meanwhile: it is a time that something takes, not one that it lasts.
         cues: where the words stand that were read, beside the quantity.
     """
@@ -106,15 +109,14 @@ class Statement:
             named: it is given by name as a fact of what the text is about; any other must share its subject.
         """
         own, other = self.quantity, given.quantity
-        if not _comparable(own, other):
+        if self.aside or not _comparable(own, other):
             return False
         if own.price:
             return self._price_contradicts(given, named)
         if own.kind in ("date", "time", "rating", "phone"):
             return named or bool(self.subjects & given.subjects)
         if not own.kind or own.kind == "year":
-            counted = bool(self.nouns & given.subjects) or (own.kind == "year" and named)
-            return counted and not self.aside
+            return bool(self.nouns & given.subjects) or (own.kind == "year" and named)
         return self._measure_contradicts(given, named)
 
     def _price_contradicts(self, given: Statement, named: bool) -> bool:
@@ -127,7 +129,7 @@ class Statement:
         return self._says_value(given) and bool(self.role and given.role)
 
     def _measure_contradicts(self, given: Statement, named: bool) -> bool:
-        if self.aside or not self._extent_fits(given):
+        if not self._extent_fits(given):
             return False
         shared = bool(self.subjects & given.subjects)
         if not named or shared:
@@ -172,7 +174,7 @@ class Statement:
         own, other = self.role or "price", given.role or "price"
         if not given.role or own == other or {own, other} <= {"price", "now"}:
             return True
-        return not self.role and other in ("threshold", "discount", "fee") and self.quantity.kind != "percent"
+        return not self.role and other in ("threshold", "discount", "fee")
 
     def _rate_fits(self, given: Statement) -> bool:
         return not (self.rate and given.rate) or self.rate == given.rate
@@ -195,13 +197,13 @@ def statements(seen: View, region: Region = ANYWHERE) -> list[Statement]:
 
 def _stated(text: str, one: Quantity, start: int, end: int, last: Statement | None) -> Statement:
     begin, stop = max(start, one.start - BEFORE), min(end, one.end + AFTER)
-    for cut in _CLAUSE.finditer(text, begin, one.start):
-        begin = cut.end()
+    for before in _CLAUSE.finditer(text, begin, one.start):
+        begin = before.end()
     cut = _CLAUSE.search(text, one.end, stop)
     stop = cut.start() if cut else stop
     near = begin
-    for comma in _COMMA.finditer(text, begin, one.start):
-        near = comma.end()
+    for before in _COMMA.finditer(text, begin, one.start):
+        near = before.end()
     comma = _COMMA.search(text, one.end, stop)
     near_stop = comma.start() if comma else stop
     label = text[begin : one.start].partition(":")[0] if ":" in text[begin : one.start] else ""
@@ -224,10 +226,16 @@ def _stated(text: str, one: Quantity, start: int, end: int, last: Statement | No
         and EVERYWHERE.search(after) is None,
         subjects=words,
         nouns=_nouns(after),
-        aside=not one.price and (SOME_OF.search(text, near, one.start) or RIGHT_RATE.search(after)) is not None,
+        aside=_aside(text, one, near, after),
         meanwhile=OTHER_SPAN.search(text, near, one.start) is not None,
         cues=tuple(cues),
     )
+
+
+def _aside(text: str, one: Quantity, near: int, after: str) -> bool:
+    if one.price:
+        return ELSEWHERE.search(after) is not None
+    return SOME_OF.search(text, near, one.start) is not None or RIGHT_RATE.search(after) is not None
 
 
 def _sentence_around(text: str, one: Quantity) -> str:
@@ -255,7 +263,9 @@ _BOUNDS: dict[str, Bound] = {
     "under": "under",
     "about": "about",
 }
-_ROLES: dict[str, Role] = {name: name for name in ("price", "before", "now", "discount", "threshold", "fee", "second")}  # type: ignore[misc]
+_ROLES: dict[str, Role] = {
+    name: name for name in ("price", "before", "now", "discount", "threshold", "fee", "second")
+}
 
 
 def _role(
@@ -296,9 +306,7 @@ def _rate(text: str, one: Quantity, near: int, stop: int, cues: list[Span]) -> s
     if right:
         cues.append(right.span())
         return RATES.get(right["per"] or right["ly"] or right["zh"], "")
-    found = None
-    for found in LEFT_RATE.finditer(text, near, one.start):
-        pass
+    found = next(LEFT_RATE.finditer(text, near, one.start), None)
     if found:
         cues.append(found.span())
         return RATES.get(found.group().removeprefix("per ").removeprefix("pro "), "")
