@@ -55,11 +55,9 @@ def in_digits(decimal_comma: bool) -> str:
 
     Where a point is the rule, a comma before one or two digits is read only before a sign of a unit.
     """
-    comma = (
-        r"\d+,\d+(?![\d,])"
-        if decimal_comma
-        else r"(?<!\d,)\d+,\d{1,2}(?=\s?(?:€|eur|kr\b|zl\b|%|k?g\b|[mc]?l\b))"
-    )
+    comma = r"\d+,\d+(?![\d,])"
+    if not decimal_comma:
+        comma = r"(?<!\d,)\d+,\d{1,2}(?=\s?(?:€|eur|kr\b|zl\b|%|k?g\b|[mc]?l\b))"
     return (
         r"\d{1,3}(?:,\d{2,3}){0,5},\d{3}(?:\.\d+)?(?!,?\d)|\d{1,3}(?:\.\d{3}){1,5},\d+(?!\d)"
         r"|\d{1,3}(?:\.\d{3}){2,5}(?!\.?\d)|\d{1,3}(?:['’]\d{3}){1,5}(?:[.,]\d+)?"
@@ -71,8 +69,8 @@ def in_digits(decimal_comma: bool) -> str:
 def digits_value(written: str, decimal_comma: bool) -> Decimal:
     """What digits are worth: 1.299,00 and 1,29,999 anywhere, 1.299 by where it is read.
 
-    >>> str(digits_value("1.299", True)), str(digits_value("1.299", False)), str(digits_value("1.299,00", False))
-    ('1299', '1.299', '1299.00')
+    >>> [str(digits_value("1.299", comma)) for comma in (True, False)], str(digits_value("1.299,00", False))
+    (['1299', '1.299'], '1299.00')
     """
     plain = re.sub("[ '’]", "", written)
     signs = re.sub(r"\d", "", plain)

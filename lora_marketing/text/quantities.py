@@ -24,7 +24,10 @@ from lora_marketing.text.numbers import (
     times,
 )
 from lora_marketing.text.regions import ANYWHERE, Region
-from lora_marketing.text.units import CURRENCY_OF, MONEY, PENCE, UNIT_OF
+from lora_marketing.text.units import BASES, CURRENCY_OF, MONEY, PENCE, UNIT_OF
+
+ROUNDED = Decimal("0.025")
+"""How far 12 inches and 30 cm may be apart, as a share."""
 
 
 def _any_of(names: Iterable[str]) -> str:
@@ -133,6 +136,7 @@ class Quantity:
         year: of a date, if it is said.
         weekday: of a date, if it is said; 0 is Monday.
         role: what its own words make of it: `discount`, `threshold`, `second` (half price on it) or ``.
+        imperial: whether its unit is; a metric one says the same when rounded.
     """
 
     kind: str
@@ -144,6 +148,7 @@ class Quantity:
     year: int | None = None
     weekday: int | None = None
     role: str = ""
+    imperial: bool = False
 
     @property
     def price(self) -> bool:
@@ -162,6 +167,8 @@ class Quantity:
             return False
         if self.kind == "phone":
             return _same_phone(self.value, given.value)
+        if self.imperial != given.imperial:
+            return abs(self.value - given.value) <= ROUNDED * abs(given.value)
         return self.value == given.value and (self.kind != "date" or self._same_day(given))
 
     def _same_day(self, given: Quantity) -> bool:
@@ -279,7 +286,15 @@ def _quantity(found: re.Match[str], region: Region) -> Quantity:
     if kind == "" and _is_bare_price(found):
         kind = region.yuan
     role = "discount" if (found["after"] or "").strip() == "折" else ""
-    return Quantity(kind, based.normalize(), value, start, end, bool(found["digits"]), role=role)
+    imperial = kind in BASES and _is_imperial(found)
+    return Quantity(
+        kind, based.normalize(), value, start, end, bool(found["digits"]), role=role, imperial=imperial
+    )
+
+
+def _is_imperial(found: re.Match[str]) -> bool:
+    unit = UNIT_OF.get(found["unit"] or "lb")
+    return unit is not None and unit.imperial
 
 
 def _in_words(written: str) -> Decimal:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-_COMMA = (
-    "bg ca cs da de el es et eu fi fr gl hr hu id is it kk lt lv mk nb nl nn no pl pt ro ru sk sl sq sr sv"
-    " tr uk vi"
-).split(" ")
+_BALTIC_TO_SLAVIC = "bg cs hr lt lv mk pl ro ru sk sl sr uk sq et fi hu"
+_REST = "ca da de el es eu fr gl id is it kk nb nl nn no pt sv tr vi"
+_COMMA = frozenset(f"{_BALTIC_TO_SLAVIC} {_REST}".split(" "))
 """Languages that write a decimal comma (CLDR)."""
 _POINT = ("CH", "LI", "MX", "US", "GB", "IE", "IN", "AU", "NZ", "SG", "HK", "TW", "CN", "JP", "KR", "TH")
 """Territories with a decimal point, whatever their language."""

@@ -55,8 +55,8 @@ _CLAUSE = re.compile(r"(?<!\bca)(?<!\bmax)(?<!\bmin)(?<!approx)[.!?](?=\s|$)|[;�
 _COMMA = re.compile(r"[,、，(（]")
 _WORD = re.compile(rf"[a-z][a-z'-]{{2,}}|[{HAN}]+")
 _OFF = re.compile(
-    r"\s?(?:off|rabatt|discount|sparen|gunstiger)"
-    r"(?: (?:on|for|from|over|ab|bei|uber|when you spend|on orders over))?\s"
+    r"\s?(?:(?:off|rabatt|discount|sparen|gunstiger)(?: (?:on|for|from))?"
+    r"|(?:(?:off|rabatt|discount|sparen) )?(?:over|ab|bei|uber|when you spend|on orders over))\s"
 )
 _TO = re.compile(r"\W*(?:\b(?:to|auf|zu)|到|至|降至|→|->|[-–—])\W*$")
 
@@ -111,6 +111,8 @@ class Statement:
         own, other = self.quantity, given.quantity
         if self.aside or not _comparable(own, other):
             return False
+        if own.price and not other.kind and not (named and given.role):
+            return False
         if own.price:
             return self._price_contradicts(given, named)
         if own.kind in ("date", "time", "rating", "phone"):
@@ -124,6 +126,8 @@ class Statement:
             if {self.role, given.role} <= {"discount", "second"}:
                 return self.role == given.role or self._says_value(given)
             return self.role == given.role and bool(self.nouns & given.subjects)
+        if not given.role and self.role not in ("", "price", "now"):
+            return False
         if self._role_fits(given):
             return self._rate_fits(given) or self._says_value(given)
         return self._says_value(given) and bool(self.role and given.role)

@@ -14,15 +14,19 @@ class Measure:
         base: the unit that its quantities are told in.
         factor: how many of `base` it is.
         names: every way to write it, as a `View` has it.
+        imperial: whether it is of the imperial system; in the other one its values are rounded.
     """
 
     base: str
     factor: Decimal
     names: tuple[str, ...]
+    imperial: bool = False
 
 
-def _unit(base: str, factor: str, names: str) -> Measure:
-    return Measure(base, Decimal(factor), tuple(name.replace("_", " ") for name in names.split(" ")))
+def _unit(base: str, factor: str, names: str, *, imperial: bool = False) -> Measure:
+    return Measure(
+        base, Decimal(factor), tuple(name.replace("_", " ") for name in names.split(" ")), imperial
+    )
 
 
 UNITS = (
@@ -31,20 +35,20 @@ UNITS = (
     _unit("g", "500", "斤"),
     _unit("g", "1000", "kg kgs kilo kilos kilogram kilograms kilogramm 千克 公斤"),
     _unit("g", "1000000", "tonne tonnes tonnen 吨"),
-    _unit("g", "28.349523125", "oz ounce ounces unze unzen 盎司"),
-    _unit("g", "453.59237", "lb lbs pound_of pounds_of 磅"),
+    _unit("g", "28.349523125", "oz ounce ounces unze unzen 盎司", imperial=True),
+    _unit("g", "453.59237", "lb lbs pound_of pounds_of 磅", imperial=True),
     _unit("ml", "1", "ml millilitre millilitres milliliter milliliters 毫升"),
     _unit("ml", "10", "cl centilitre centilitres centiliter centiliters zentiliter"),
     _unit("ml", "1000", "l litre litres liter liters 升"),
-    _unit("ml", "29.5735295625", "fl_oz fluid_ounce fluid_ounces"),
+    _unit("ml", "29.5735295625", "fl_oz fluid_ounce fluid_ounces", imperial=True),
     _unit("mm", "1", "mm millimetre millimetres millimeter millimeters 毫米"),
     _unit("mm", "10", "cm centimetre centimetres centimeter centimeters zentimeter 厘米 公分"),
     _unit("mm", "1000", "m metre metres meter meters metern 米"),
     _unit("mm", "1000000", "km kilometre kilometres kilometer kilometers kilometern 公里 千米"),
-    _unit("mm", "25.4", "in inch inches zoll 英寸 寸"),
-    _unit("mm", "304.8", "ft foot feet 英尺"),
-    _unit("mm", "914.4", "yd yds yard yards"),
-    _unit("mm", "1609344", "mi mile miles meile meilen 英里"),
+    _unit("mm", "25.4", "in inch inches zoll 英寸 寸", imperial=True),
+    _unit("mm", "304.8", "ft foot feet 英尺", imperial=True),
+    _unit("mm", "914.4", "yd yds yard yards", imperial=True),
+    _unit("mm", "1609344", "mi mile miles meile meilen 英里", imperial=True),
     _unit("s", "0.001", "ms millisecond milliseconds millisekunden 毫秒"),
     _unit("s", "1", "s sec secs second seconds sekunde sekunden 秒 秒钟"),
     _unit("s", "60", "min mins minute minutes minuten 分钟"),
@@ -73,16 +77,17 @@ UNITS = (
     _unit("bit/s", "1", "mbps mbit/s"),
     _unit("bit/s", "1000", "gbps gbit/s"),
     _unit("km/h", "1", "km/h kmh kph 公里/小时"),
-    _unit("km/h", "1.609344", "mph"),
+    _unit("km/h", "1.609344", "mph", imperial=True),
     _unit("kcal", "1", "kcal kilocalories 千卡 大卡"),
     _unit("kj", "1", "kj kilojoules 千焦"),
     _unit("mp", "1", "mp megapixel megapixels"),
     _unit("lm", "1", "lm lumen lumens 流明"),
     _unit("db", "1", "db decibel decibels dezibel 分贝"),
     _unit("sqm", "1", "m2 sqm square_metres square_meters quadratmeter 平方米 平米"),
-    _unit("sqm", "0.09290304", "sq_ft square_feet 平方英尺"),
+    _unit("sqm", "0.09290304", "sq_ft square_feet 平方英尺", imperial=True),
 )
 """Every unit that a text may use. Those of one base are the same thing in other numbers."""
+BASES = frozenset(unit.base for unit in UNITS)
 UNIT_OF = {name: unit for unit in UNITS for name in unit.names}
 TIME = frozenset({"s", "day", "month"})
 """Bases that measure one dimension, although a month is no fixed number of days."""

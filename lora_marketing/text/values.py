@@ -32,6 +32,8 @@ _NEGATIONS = frozenset({"not", "no", "non", "never", "without", "cannot", "neith
 _NEGATIONS |= {f"{helper}nt" for helper in _HELPERS.split(" ")}
 CLAUSE = 120
 """Characters before and behind a quantity in which the other words of its value may stand."""
+NEAR = 2
+"""Quantities before and behind one among which the others of its value may stand."""
 NEGATED = 3
 """A negation holds for so many words behind it."""
 _CONTRACTED = re.compile(r"(?<=n)'(?=t(?![^\W\d_]))")
@@ -105,15 +107,23 @@ class ReadText:
                 found.append((run[0].span[0], run[-1].span[1]))
         return found or list(self._in_other_order(thing, thing[anchor]))
 
-    def _in_other_order(self, thing: Sequence[Token], measured: Token) -> Iterator[Span]:
-        """Where a quantity with a unit stands in one clause with all words of `thing` (568 元一对)."""
-        wanted = {token.word for token in thing if token.word}
-        if not (measured.quantity and measured.quantity.kind and wanted) or len(wanted) + 1 != len(thing):
+    def _in_other_order(self, thing: Sequence[Token], first: Token) -> Iterator[Span]:
+        """Where a quantity with a unit stands in one clause with all else that `thing` says (568 元一对)."""
+        if len(thing) < 2 or any(token.quantity and not token.quantity.kind for token in thing):
             return
+        wanted = {token.word for token in thing if token.word}
+        others = [token for token in thing if token.quantity and token is not first]
         for at in self._quantities:
             token = self.tokens[at]
-            if token.says(measured) and wanted <= self._clause(token.span[0]):
+            if not token.says(first) or not wanted <= self._clause(token.span[0]):
+                continue
+            near = [self.tokens[place] for place in self._quantities_near(at)]
+            if all(any(one.says(other) for one in near) for other in others):
                 yield token.span
+
+    def _quantities_near(self, at: int) -> Sequence[int]:
+        place = bisect_left(self._quantities, at)
+        return self._quantities[max(0, place - NEAR) : place + NEAR + 1]
 
     def _clause(self, place: int) -> set[str]:
         """The words around `place` in its clause."""
@@ -155,7 +165,7 @@ def read(text: str, locale: str = "en") -> ReadText:
         quantity = one.quantity
         tokens += _between(seen, place, quantity.start, one.cues)
         tokens.append(Token("", seen.span(quantity.start, quantity.end), quantity, one))
-        place = max([quantity.end, *(end for start, end in one.cues if start == quantity.end)])
+        place = max([quantity.end, *(end for start, end in one.cues if 0 <= start - quantity.end < 2)])
     tokens += _tokens(seen, place, len(seen.text), numbers=True)
     ends = tuple(found.end() for found in _CLAUSE_END.finditer(text))
     return ReadText(tuple(_tokens(seen, 0, len(seen.text))), tuple(tokens), ends)
