@@ -65,7 +65,7 @@ class Known:
     def _said(self, asked: Statement, one: Given) -> bool:
         given, own = one.statement.quantity, asked.quantity
         if not own.kind:
-            counted = bool(asked.nouns & one.statement.subjects) and asked.says(one.statement)
+            counted = bool(asked.around.nouns & one.statement.around.subjects) and asked.says(one.statement)
             return not given.price and (given.amount == own.amount or counted)
         if own.price and not given.kind and one.source != "named":
             return False
@@ -75,7 +75,7 @@ class Known:
         own = asked.quantity
         return (
             asked.role == "discount"
-            and not asked.everywhere
+            and not asked.around.everywhere
             and any(
                 one.statement.quantity.kind == own.kind
                 and abs(one.statement.quantity.value - own.value) < (1 if own.kind == "percent" else CENT)

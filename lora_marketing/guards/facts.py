@@ -95,7 +95,7 @@ def _meant(one: Statement, given: Statement) -> str:
     """What differs besides the value, or instead of it."""
     pairs = ((one.role, given.role), (one.bound, given.bound), (one.rate, given.rate))
     differ = [f"{own or 'nothing'}, not {other or 'nothing'}" for own, other in pairs if own != other]
-    if one.everywhere and not given.everywhere:
+    if one.around.everywhere and not given.around.everywhere:
         differ.append("everything")
     return f" (said as {'; '.join(differ)})" if differ else ""
 

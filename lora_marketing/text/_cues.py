@@ -57,12 +57,13 @@ _ROLE_WORDS = {
     r"(?:on |uber |bei )?(?:over|from|above|ab|uber)\b|\bversandkostenfrei ab\b|\b(?:bestellwert"
     r"|einkaufswert|einkauf|bestellungen?|warenkorb)\w*"
     r"(?: von| ab| uber)?\b|\bab einem\b|(?<!圆)(?<!充)(?<!不)满|\bthreshold\b|门槛|单笔",
-    "before": r"\b(?:was|were|before|previous(?:ly)?|original(?:ly)?|formerly|used to be|down from"
+    "before": r"\b(?:before|previous(?:ly)?|original(?:ly)?|formerly|used to be|down from"
     r"|reduced from|cut from"
     r"|dropped from|slashed from|instead of|rrp|msrp|list price|old price|full price|regular(?:ly)?"
     r"|normal(?:ly)?|usual(?:ly)?|statt|anstatt|fruher(?:er)?"
-    r"|vorher(?:iger)?|zuvor|uvp|bisher(?:iger)?|ehemals|war|alter preis|normalpreis|listenpreis|bislang)\b"
+    r"|vorher(?:iger)?|zuvor|uvp|bisher(?:iger)?|ehemals|alter preis|normalpreis|listenpreis|bislang)\b"
     r"|原价|原售价|市场价|吊牌价|划线价|日常价|之前|以前|专柜价|官方价|曾经|原来",
+    "was": r"\b(?:was|were|war)\b",
     "now": r"\b(?:now|today|sale price|deal price|new price|jetzt|heute|aktuell|nun|neuer preis)\b"
     r"|现价|现售|现仅|现在|如今|到手价?|券后|活动价|秒杀价|特价|促销价|今日|今天|折后|会员价|直播价"
     r"|(?<![出表实发展体])现",
