@@ -48,6 +48,7 @@ def rank(
     *,
     voices: Sequence[float] | None = None,
     weights: Weights | None = None,
+    locale: str = "en",
 ) -> list[tuple[int, Parts]]:
     """Choose the best `wanted` of `texts`.
 
@@ -60,13 +61,14 @@ def rank(
         wanted: how many to take; all if there are fewer.
         voices: for each text, how sure a classifier is of the brand, 0 to 1; None if none was asked.
         weights: what each part counts.
+        locale: of the brand, by which numbers are read.
 
     Returns:
         The place of each taken text in `texts`, and why it was taken, best first.
     """
     weights = weights or Weights()
     plain_texts = [plain(text, brief) for text in texts]
-    faithful = [faithfulness(text, brief) for text in plain_texts]
+    faithful = [faithfulness(text, brief, locale) for text in plain_texts]
     fits = [length_fit(text, brief) for text in texts]
     taken: list[tuple[int, Parts]] = []
     left = list(range(len(texts)))
@@ -82,10 +84,11 @@ def rank(
     return taken
 
 
-def faithfulness(text: str, brief: Brief) -> float:
+def faithfulness(text: str, brief: Brief, locale: str = "en") -> float:
     """Share of the brief's attributes that `text` says, as `text.values` has it; 1 if there are none."""
     own = brief.attributes
-    return sum(bool(attribute_spans(name, own[name], text)) for name in own) / len(own) if own else 1.0
+    said = (bool(attribute_spans(name, own[name], text, locale=locale)) for name in own)
+    return sum(said) / len(own) if own else 1.0
 
 
 def likeness(one: str, other: str) -> float:

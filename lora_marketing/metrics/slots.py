@@ -42,7 +42,10 @@ def count(texts: Sequence[MeasuredText]) -> Iterator[Mapping[str, Counts]]:
 def slot_errors(written: MeasuredText) -> tuple[int, int, int]:
     """Numbers of attributes that are missing, that have an invented value, and that are repeated."""
     text, own = written.text, written.brief.attributes
-    said = {name: attribute_spans(name, value, text, written.wordings) for name, value in own.items()}
+    said = {
+        name: attribute_spans(name, value, text, written.wordings, written.language or "en")
+        for name, value in own.items()
+    }
     missing = sum(not spans for spans in said.values())
     repeated = sum(min(map(len, spans)) > 1 for spans in said.values() if spans)
     return missing, sum(_invented(written)), repeated
@@ -52,7 +55,10 @@ def _invented(written: MeasuredText) -> Iterator[bool]:
     """For each known attribute, whether the text says a value that is in neither brief nor facts."""
     given = Spans(_given(written))
     for name, others in _others(written).items():
-        said = (attribute_spans(name, value, written.text, written.wordings) for value in others)
+        said = (
+            attribute_spans(name, value, written.text, written.wordings, written.language or "en")
+            for value in others
+        )
         yield any(
             spans and all(any(not given.cover(*place) for place in thing) for thing in spans)
             for spans in said
@@ -63,7 +69,7 @@ def _others(written: MeasuredText) -> Values:
     """The values of each attribute in the data set, without the brief's own value."""
     own, known = written.brief.attributes, written.known or {}
     found = {
-        name: [value for value in values if not same(value, own.get(name, ""))]
+        name: [value for value in values if not same(value, own.get(name, ""), written.language or "en")]
         for name, values in known.items()
     }
     return {name: others for name, others in found.items() if others}
@@ -75,9 +81,9 @@ def _given(written: MeasuredText) -> list[Span]:
     found = [
         place
         for name, value in brief.attributes.items()
-        for thing in attribute_spans(name, value, text, written.wordings)
+        for thing in attribute_spans(name, value, text, written.wordings, written.language or "en")
         for place in thing
     ]
     for words in (brief.product, brief.audience, brief.notes, *brief.attributes.values(), *written.facts):
-        found += any_spans(words, text)
-    return found + measured(text, written.facts)
+        found += any_spans(words, text, written.language or "en")
+    return found + measured(text, written.facts, written.language or "en")

@@ -1,4 +1,4 @@
-"""Finds quantities in English and Chinese texts: numbers, units, money, percentages, offers, dates, times."""
+"""Quantities in English, German and Chinese: units, money, offers, dates, times, ratings, phones."""
 
 from __future__ import annotations
 
@@ -6,124 +6,119 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from math import prod
+from functools import cache
 
+from lora_marketing.text.dates import moments, weekday_of
 from lora_marketing.text.normalise import View
-
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-_SMALL += " sixteen seventeen eighteen nineteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_WRITTEN = {word: value for value, word in enumerate(_SMALL.split(" "))}
-_WRITTEN |= {word: 10 * value for value, word in enumerate(_TENS.split(" "), start=2)}
-_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
-_PLACES = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 10**8}
-_TIMES = {"k": 10**3, "m": 10**6, "bn": 10**9, "hundred": 100, "thousand": 10**3, "million": 10**6}
-_TIMES |= {"billion": 10**9}
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A unit of measurement.
-
-    Args:
-        base: the base unit that its quantities are converted to.
-        factor: how many of `base` one of it is.
-        names: every way to write it, as spelled in a `View`.
-    """
-
-    base: str
-    factor: Decimal
-    names: tuple[str, ...]
-
-
-def _unit(base: str, factor: str, names: str) -> Measure:
-    return Measure(base, Decimal(factor), tuple(name.replace("_", " ") for name in names.split(" ")))
-
-
-UNITS = (
-    _unit("g", "0.001", "mg milligram milligrams 毫克"),
-    _unit("g", "1", "g gram grams gramme grammes 克"),
-    _unit("g", "500", "斤"),
-    _unit("g", "1000", "kg kgs kilo kilos kilogram kilograms 千克 公斤"),
-    _unit("ml", "1", "ml millilitre millilitres milliliter milliliters 毫升"),
-    _unit("ml", "10", "cl centilitre centilitres centiliter centiliters"),
-    _unit("ml", "1000", "l litre litres liter liters 升"),
-    _unit("mm", "1", "mm millimetre millimetres millimeter millimeters 毫米"),
-    _unit("mm", "10", "cm centimetre centimetres centimeter centimeters 厘米 公分"),
-    _unit("mm", "1000", "m metre metres meter meters 米"),
-    _unit("mm", "1000000", "km kilometre kilometres kilometer kilometers 公里 千米"),
-    _unit("inch", "1", "in inch inches 英寸"),
-    _unit("oz", "1", "oz ounce ounces 盎司"),
-    _unit("lb", "1", "lb lbs pound_of pounds_of"),
-    _unit("s", "1", "s sec secs second seconds 秒 秒钟"),
-    _unit("s", "60", "min mins minute minutes 分钟"),
-    _unit("s", "3600", "h hr hrs hour hours 小时 个小时"),
-    _unit("day", "1", "day days 天 日"),
-    _unit("day", "7", "week weeks 周 星期 个星期"),
-    _unit("month", "1", "month months 月 个月"),
-    _unit("month", "12", "year years yr yrs 年"),
-    _unit("deg", "1", "° °c degree degrees 度 摄氏度"),
-    _unit("w", "1", "w watt watts 瓦"),
-    _unit("mah", "1", "mah 毫安 毫安时"),
+from lora_marketing.text.numbers import (
+    ENGLISH,
+    ENGLISH_WORDS,
+    GERMAN_WORDS,
+    HAN_DIGITS,
+    HAN_NUMERALS,
+    digits_value,
+    english_value,
+    german_value,
+    han_value,
+    in_digits,
+    times,
 )
-"""Every unit that is known; units with the same base can be converted into each other."""
-_UNIT_OF = {name: unit for unit in UNITS for name in unit.names}
-MONEY = {
-    "gbp": ("£", "gbp", "pound", "pounds", "quid", "p", "pence", "英镑"),
-    "usd": ("$", "usd", "dollar", "dollars", "buck", "bucks", "美元"),
-    "eur": ("€", "eur", "euro", "euros", "欧元"),
-    "cny": ("¥", "cny", "rmb", "yuan", "元", "块", "块钱", "人民币"),
-}
-"""Every way to write a currency, as spelled in a `View`."""
-PENCE = ("p", "pence")
-_CURRENCY = {name: currency for currency, names in MONEY.items() for name in names}
+from lora_marketing.text.regions import ANYWHERE, Region
+from lora_marketing.text.units import BASES, CURRENCY_OF, MONEY, PENCE, UNIT_OF
+
+ROUNDED = Decimal("0.025")
+"""How far 12 inches and 30 cm may be apart, as a share."""
 
 
 def _any_of(names: Iterable[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
 
 
-_SIGNS = "".join(names[0] for names in MONEY.values())
-_CODES = _any_of(name for name in _CURRENCY if name.isascii() and len(name) == 3)
-_COINS = _any_of(name for name in _CURRENCY if name.isascii() and name not in _SIGNS)
-_COINS_ZH = _any_of(name for name in _CURRENCY if not name.isascii() and name not in _SIGNS)
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\.)\.\d+"
-_LATIN = "|".join(sorted(_WRITTEN, key=len, reverse=True))
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b"
+_SIGNS = "".join(names[0] for names in MONEY.values() if len(names[0]) == 1)
+_PREFIXED = _any_of(name for name in CURRENCY_OF if len(name) > 1 and name[-1] in "$¥")
+_CODES = _any_of(
+    [name for name in CURRENCY_OF if name.isalpha() and name.isascii() and len(name) == 3]
+    + ["kr", "rs", "zl", "kc"]
 )
-_DATE = re.compile(
-    r"(?P<y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})日?|(?P<zm>\d{1,2})月(?P<zd>\d{1,2})[日号]"
-    rf"|(?<![\d£$€¥])(?<!\d[.,])(?P<ed>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<em>{_MONTH})\.?"
-    r"(?:,? (?P<ey>\d{4})\b)?"
-    rf"|\b(?P<am>{_MONTH})\.? (?P<ad>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\.\d|\s?(?:%|per ?cent))"
-    r"(?:,? (?P<ay>\d{4}))?"
-)
-_TIME = re.compile(
-    r"(?P<half>上午|早上|下午|晚上|中午|凌晨)?(?<![\d.])(?P<h>\d{1,2})"
-    r"(?:[:.](?P<mi>[0-5]\d)(?![\d%])|[点时](?!间|尚|代|候)(?P<zmi>\d{1,2})?分?)?\s?(?P<ap>[ap]\.?m\b\.?)?"
-)
-_QUANTITY = re.compile(
-    rf"(?P<sign>[{_SIGNS}]|\b(?:{_CODES})\s?)?\s?(?:(?<![a-z\d])(?<!\d[.,])(?<![a-z]-)(?P<digits>{_NUMBER})(?!\d)"
-    rf"|\b(?P<words>(?:{_LATIN})(?:[ -](?:{_LATIN}))?)\b"
-    r"|(?P<share>百分之)?(?P<han>[零〇一二两三四五六七八九十百千万亿]{1,40}(?:点[零一二三四五六七八九]{1,20})?))"
-    r"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:hundred|thousand|million|billion)\b|[十百千万亿]{1,4})?"
-    rf"(?P<after>\s?(?:%|percent\b|per ?cent\b|折(?![叠伞页扇])|[{_SIGNS}](?!\s?\d)"
-    rf"|(?!pounds? of\b)(?:{_COINS})\b|{_COINS_ZH}))?"
-    rf"(?(after)|(?:[\s-]?(?P<unit>{_any_of(_UNIT_OF)})(?![a-z]))?)"
-)
-_SOME = rf"\d|{_LATIN}|[{''.join(_DIGITS)}十]"
+_COINS = _any_of(name for name in CURRENCY_OF if name.isalpha() and name.isascii())
+_COINS_ZH = _any_of(name for name in CURRENCY_OF if not name.isascii() and name.isalpha())
+_UNITS = _any_of(UNIT_OF).replace("|in|", r"|in(?![\s-]+\w)|")
+_GREAT_WORDS = r"hundred|thousand|million|billion|dozen|lakhs?|crore|dutzend|mio|millionen|tausend"
+
+
+@cache
+def _number_pattern(decimal_comma: bool, german: bool) -> re.Pattern[str]:
+    words = f"a (?=dozen)|ein (?=dutzend)|{ENGLISH_WORDS}" + (f"|{GERMAN_WORDS}" if german else "")
+    return re.compile(
+        rf"(?P<sign>(?:(?<![a-z])(?:{_PREFIXED})|[{_SIGNS}]|\b(?:{_CODES})\.?\s?))?\s?"
+        rf"(?:(?(sign)"
+        rf"|(?<![a-z\d])(?<!\d[.,])(?<![a-z]-))(?P<digits>{in_digits(decimal_comma)})(?!\d)(?:,[-–—]+)?"
+        rf"|\b(?P<words>{words})(?:(?<= )|\b)"
+        rf"|(?P<share>百分之)?(?P<han>[{HAN_NUMERALS}]{{1,40}}(?:点[{HAN_DIGITS}]{{1,20}})?))"
+        rf"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:{_GREAT_WORDS})\b"
+        rf"|[十百千万亿]{{1,4}}(?![卡焦]))?"
+        rf"(?P<after>\s?(?:%|percent\b|per ?cent\b|prozent\b|折(?![叠伞页扇])|[{_SIGNS}](?!\s?\d)"
+        rf"|(?:{_PREFIXED})(?!\s?\d)"
+        rf"|(?!pounds? of\b)(?:{_COINS})\b|{_COINS_ZH}))?"
+        rf"(?P<cents>(?<=块)[1-9一二三四五六七八九](?![{HAN_NUMERALS}\d块个元折克盒件])"
+        rf"|(?<=pounds|ollars|.euros)\s(?(words)(?:{ENGLISH_WORDS})\b))?"
+        rf"(?(after)|(?:[\s-]?(?P<unit>{_UNITS})(?![a-z]))?)"
+    )
+
+
+_LATIN = "|".join(sorted(ENGLISH, key=len, reverse=True))
+_SOME = rf"\d|{_LATIN}|[{HAN_DIGITS}十]"
+_PARTS = {
+    "half": 50,
+    "halb": 50,
+    "third": 33,
+    "drittel": 33,
+    "quarter": 25,
+    "viertel": 25,
+    "fifth": 20,
+    "tenth": 10,
+}
+_HAN_VALUE = rf"\d{{1,6}}|[{HAN_NUMERALS}]{{1,8}}"
 _OFFER = re.compile(
-    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)"
-    r"|(?P<half>\bhalf[- ](?:the )?pric(?:e|ed)\b|\bhalf off\b|半价|对折(?![后叠再两三一放收存]))"
+    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)|(?P<second>第二[件份杯个](?P<second_at>半价|0元|免费"
+    r"|[一二三四五六七八九\d]折)"
+    r"|\b(?:second|2nd|zweite[rnms]?)(?: \w{1,12}){0,2} (?:at |for |zum )?(?:half(?: the)? price"
+    r"|halben preis)\b)"
+    r"|(?P<half>\bhalf[- ](?:the )?pric(?:e|ed)\b|\bhalf off\b|\bhalbe[rn]? preis\b|半价"
+    r"|对折(?![后叠再两三一放收存]))"
+    r"|\b(?:an? |one[- ]|ein )(?P<part>third|quarter|fifth|tenth|drittel|viertel) (?:off|less|cheaper"
+    r"|gunstiger|rabatt|reduced)\b"
+    r"|(?:(?<=discount: )|(?<=rabatt: ))(?:an? |one[- ]|ein )?(?P<named>half|third|quarter|fifth|tenth"
+    r"|drittel|viertel)\b"
     rf"|\bbuy (?P<buy>{_SOME}),? (?:and )?get (?P<get>{_SOME}) (?:for )?free\b|\bbogof?\b"
-    rf"|\b(?P<take>{_SOME})[- ]for[- ](?P<pay>{_SOME})\b|买(?P<zb>{_SOME})[送赠得免](?P<zg>{_SOME})"
+    rf"|\b(?P<take>{_SOME})[- ](?:for|fur)[- ](?:the price of )?(?P<pay>{_SOME})\b(?!\s?[%£$€])"
+    rf"|\bkauf (?P<kauf>{_SOME}),? zahl (?P<zahl>{_SOME})\b"
+    rf"|买(?P<zb>{_SOME})[送赠得免](?P<zg>{_SOME})"
+    rf"|满(?P<spend>{_HAN_VALUE})(?P<yuan>元?)[^,。!;\d{HAN_NUMERALS}]{{0,4}}[减省返立降](?P<less>{_HAN_VALUE})(?:元(?!素))?"
 )
-"""Offers in words. `fold` is no offer: something is folded in half (把纸对折)."""
+"""Offers without a sign of money. A sheet is folded in half (把纸对折)."""
+_RATING = re.compile(
+    r"(?<![\d.,/])(?P<of>(?:10|\d)(?:[.,]\d{1,2})?)\s?(?:/|out of|von|(?:颗)?星[,/]?满分)\s?(?:5"
+    r"|10)(?!\.?\d|[/%])(?:\s?(?:stars?|sternen?)\b)?"
+    r"|(?<![\d.,/])(?P<stars>\d(?:[.,]\d{1,2})?)(?:[ -]?(?:stars?|sternen?)\b|颗?星(?!期|球|星|空|座"
+    r"|光))|(?<![\d.,])(?P<fen>\d\.\d)分"
+)
+_PHONE = re.compile(
+    r"(?<![a-z\d.,/+-])(?:(?P<plus>\+|00)\d{1,3}[ -]?)?(?:\(\d{1,5}\)|\d{2,5})(?:[ /-]{1,2}\d{2,5}"
+    r"|\d){1,8}(?![a-z\d/]|[.,]\d)"
+)
+_CALLED = re.compile(
+    r"(?:\b(?:call|ring|phone|tel|telephone|dial|text|telefon|ruf\w*|whatsapp|mobile|hotline)\b|电话"
+    r"|热线|致电|拨打|手机)[^\d]{0,20}$"
+)
+_SHAPED = re.compile(r"\+|00|0\d|\(|1[3-9]\d{9}$|\d{3}-\d{4}$|\d{3}-\d{3}-\d{4}$|[48]00-?\d{3}-?\d{4}$")
 _ASKED = re.compile(r"(?:只[要需]|仅需?|才|低至|[特现售原单]价|价格|卖|不到)[是为:]?\s?$")
+_PRICED = re.compile(r"(?:仅需|只[要需]|仅售|[特现售原]价|到手价?|券后价?)[是为:]?\s?$")
 _NOT_COUNTED = re.compile(r"\s?(?:$|[^\w\s]|包邮|起|到手|拿下|带走|搞定|[一每][件盒瓶个支只箱套罐包])")
+_YEAR = re.compile(
+    r"(?:\b(?:since|in|est|established|founded|seit|from|anno|jahr|year|gegrundet|grundung|until|bis)"
+    r"|始于|[创成]立于?|自|年份)\W{0,2}$"
+)
 
 
 @dataclass(frozen=True)
@@ -131,13 +126,17 @@ class Quantity:
     """One value in a text.
 
     Args:
-        kind: `percent`, `offer`, `date`, `time`, a currency, a base unit (`g`, `ml`, `s` ...), or empty for a
-            number without a unit.
-        value: the value in the base unit of its kind. Dates are 100 * month + day, times are minutes.
-        amount: the number as it is written, in its own unit.
-        start: index of its first letter in the view.
-        end: index after its last letter in the view.
-        digits: True if it is written in digits, False if in words.
+        kind: `percent`, `offer`, `date`, `time`, `year`, `rating`, `phone`, a currency, a base unit
+            (`g`, `ml`, `s` ...) or ``.
+        value: in that unit.
+        amount: as it is written, in whatever unit.
+        start: where it stands in the view.
+        end: after its last letter.
+        digits: written in digits, not in words.
+        year: of a date, if it is said.
+        weekday: of a date, if it is said; 0 is Monday.
+        role: what its own words make of it: `discount`, `threshold`, `second` (half price on it) or ``.
+        imperial: whether its unit is; a metric one says the same when rounded.
     """
 
     kind: str
@@ -146,6 +145,10 @@ class Quantity:
     start: int
     end: int
     digits: bool
+    year: int | None = None
+    weekday: int | None = None
+    role: str = ""
+    imperial: bool = False
 
     @property
     def price(self) -> bool:
@@ -155,106 +158,198 @@ class Quantity:
     def says(self, given: Quantity) -> bool:
         """Whether this quantity states `given`: the same value of the same kind, in any unit.
 
-        Where `given` has no unit (`seats: 3`), the same number is enough, with any unit.
+        Where `given` names no unit (`seats: 3`), the number is enough, whatever unit the text adds.
+        A year or a weekday may be left out, but not be another one.
         """
         if not given.kind:
             return self.amount == given.amount
-        return (self.kind, self.value) == (given.kind, given.value)
+        if self.kind != given.kind:
+            return False
+        if self.kind == "phone":
+            return _same_phone(self.value, given.value)
+        if self.imperial != given.imperial:
+            return abs(self.value - given.value) <= ROUNDED * abs(given.value)
+        return self.value == given.value and (self.kind != "date" or self._same_day(given))
+
+    def _same_day(self, given: Quantity) -> bool:
+        if None not in (self.year, given.year) and self.year != given.year:
+            return False
+        year = given.year or self.year
+        days = {one.weekday for one in (self, given)} - {None}
+        return len(days) < 2 and not (
+            days and year and weekday_of(year, int(given.value)) not in (*days, None)
+        )
 
 
-def quantities(seen: View) -> list[Quantity]:
-    """All quantities of a text in order, without overlaps. An offer, a date or a time is one quantity."""
-    phrases = sorted((*_offers(seen.text), *_calendar(seen.text)), key=lambda quantity: quantity.start)
+def _same_phone(one: Decimal, other: Decimal) -> bool:
+    """Local, national and international forms of a number end alike."""
+    short, long = sorted((f"{one:f}", f"{other:f}"), key=len)
+    return len(short) >= 7 and long.endswith(short)
+
+
+def quantities(seen: View, region: Region = ANYWHERE) -> list[Quantity]:
+    """All values of a text in order, none of them inside another. Offers, dates, times are one each."""
+    whole = sorted(_whole(seen.text, region), key=lambda quantity: quantity.start)
     found: list[Quantity] = []
-    numbers = _QUANTITY.finditer(seen.text)
+    numbers = _number_pattern(region.decimal_comma, region.language == "de").finditer(seen.text)
     number = next(numbers, None)
-    for phrase in phrases:
-        while number and number.start() < phrase.end:
-            if number.end() <= phrase.start:
-                found.append(_quantity(number))
+    for one in whole:
+        while number and number.start() < one.end:
+            if number.end() <= one.start:
+                found.append(_quantity(number, region))
             number = next(numbers, None)
-        if not found or found[-1].end <= phrase.start:
-            found.append(phrase)
+        if not found or found[-1].end <= one.start:
+            found.append(one)
     if number:
-        found.append(_quantity(number))
-    return found + [_quantity(number) for number in numbers]
+        found.append(_quantity(number, region))
+    return found + [_quantity(number, region) for number in numbers]
 
 
-def _offers(text: str) -> Iterator[Quantity]:
-    """Offers: half price is 50 percent; the value of others is 100 * (number bought) + (number free)."""
+def _whole(text: str, region: Region) -> Iterator[Quantity]:
+    """What is more than a number with a unit; of two that begin together the first."""
+    yield from _offers(text, region)
+    for one in moments(text, region):
+        amount = Decimal(one.amount)
+        yield Quantity(one.kind, Decimal(one.value), amount, one.start, one.end, True, one.year, one.weekday)
+    for found in _RATING.finditer(text):
+        value = Decimal((found["of"] or found["stars"] or found["fen"]).replace(",", "."))
+        yield Quantity("rating", value.normalize(), value, *found.span(), True)
+    yield from _phones(text)
+
+
+def _phones(text: str) -> Iterator[Quantity]:
+    for found in _PHONE.finditer(text):
+        digits = re.sub(r"\D", "", found.group().replace("(0)", ""))
+        called = _CALLED.search(text, max(0, found.start() - 40), found.start())
+        if 7 <= len(digits) <= 15 and (called or _SHAPED.match(found.group())):
+            value = Decimal(digits.lstrip("0") or "0")
+            yield Quantity("phone", value, value, *found.span(), True)
+
+
+def _offers(text: str, region: Region) -> Iterator[Quantity]:
+    """Half price is 50 percent; of other offers, 100 times what is bought and what comes with it."""
     for found in _OFFER.finditer(text):
         span = found.span()
         if found["fold"]:
             continue
-        if found["half"]:
-            yield Quantity("percent", Decimal(50), Decimal(50), *span, False)
+        if found["half"] or found["part"] or found["named"]:
+            part = Decimal(_PARTS[found["part"] or found["named"] or "half"])
+            yield Quantity("percent", part, part, *span, False, role="discount")
             continue
-        buy = _some(found["buy"] or found["zb"] or found["pay"] or "1")
-        get = _some(found["get"] or found["zg"] or found["take"] or "1") - (buy if found["take"] else 0)
+        if found["second"]:
+            saved = _saved_on_the_second(found["second_at"] or "半价")
+            yield Quantity("percent", saved, saved, *span, False, role="second")
+            continue
+        if found["spend"]:
+            for name, role in (("spend", "threshold"), ("less", "discount")):
+                value = _some(found[name])
+                start, end = found.span(name)
+                ends = found.end() if name == "less" else end + len(found["yuan"])
+                yield Quantity(
+                    "cny", value, value, span[0] if name == "spend" else start, ends, True, role=role
+                )
+            continue
+        buy = _some(found["buy"] or found["zb"] or found["pay"] or found["zahl"] or "1")
+        taken = found["take"] or found["kauf"]
+        get = _some(found["get"] or found["zg"] or taken or "1") - (buy if taken else 0)
         if buy > 0 and get > 0:
             yield Quantity("offer", 100 * buy + get, buy, *span, False)
+
+
+def _saved_on_the_second(price: str) -> Decimal:
+    if price.endswith("折"):
+        return 100 - 10 * _some(price[0])
+    return Decimal(50 if price == "半价" else 100)
 
 
 def _some(written: str) -> Decimal:
     if written.isascii() and written.isdigit():
         return Decimal(written)
-    return Decimal(_WRITTEN[written]) if written in _WRITTEN else _han_value(written)
+    return Decimal(ENGLISH[written]) if written in ENGLISH else han_value(written)
 
 
-def _calendar(text: str) -> Iterator[Quantity]:
-    """Dates, and times of the day."""
-    for found in _DATE.finditer(text):
-        part = found.groupdict()
-        month = part["m"] or part["zm"] or part["em"] or part["am"]
-        number = int(month) if month.isdigit() else _MONTHS.index(month[:3]) + 1
-        day = int(part["d"] or part["zd"] or part["ed"] or part["ad"])
-        yield Quantity("date", Decimal(100 * number + day), Decimal(day), found.start(), found.end(), True)
-    for found in _TIME.finditer(text):
-        if not (found["mi"] and found.group()[len(found["h"])] != ".") and not (
-            found["ap"] or (found["half"] and re.search("[点时:]", found.group()))
-        ):
-            continue
-        hour, half = int(found["h"]), (found["ap"] or "")[:1] or found["half"]
-        if half in ("p", "下午", "晚上"):
-            hour = hour % 12 + 12
-        elif half in ("a", "凌晨"):
-            hour %= 12
-        minutes = Decimal(60 * hour + int(found["mi"] or found["zmi"] or 0))
-        yield Quantity("time", minutes, Decimal(hour), found.start(), found.end(), True)
-
-
-def _quantity(found: re.Match[str]) -> Quantity:
+def _quantity(found: re.Match[str], region: Region) -> Quantity:
     start = found.end() - len(found.group().lstrip())
     end = start + len(found.group().strip())
     if found["digits"]:
-        value = Decimal(found["digits"].replace(",", ""))
+        value = digits_value(found["digits"], region.decimal_comma)
     elif found["words"]:
-        value = Decimal(sum(_WRITTEN[word] for word in re.split("[ -]", found["words"])))
+        value = _in_words(found["words"])
     else:
-        value = _han_value(found["han"])
-    value *= _times(found["times"] or "", value)
-    kind, based = _in_base_unit(found, value)
-    return Quantity(kind, based.normalize(), value, start, end, bool(found["digits"]))
+        value = han_value(found["han"])
+    value *= times(found["times"] or "", value)
+    if found["cents"]:
+        value += _in_cents(found["cents"].strip())
+    kind, based = _in_base_unit(found, value, region)
+    if kind == "" and _is_year(found, value):
+        kind = "year"
+    if kind == "" and _is_bare_price(found):
+        kind = region.yuan
+    role = "discount" if (found["after"] or "").strip() == "折" else ""
+    imperial = kind in BASES and _is_imperial(found)
+    return Quantity(
+        kind, based.normalize(), value, start, end, bool(found["digits"]), role=role, imperial=imperial
+    )
 
 
-def _times(written: str, value: Decimal) -> int:
-    """The factor of a number (`5k`, `2 million`, `3千万`). In 2700K, `k` is kelvin and the factor is 1."""
-    if written == "k" and value >= 1000:
-        return 1
-    return _TIMES.get(written) or prod(_PLACES[letter] for letter in written)
+def _is_imperial(found: re.Match[str]) -> bool:
+    unit = UNIT_OF.get(found["unit"] or "lb")
+    return unit is not None and unit.imperial
 
 
-def _in_base_unit(found: re.Match[str], value: Decimal) -> tuple[str, Decimal]:
-    after, sign = (found["after"] or "").strip(), (found["sign"] or "").strip()
-    if found["share"] or after in ("%", "percent", "per cent"):
+def _in_words(written: str) -> Decimal:
+    if written.strip() in ("a", "ein"):
+        return Decimal(1)
+    first = re.split("[ ,-]", written)[0]
+    return english_value(written) if first in ENGLISH else german_value(written)
+
+
+def _in_cents(written: str) -> Decimal:
+    """Eighteen pounds fifty; 九块九 is 9.90."""
+    return _some(written) / 10 if len(written) == 1 else english_value(written) / 100
+
+
+def _is_year(found: re.Match[str], value: Decimal) -> bool:
+    written = found["digits"] or ""
+    if not (written.isdigit() and len(written) == 4 and 1800 <= value < 2100) or found["times"]:
+        return False
+    start = found.start("digits")
+    return _YEAR.search(found.string, max(0, start - 20), start) is not None
+
+
+def _is_bare_price(found: re.Match[str]) -> bool:
+    """仅需199: a price of which everybody knows the currency."""
+    text = found.string
+    asked = _PRICED.search(text, max(0, found.start() - 6), found.start())
+    return asked is not None and _NOT_COUNTED.match(text, found.end()) is not None
+
+
+def _in_base_unit(found: re.Match[str], value: Decimal, region: Region) -> tuple[str, Decimal]:
+    after, sign = (found["after"] or "").strip(), (found["sign"] or "").strip(" .")
+    if found["share"] or after in ("%", "percent", "per cent", "prozent"):
         return "percent", value
     if after == "折":
         return "percent", 100 - (value * 10 if value <= 10 else value)
-    currency = _CURRENCY.get(sign) or _CURRENCY.get(after)
+    if after in ("pound", "pounds") and region.pounds_weigh and not found["cents"]:
+        return "g", value * UNIT_OF["lb"].factor
+    currency = _currency(sign, region) or _currency(after, region)
     if currency and _is_money(found, after, value):
         return currency, value / 100 if after in PENCE and not sign else value
-    unit = _UNIT_OF.get(found["unit"] or "")
+    name = found["unit"] or ""
+    if name == "年" and (found["digits"] or "").isdigit() and 1800 <= value < 2100:
+        return "year", value
+    unit = UNIT_OF.get(name)
     return (unit.base, value * unit.factor) if unit else ("", value)
+
+
+def _currency(name: str, region: Region) -> str | None:
+    if name in ("$", "dollar", "dollars"):
+        return region.dollar
+    if name == "kr":
+        return region.crown
+    if name == "元" or (name == "¥" and region.yuan == "jpy"):
+        return region.yuan
+    return CURRENCY_OF.get(name)
 
 
 def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
@@ -265,38 +360,8 @@ def _is_money(found: re.Match[str], after: str, value: Decimal) -> bool:
     """
     if after == "p":
         return value < 100
-    if after != "块":
+    if after != "块" or found["cents"]:
         return True
     text = found.string
     asked = _ASKED.search(text, max(0, found.start() - 6), found.start())
     return (asked is not None) + (value > 10) + (_NOT_COUNTED.match(text, found.end()) is not None) >= 2
-
-
-def _han_value(written: str) -> Decimal:
-    """The value of a Chinese numeral: 二十五, 三百五 (350), 一万二 (12000), 二〇二六, 三点五."""
-    whole, _, part = written.partition("点")
-    if not set(whole) & set(_PLACES):
-        value = Decimal("".join(str(_DIGITS[letter]) for letter in whole) or "0")
-    else:
-        value = Decimal(_with_places(whole))
-    return value + (Decimal("0." + "".join(str(_DIGITS[letter]) for letter in part)) if part else 0)
-
-
-def _with_places(written: str) -> int:
-    """The value of a Chinese integer; a last digit counts the next lower place (三百五 is 350)."""
-    for great in ("亿", "万"):
-        left, found, right = written.partition(great)
-        if found:
-            above = (_with_places(left) if left else 1) * _PLACES[great]
-            if len(right) == 1 and _DIGITS.get(right):
-                return above + _DIGITS[right] * _PLACES[great] // 10
-            return above + (_with_places(right) if right else 0)
-    total, digit, place = 0, 0, 1
-    for letter in written:
-        if letter in _PLACES:
-            place = _PLACES[letter]
-            total += (digit or 1) * place
-            digit = 0
-        else:
-            digit, place = _DIGITS[letter], place if _DIGITS[letter] else 1
-    return total + digit * max(1, place // 10)

@@ -189,7 +189,9 @@ class _BriefState:
         good = [copy for copy in self.variants.values() if copy.verdict == "pass"]
         brand, brief = self.order.voice.brand, self.order.brief
         voices = _voices(good, brand, classifier)
-        ranked = rank([copy.text for copy in good], brief, self.effort.wanted, voices=voices)
+        ranked = rank(
+            [copy.text for copy in good], brief, self.effort.wanted, voices=voices, locale=brand.locale
+        )
         cost = Cost(self.texts, self.rounds, self.tokens)
         chosen = tuple(Good(good[place], parts) for place, parts in ranked)
         return BriefOutcome(self.order.voice, brief, chosen, tuple(self.tried), cost)

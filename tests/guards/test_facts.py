@@ -43,22 +43,23 @@ def test_what_is_given_may_be_spelled_in_any_way(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "rule", "severity", "span", "suggestion"),
     [
-        ("A 300 g bar", "number", "review", "300 g", "250 g"),
-        ("每罐三百克", "number", "review", "三百克", "250 g"),
+        ("A 300 g bar", "number", "block", "300 g", "250 g"),
+        ("每罐三百克", "number", "block", "三百克", "250 g"),
         ("Only £8.50!", "price", "block", "£8.50", "£9"),
         ("只要八元", "price", "block", "八元", "12元"),
         ("20% off", "price", "block", "20%", "10%"),
         ("全场七折", "price", "block", "七折", "10%"),
         ("with twelve herbs", "number", "review", "twelve", None),
         ("until 2 December", "number", "review", "2 December", "2026-11-30"),
-        ("open until 22:30", "number", "review", "22:30", "9pm"),
+        ("£9, was £20", "price", "review", "£20", "£9"),
+        ("open until 22:30", "number", "block", "22:30", "9pm"),
         ("beside the Moonlit Roast you love", "name", "review", "Moonlit Roast", None),
         ("fits the WX-2000", "name", "review", "WX-2000", None),
         ("in bright red", "value", "review", "red", "navy"),
         ("亚麻面料", "value", "review", "亚麻", "纯棉"),
     ],
 )
-def test_what_nobody_gave_is_found(
+def test_what_nobody_gave_is_found_and_what_contradicts_is_blocked(
     text: str, rule: str, severity: str, span: str, suggestion: str | None
 ) -> None:
     (one,) = found(text)
@@ -89,11 +90,11 @@ def test_what_nobody_gave_is_found(
         "£15 March",
     ],
 )
-def test_a_price_that_nobody_gave_is_not_published(text: str) -> None:
+def test_a_price_that_nobody_gave_is_seen_by_a_person(text: str) -> None:
     """A number in the product's name, the guide or the facts is no price."""
     brief = {"product": "Serum 15", "notes": "serves 3"}
     asked = case(brief, guide="Keep sentences under 20 words.", facts=["99 bars a day, 50 at night"])
-    assert [(one.rule, one.severity) for one in find(text, asked)] == [("facts.price", "block")]
+    assert [(one.rule, one.severity) for one in find(text, asked)] == [("facts.price", "review")]
 
 
 def test_a_price_that_was_given_may_be_said() -> None:

@@ -14,7 +14,7 @@ from lora_marketing.copy.ranking import faithfulness
 from lora_marketing.guards.facts import find
 from lora_marketing.metrics import MeasuredText
 from lora_marketing.metrics.slots import count
-from lora_marketing.text.quantities import MONEY, UNITS, Measure
+from lora_marketing.text.units import MONEY, UNITS, Measure
 from lora_marketing.text.values import (
     apart,
     attribute_spans,
@@ -119,9 +119,40 @@ FACTORS = {
     ("mm", "cm 厘米 公分"): "10",
     ("mm", "m 米 metres"): "1000",
     ("mm", "km 公里 kilometers"): "1000000",
-    ("inch", "in inches 英寸"): "1",
-    ("oz", "oz ounces 盎司"): "1",
-    ("lb", "lb lbs"): "1",
+    ("mm", "in inches 英寸"): "25.4",
+    ("mm", "ft feet 英尺"): "304.8",
+    ("mm", "yd yards"): "914.4",
+    ("mm", "mi miles 英里"): "1609344",
+    ("g", "oz ounces 盎司"): "28.349523125",
+    ("g", "lb lbs 磅"): "453.59237",
+    ("g", "tonnes 吨"): "1000000",
+    ("ml", "fl_oz fluid_ounces"): "29.5735295625",
+    ("s", "ms milliseconds 毫秒"): "0.001",
+    ("degf", "°F fahrenheit 华氏度"): "1",
+    ("w", "kW kilowatts"): "1000",
+    ("wh", "Wh"): "1",
+    ("wh", "kWh"): "1000",
+    ("v", "volts 伏"): "1",
+    ("mah", "Ah 安时"): "1000",
+    ("hz", "Hz hertz 赫兹"): "1",
+    ("hz", "kHz"): "1000",
+    ("hz", "MHz"): "1000000",
+    ("hz", "GHz"): "1000000000",
+    ("byte", "KB"): "1000",
+    ("byte", "MB megabytes"): "1000000",
+    ("byte", "GB gigabytes"): "1000000000",
+    ("byte", "TB"): "1000000000000",
+    ("bit/s", "Mbps"): "1",
+    ("bit/s", "Gbps"): "1000",
+    ("km/h", "km/h kph"): "1",
+    ("km/h", "mph"): "1.609344",
+    ("kcal", "kcal 大卡"): "1",
+    ("kj", "kJ"): "1",
+    ("mp", "MP megapixels"): "1",
+    ("lm", "lm lumens 流明"): "1",
+    ("db", "dB decibels 分贝"): "1",
+    ("sqm", "m2 平方米"): "1",
+    ("sqm", "square_feet"): "0.09290304",
     ("s", "s secs 秒 秒钟"): "1",
     ("s", "min minutes 分钟"): "60",
     ("s", "h hours 小时 个小时"): "3600",
@@ -139,9 +170,18 @@ FACTORS = {
 @pytest.mark.parametrize(("base", "names"), FACTORS)
 def test_every_unit_is_worth_what_it_is_worth(base: str, names: str) -> None:
     """Three of it are three times its factor in the base unit, both ways, and not the factor beside it."""
-    own = {"mm": "毫米", "day": "天", "month": "个月", "deg": "度", "inch": "英寸", "s": "秒"}.get(base, base)
-    factor = float(FACTORS[base, names])
-    for name in names.split(" "):
+    own = {
+        "mm": "毫米",
+        "day": "天",
+        "month": "个月",
+        "deg": "度",
+        "s": "秒",
+        "degf": "°F",
+        "byte": "KB",
+        "bit/s": "Mbps",
+    }.get(base, base)
+    factor = float(FACTORS[base, names]) / (1000 if base == "byte" else 1)
+    for name in (name.replace("_", " ") for name in names.split(" ")):
         here, there = f"3 {name}", f"{3 * factor:.10g} {own}"
         assert says(here, there), (here, there)
         assert says(there, here), (there, here)
