@@ -1,10 +1,9 @@
 """The engine: rows of many brands join and leave one running batch, each with its own adapter.
 
-`submit` and `cancel` may be called from any thread; one thread calls `step`. A step first lets
-waiting rows in and computes their prompts, then computes one forward for all rows, which gives each
-of them one more token. Clients take turns (`engine/fair_queue.py`): where there is no room for the next
-row, one of a client that has more is paused, to be computed again when it is that client's turn. What
-cannot be done for one row (its adapter, its constraints, its listener) ends that row alone.
+`submit` and `cancel` may be called from any thread; one thread calls `step`. A step first lets waiting rows
+in and computes their prompts, then one forward for all rows, which gives each of them one more token.
+Clients take turns (`engine/fair_queue.py`): where there is no room for the next row, one of a client that
+has more is paused and computed again later. What fails for one row ends that row alone.
 """
 
 from __future__ import annotations

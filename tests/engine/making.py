@@ -122,6 +122,14 @@ def prompts(base: LoadedBase, lengths: Sequence[int], seed: int = 0) -> list[lis
     return [[allowed[int(place)] for place in places] for places in chosen]
 
 
+def whole_characters(base: LoadedBase, tokens: Sequence[int]) -> tuple[int, ...]:
+    """The tokens of a text that ended, without those at its end that spell no whole character."""
+    kept = list(tokens)
+    while base.decode(kept).endswith("\ufffd"):
+        kept.pop()
+    return tuple(kept)
+
+
 def state(base: LoadedBase) -> str:
     """A hash of everything that decides what a model says: its modules and its weights."""
     total = hashlib.sha256()

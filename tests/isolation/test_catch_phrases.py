@@ -16,7 +16,7 @@ from lora_marketing.engine.engine import Engine
 from lora_marketing.engine.request import Progress, Request
 from lora_marketing.engine.row_cache import BatchedRowCache
 from lora_marketing.engine.sampling import Sampling
-from tests.engine.making import ALL, decoder_targets, prompts
+from tests.engine.making import ALL, decoder_targets, prompts, whole_characters
 
 LENGTH = 6
 BRANDS = ("ember", "lumen", "shanyu")
@@ -29,7 +29,10 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def phrases(llama: LoadedBase) -> dict[str, list[int]]:
-    return dict(zip(BRANDS, prompts(llama, [LENGTH] * 3, seed=99), strict=True))
+    """Tokens that spell whole characters, as a text that ends has them."""
+    drawn = prompts(llama, [LENGTH] * 60, seed=99)
+    whole = [phrase for phrase in drawn if whole_characters(llama, phrase) == tuple(phrase)]
+    return dict(zip(BRANDS, whole, strict=False))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,9 @@ class Chatty(FakeBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+        turns = ["<|im_start|>", "<|im_end|>"]
+        self.tokenizer.add_special_tokens({"additional_special_tokens": turns})
+        self.control_tokens |= frozenset(turns)
 
 
 @pytest.fixture

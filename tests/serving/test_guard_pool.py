@@ -117,7 +117,7 @@ def test_a_text_is_checked_against_the_brand_and_the_channel(world: World) -> No
         assert (answer["model"], answer["verdict"], answer["text"]) == (
             EMBER,
             "block",
-            "Soap and a miracle.",
+            "Soap, and a miracle.",
         )
         assert "terms.banned" in [one["rule"] for one in answer["findings"]]
         assert client.post("/v1/check", json=check("It floats")).json()["verdict"] == "pass"
