@@ -36,6 +36,7 @@ NEUTRAL = frozenset(
         "audio",
         "prediction",
         "reasoning_effort",
+        "verbosity",
         "web_search_options",
         "service_tier",
         "store",

@@ -1,0 +1,92 @@
+"""What a client is told of a body that cannot be taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import JsonValue, ValidationError
+
+from lora_marketing.serving.errors import ErrorDetail, validation_error
+from lora_marketing.serving.schema import (
+    MOST_DEPTH,
+    MOST_NAMES,
+    NEUTRAL,
+    ChatRequest,
+    CompletionRequest,
+    RequestBody,
+)
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
+COMPLETION = {"model": "m", "prompt": "Hi."}
+CHANGING: dict[str, Any] = {
+    "frequency_penalty": 0.1,
+    "presence_penalty": 0.1,
+    "logit_bias": {"1": 1},
+    "logprobs": True,
+    "tools": [{}],
+    "tool_choice": "required",
+    "functions": [{}],
+    "function_call": {"name": "f"},
+    "top_logprobs": 1,
+    "modalities": ["audio"],
+    "audio": {},
+    "prediction": {},
+    "reasoning_effort": "low",
+    "verbosity": "low",
+    "web_search_options": {},
+    "service_tier": "flex",
+    "store": True,
+    "echo": True,
+    "best_of": 2,
+    "suffix": "x",
+}
+
+
+def told(kind: type[RequestBody], body: dict[str, Any]) -> ErrorDetail:
+    with pytest.raises(ValidationError) as caught:
+        kind.model_validate(body)
+    errors = [{**one, "loc": ("body", *one["loc"])} for one in caught.value.errors()]
+    return validation_error(errors, body).body.error
+
+
+@pytest.mark.parametrize("name", sorted(CHANGING))
+def test_what_would_change_the_text_is_refused_by_its_name(name: str) -> None:
+    """Whatever has one value only, that changes nothing, is told so."""
+    kinds = [(kind, body) for kind, body in ((ChatRequest, CHAT), (CompletionRequest, COMPLETION))]
+    asked = [(kind, body) for kind, body in kinds if name in kind.model_fields]
+    assert asked
+    for kind, body in asked:
+        error = told(kind, {**body, name: CHANGING[name]})
+        assert (error.code, error.param) == ("unsupported_value", name)
+        assert error.message.startswith(f"{name}: not supported here but for the value that changes nothing")
+
+
+def test_every_neutral_parameter_is_one() -> None:
+    assert CHANGING.keys() == NEUTRAL
+
+
+class Anything(RequestBody):
+    """A body of one field."""
+
+    inner: dict[str, JsonValue]
+
+
+@pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
+def test_a_body_has_so_many_names_at_most(more: int, taken: bool) -> None:
+    body = {"inner": dict.fromkeys(map(str, range(MOST_NAMES - 1 + more)), 1)}
+    if taken:
+        Anything.model_validate(body)
+    else:
+        assert f"more than {MOST_NAMES:,} names" in told(Anything, body).message
+
+
+@pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
+def test_a_body_is_so_deep_at_most(more: int, taken: bool) -> None:
+    value: Any = {}
+    for _ in range(MOST_DEPTH - 2 + more):
+        value = {"a": value}
+    if taken:
+        Anything.model_validate({"inner": value})
+    else:
+        assert f"more than {MOST_DEPTH} levels" in told(Anything, {"inner": value}).message
