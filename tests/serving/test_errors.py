@@ -66,6 +66,10 @@ def test_every_neutral_parameter_is_one() -> None:
     assert CHANGING.keys() == NEUTRAL
 
 
+def test_how_much_a_body_may_hold() -> None:
+    assert (MOST_NAMES, MOST_DEPTH) == (10_000, 100)
+
+
 class Anything(RequestBody):
     """A body of one field."""
 
@@ -90,3 +94,21 @@ def test_a_body_is_so_deep_at_most(more: int, taken: bool) -> None:
         Anything.model_validate({"inner": value})
     else:
         assert f"more than {MOST_DEPTH} levels" in told(Anything, {"inner": value}).message
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("seed", [-(2**63), 2**63 - 1], [-(2**63) - 1, 2**63]),
+        ("stop", ["x", "x" * 200, ["x"] * 4], ["", "x" * 201, ["x"] * 5, [""]]),
+        ("max_tokens", [1, 1_000_000], [0, 1_000_001]),
+        ("n", [1, 64], [0, 65]),
+        ("temperature", [0, 2], [-0.01, 2.01]),
+        ("top_p", [0.01, 1], [0, 1.01]),
+    ],
+)
+def test_settings_have_limits(name: str, taken: list[Any], refused: list[Any]) -> None:
+    for value in taken:
+        assert getattr(ChatRequest.model_validate({**CHAT, name: value}), name) == value
+    for value in refused:
+        assert (told(ChatRequest, {**CHAT, name: value}).param or "").startswith(name)
