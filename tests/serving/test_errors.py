@@ -112,3 +112,31 @@ def test_settings_have_limits(name: str, taken: list[Any], refused: list[Any]) -
         assert getattr(ChatRequest.model_validate({**CHAT, name: value}), name) == value
     for value in refused:
         assert (told(ChatRequest, {**CHAT, name: value}).param or "").startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "param"),
+    [
+        ({"colour": 1}, "unsupported_parameter", "colour"),
+        (
+            {"messages": [{"role": "user", "content": "x", "colour": 1}]},
+            "unsupported_parameter",
+            "messages[0]",
+        ),
+        ({"messages": [{"content": "x"}]}, "missing_required_parameter", "messages[0].role"),
+        ({"messages": "x"}, "invalid_value", "messages"),
+        ({"response_format": {"type": "json_schema"}}, "missing_required_parameter", "response_format"),
+    ],
+)
+def test_a_problem_has_a_code_and_the_place_where_it_stands(
+    changes: dict[str, Any], code: str, param: str
+) -> None:
+    error = told(ChatRequest, {**CHAT, **changes})
+    assert (error.code, (error.param or "")[: len(param)]) == (code, param)
+
+
+def test_a_body_without_a_field_or_that_is_no_json_is_told_so() -> None:
+    assert told(ChatRequest, {"model": "m"}).param == "messages"
+    broken: Any = [{"type": "json_invalid", "loc": ("body", 3), "msg": "expected a value"}]
+    error = validation_error(broken, None).body.error
+    assert (error.code, error.message) == ("invalid_json", "The body is not JSON.")
