@@ -286,8 +286,7 @@ class Finder:
         self._automaton = AhoCorasick([letters for _, letters in self._patterns])
 
     def find(self, text: str) -> list[Spelled]:
-        """All terms in `text` in the order of their places; of overlapping ones the longest sure one, then
-        the first given."""
+        """Every term in `text`, in its order; of terms that share letters the widest, then the first."""
         found = {
             spelled
             for reading in readings(text)

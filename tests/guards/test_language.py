@@ -139,3 +139,10 @@ def test_from_forty_letters_on_a_text_is_written_again(text: str, severity: str)
 def test_a_long_mixed_text_is_another_language_at_four_to_one(text: str, told: list[tuple[str, str]]) -> None:
     """German is 3.0 and 4.4 times as likely as English, and sure in neither."""
     assert found(text, "en-GB") == told
+
+
+@pytest.mark.parametrize(("text", "part"), [("坐臺灣鐵路去", "臺灣鐵"), ("坐臺去", "臺")])
+def test_the_span_of_the_other_script_is_from_its_first_to_its_last_character(text: str, part: str) -> None:
+    (one,) = find(text, case(locale="zh-CN"))
+    assert one.span
+    assert text[slice(*one.span)] == part

@@ -116,3 +116,9 @@ def test_what_offends_is_told_as_it_stands(text: str, word: str) -> None:
 @pytest.mark.parametrize("text", ["zz**", "pr**e", "p@y", "q*k"])
 def test_stars_for_letters_of_no_hard_word_pass(text: str) -> None:
     assert rules(text) == []
+
+
+def test_what_follows_a_number_or_an_own_name_is_looked_at() -> None:
+    assert rules("The A5s sucks") == ["mild"]
+    assert rules("Horny Goat tea sucks", display_name="Horny Goat") == ["mild"]
+    assert rules("Moby Dick sucks") == ["mild"]

@@ -156,3 +156,7 @@ def test_a_thousand_silent_connections_are_few_lines(world: World, caplog: pytes
             stack.enter_context(connected(running))
         until(lambda: len(running.server.server_state.connections) <= 10)
     assert len(caplog.records) < 10
+
+
+def test_as_many_connections_may_wait_as_files_are_kept() -> None:
+    assert ServerConfig(None, Limits()).backlog == KEPT_FILES == 128

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from lora_marketing.serving.errors import ApiError
+from lora_marketing.serving.prompts import require_short
 from tests.serving.conftest import World
 from tests.serving.making import BRIEF, EMBER, FakeBase, FakeEngine, chat, serving
 
@@ -120,3 +122,17 @@ def test_a_brief_does_not_end_its_turn(world: World, part: dict[str, Any], param
         assert (answer.status_code, error["param"], error["code"]) == (400, param, "control_token")
         assert "<end>" in error["message"]
         assert engine.rows == []
+
+
+@pytest.mark.parametrize(("more", "looked_at"), [(0, False), (1, True)])
+def test_texts_of_16_bytes_for_each_token_are_not_looked_at_before(more: int, looked_at: bool) -> None:
+    """Bytes of all of them together, not characters."""
+    engine = FakeEngine(context=500, base=CountingBase())
+    texts = ["x" * 2000, "\u6c34" * 2000 + "x" * more]
+    if looked_at:
+        with pytest.raises(ApiError) as caught:
+            require_short(texts, engine, "messages")
+        assert caught.value.body.error.code == "context_length_exceeded"
+    else:
+        require_short(texts, engine, "messages")
+    assert (engine.base.characters > 0) == looked_at

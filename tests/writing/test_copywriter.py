@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
+import torch
 
 from lora_marketing.brands.brand import Brand, Brief
 from lora_marketing.engine.base import LoadedBase
+from lora_marketing.engine.constraints.grammar import JsonGrammar
 from lora_marketing.engine.sampling import Sampling
-from lora_marketing.writing.copywriter import CopyOrder, Prompt, PromptCache, Voice, prepare_all
+from lora_marketing.writing.copywriter import (
+    CopyOrder,
+    Prompt,
+    PromptCache,
+    Voice,
+    prepare_all,
+    tokens_to_write,
+    write_copy,
+)
+from lora_marketing.writing.rules import rules_of
 
 BRAND = Brand(
     schema=1, name="tidal", display_name="Tidal", locale="en-GB", lines={"soap": "Soap."}, guide="Be plain."
 )
 BRIEF = Brief(product="Soap", channel="email", field="subject")
+RSA_TOKENS = 15 * (30 // 2 + 8) + 4 * (90 // 2 + 8) + 2 * (15 // 2 + 8)
+"""Fifteen headlines, four descriptions and two paths: a token for two characters, and the JSON."""
 
 
 def _seed(
@@ -78,3 +94,35 @@ def test_each_distinct_prompt_is_rendered_once() -> None:
 
 def replace_guide(guide: str) -> Brand:
     return BRAND.model_copy(update={"guide": guide})
+
+
+@pytest.mark.parametrize(("most", "tokens"), [(1, RSA_TOKENS), (RSA_TOKENS, RSA_TOKENS), (9999, 9999)])
+def test_a_whole_ad_gets_the_tokens_that_it_may_need(most: int, tokens: int) -> None:
+    assert tokens_to_write(Brief(product="Soap", channel="google_rsa", field="ad"), BRAND, most) == tokens
+    assert tokens_to_write(BRIEF, BRAND, most) == most
+
+
+def test_copy_keeps_to_its_rules_unless_it_is_raw() -> None:
+    base: Any = Renderer()
+    order = CopyOrder(Voice(BRAND, "soap"), Brief(product="Soap", channel="sms", field="text"))
+    (ruled,) = prepare_all([order], base, Sampling())
+    (raw,) = prepare_all([order], base, Sampling(), raw=True)
+    assert [type(one).__name__ for one in ruled.request.constraints] == ["LengthBudget"]
+    assert raw.request.constraints == ()
+
+
+def test_a_writer_that_leaves_rows_out_is_not_believed() -> None:
+    writer: Any = SimpleNamespace(base=Renderer(), write=lambda requests: [])
+    with pytest.raises(ValueError, match="shorter"):
+        write_copy(writer, [CopyOrder(Voice(BRAND, "soap"), BRIEF)], Sampling())
+
+
+def test_a_piece_of_an_ad_may_have_one_character_more_than_its_field(llama: LoadedBase) -> None:
+    """So that one which the grammar had to end is seen by its length."""
+    rules = rules_of(Brief(product="Soap", channel="google_rsa", field="ad"), BRAND, llama)
+    (grammar,) = (one for one in rules if isinstance(one, JsonGrammar))
+    (letter,) = llama.tokenizer.encode("x", add_special_tokens=False)
+    for length, open_to_more in ((29, True), (30, True), (31, False)):
+        said = llama.tokenizer.encode('{"headline": ["', add_special_tokens=False) + [letter] * length
+        narrowed = grammar.narrow(said, torch.zeros(len(llama.tokenizer)))
+        assert bool(narrowed[letter] == 0) == open_to_more, length

@@ -228,3 +228,16 @@ def test_what_sounds_like_the_brand_is_taken_first(llama: LoadedBase, brand: str
         writer, [CopyOrder(voice(brand), SHORT)], SAMPLING, Effort(1, 2, 1), listener
     )
     assert (outcome.good[0].copy.text, outcome.good[0].parts.voice) == (first, 0.9)
+
+
+def test_a_piece_that_was_cut_is_kept_to_its_last_whole_sentence(llama: LoadedBase) -> None:
+    """One that the model ended itself stays as it is."""
+    first = ad("Soap", "A headline that is far too long for it", "Quite another one, and by far no shorter")
+    writer = Scripted(llama, [[first], ["It swims. It is" + CUT, "It swims. It is"]])
+    (outcome,) = write(writer, [CopyOrder(voice(), RSA)], Effort(1, 1, 2))
+    headlines = read_ad(outcome.tried[-1].text, "google_rsa")["headline"]
+    assert headlines == ("Soap", "It swims.", "It swims. It is")
+
+
+def test_one_text_of_four_variants_in_three_rounds_is_asked_for() -> None:
+    assert Effort() == Effort(wanted=1, tries=4, rounds=3)
