@@ -16,6 +16,8 @@ from typing import Literal
 from unicodedata import combining, name, normalize
 
 from lora_marketing.text.bounded import Apart, normalized
+from lora_marketing.text.disguises import with_letters_for_signs
+from lora_marketing.text.homophones import meant
 from lora_marketing.text.scripts import has_han, unbroken
 
 
@@ -135,12 +137,6 @@ class Reading:
         return not 0 < at < len(self.letters) or self.gap(at) != ""
 
 
-_AS_I = str.maketrans("0134578@$!|€", "oieastbasiie")
-_AS_L = _AS_I | str.maketrans("1!|I", "llll")
-_UNSPLIT = re.compile(r"\S+")
-_LETTER = re.compile(r"[^\W\d_]")
-_SIGN = re.compile(r"[0-9@$!|€]")
-_CAPITAL_INSIDE = re.compile(r"[a-z]I|[A-Z]l[A-Z]")
 _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 
 
@@ -148,29 +144,26 @@ _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 def readings(text: str) -> tuple[Reading, ...]:
     """Every way to read `text`: as it stands, with signs taken for letters, with drawn-out letters cut."""
     found = [_read(text, range(len(text)), text)]
-    signed = [word.span() for word in _UNSPLIT.finditer(text) if _may_hide_letters(word[0])]
-    for table in (_AS_I, _AS_L) if signed else ():
-        letters = list(text)
-        for start, end in signed:
-            letters[start:end] = _unsigned(text[start:end], table)
-        found.append(_read("".join(letters), range(len(text)), text))
+    found += [_read(said, range(len(text)), text) for said in with_letters_for_signs(text)]
     for kept in (1, 2) if _DRAWN_OUT.search(text) else ():
         cut = {at for run in _DRAWN_OUT.finditer(text) for at in range(run.start() + kept, run.end())}
         left = [at for at in range(len(text)) if at not in cut]
         found.append(_read("".join(text[at] for at in left), left, text))
-    return tuple(found)
+    return (*found, *_meant(found[0]))
 
 
-def _may_hide_letters(word: str) -> bool:
-    """Whether a digit or a sign in it may stand for a letter, or an I and an L for each other."""
-    signed = _SIGN.search(word) and _LETTER.search(word)
-    return bool(signed or _CAPITAL_INSIDE.search(word))
-
-
-def _unsigned(word: str, table: dict[int, int]) -> str:
-    """`word` with letters for its signs; what closes a sentence stays."""
-    body = re.sub("(?<=[A-Z])l(?=[A-Z])", "I", word.rstrip("!|"))
-    return body.translate(table) + word[len(body) :]
+def _meant(reading: Reading) -> Iterator[Reading]:
+    """The reading with the words that homophones, pinyin and digits stand for, if there are any."""
+    letters: list[str] = []
+    origins: list[int] = []
+    done = 0
+    for word in meant(reading.letters):
+        letters += [reading.letters[done : word.start], word.word]
+        last = reading.origins[word.end - 1]
+        origins += [*reading.origins[done : word.start], reading.origins[word.start], *[last] * (len(word.word) - 1)]
+        done = word.end
+    if done:
+        yield Reading(reading.text, "".join((*letters, reading.letters[done:])), [*origins, *reading.origins[done:]])
 
 
 def _read(said: str, origins: Sequence[int], text: str) -> Reading:

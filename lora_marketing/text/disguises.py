@@ -1,0 +1,44 @@
+"""What writers put in the place of letters, and between them: the one table for finders and patterns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lora_marketing.text.scripts import UNSPACED
+
+PICTURES = "\u2190-\u21ff\u2300-\u243f\u2500-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff"
+"""Emoji, arrows, stars and the like, as the inside of a character class."""
+WITHIN = r"*·•_~^|.\-+=#\\…`"
+"""Signs that stand within a disguised word, as the inside of a character class."""
+_AS_I = str.maketrans("0134578@$!|€", "oieastbasiie")
+_AS_L = _AS_I | str.maketrans("1!|I", "llll")
+_UNSPLIT = re.compile(rf"[^\s{UNSPACED}]+")
+_LETTER = re.compile(r"[^\W\d_]")
+_SIGN = re.compile(r"[0-9@$!|€]")
+_CAPITAL_INSIDE = re.compile(r"[a-z]I|[A-Z]l[A-Z]")
+
+
+def with_letters_for_signs(text: str) -> Iterator[str]:
+    """`text` with letters for signs, once with i and once with l for `1`, `!` and `|`; each sign is one letter.
+
+    Nothing where no sign and no capital I may hide a letter.
+    """
+    signed = [word.span() for word in _UNSPLIT.finditer(text) if _may_hide_letters(word[0])]
+    for table in (_AS_I, _AS_L) if signed else ():
+        letters = list(text)
+        for start, end in signed:
+            letters[start:end] = _unsigned(text[start:end], table)
+        yield "".join(letters)
+
+
+def _may_hide_letters(word: str) -> bool:
+    """Whether a digit or a sign in it may stand for a letter, or an I and an L for each other."""
+    signed = _SIGN.search(word) and _LETTER.search(word)
+    return bool(signed or _CAPITAL_INSIDE.search(word))
+
+
+def _unsigned(word: str, table: dict[int, int]) -> str:
+    """`word` with letters for its signs; what closes a sentence stays."""
+    body = re.sub("(?<=[A-Z])l(?=[A-Z])", "I", word.rstrip("!|"))
+    return body.translate(table) + word[len(body) :]
