@@ -66,14 +66,17 @@ def markets_of(case: Case) -> tuple[str, ...]:
     return (country,) if len(country) == 2 and language != "zh" else _HOME.get(language, ())
 
 
-def _matches(markets: tuple[str, ...], language: str, seen: Sequence[View]) -> set[tuple[PackRule, Span]]:
+def _matches(
+    markets: tuple[str, ...], language: str, seen: Sequence[View]
+) -> Iterator[tuple[PackRule, Span]]:
     """What the rules find in any reading, and where in the text."""
-    return {
-        (match.rule, reading.span(match.start, match.end))
+    found = {
+        (match.rule.id, reading.span(match.start, match.end)): match.rule
         for reading in seen
         for pack in _packs(markets, language)
         for match in pack.matches(reading.text)
     }
+    yield from ((rule, span) for (_, span), rule in found.items())
 
 
 def _packs(markets: tuple[str, ...], language: str) -> list[CompiledPack]:
