@@ -158,7 +158,8 @@ def load_pack(name: str) -> CompiledPack:
         ),
         {rule.id: _any_of(rule.exempt, pack.words) for rule in pack.rules if rule.exempt},
         tuple(
-            (one, tuple(_any_of([pattern], pack.words) for pattern in one.patterns)) for one in pack.exemptions
+            (one, tuple(_any_of([pattern], pack.words) for pattern in one.patterns))
+            for one in pack.exemptions
         ),
     )
 

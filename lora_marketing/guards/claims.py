@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from lora_marketing.brands.brand import Brand
 from lora_marketing.brands.claims import Claim
 from lora_marketing.guards import GRAVITY, Case, Finding
 from lora_marketing.guards._packs import CompiledPack, PackRule, load_pack, pack_names
@@ -13,6 +14,7 @@ from lora_marketing.text.normalise import View, readings, whole_word
 
 _HOME = {"zh": ("CN",), "en": ("GB", "US")}
 """Whose law a text is held to where neither the profile nor the locale names a country."""
+_HELD_TO_CN = frozenset({"HK", "MO", "TW"})
 _NAMES_MAY_SAY = frozenset({"superlative", "comparison"})
 """Kinds that a product's name or a trade mark may hold (广告绝对化用语执法指南第六条(四))."""
 
@@ -36,7 +38,10 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     A permitted claim of any kind answers for what it says; an effect on health needs one of kind
     `health`. Prices and percentages are the facts guard's work.
     """
-    markets = markets_of(case)
+    markets = markets_of(case.brand)
+    if lawless := unruled(case.brand):
+        message = f"no rules for {', '.join(lawless)}: nobody has looked at what its law says of claims"
+        yield Finding(rule="claims.no_rules", severity="review", message=message)
     seen = readings(text)
     said = list(_said(case, seen))
     bare = frozenset(claim.id for claim in case.brand.claims if not _disclaimed(claim, seen))
@@ -58,12 +63,21 @@ def _gravest_and_widest(found: tuple[PackRule, Span]) -> tuple[int, int]:
     return -GRAVITY.index(rule.severity), start - end
 
 
-def markets_of(case: Case) -> tuple[str, ...]:
+def markets_of(brand: Brand) -> tuple[str, ...]:
     """Whose law holds: the profile's markets, else the locale's country, else the language's."""
-    language, _, country = case.brand.locale.partition("-")
-    if case.brand.markets:
-        return tuple(case.brand.markets)
+    language, _, country = brand.locale.partition("-")
+    if brand.markets:
+        return tuple(brand.markets)
     return (country,) if len(country) == 2 and language != "zh" else _HOME.get(language, ())
+
+
+def unruled(brand: Brand) -> tuple[str, ...]:
+    """Markets whose law no pack knows, or the language if no pack reads it: a person has to look."""
+    packs = [load_pack(name).pack for name in pack_names("claims")]
+    known = {market for pack in packs for market in pack.markets} | _HELD_TO_CN
+    missing = tuple(market for market in markets_of(brand) if market not in known)
+    spoken = brand.language in {pack.language for pack in packs}
+    return missing or (() if spoken else (brand.locale,))
 
 
 def _matches(
@@ -82,7 +96,7 @@ def _matches(
 def _packs(markets: tuple[str, ...], language: str) -> list[CompiledPack]:
     """Packs of the markets; where there is none, those of the language's home."""
     packs = [load_pack(name) for name in pack_names("claims")]
-    wanted = set(markets) | ({"CN"} if set(markets) & {"HK", "MO", "TW"} else set())
+    wanted = set(markets) | ({"CN"} if set(markets) & _HELD_TO_CN else set())
     held = [pack for pack in packs if wanted & set(pack.pack.markets)]
     spoken = {pack.pack.language for pack in held}
     if language not in spoken:
@@ -98,7 +112,9 @@ def _said(case: Case, seen: Sequence[View]) -> Iterator[_StatedClaim]:
 
 def _places(wording: str, seen: Sequence[View]) -> set[Span]:
     """Where in the text the wording stands, in any reading."""
-    return {span for one in {read.text.strip() for read in readings(wording)} for span in _places_of(one, seen)}
+    return {
+        span for one in {read.text.strip() for read in readings(wording)} for span in _places_of(one, seen)
+    }
 
 
 def _places_of(wanted: str, seen: Sequence[View]) -> Iterator[Span]:
@@ -122,7 +138,7 @@ def _disclaimed(claim: Claim, seen: Sequence[View]) -> bool:
 
 def _objections(said: _StatedClaim, case: Case, bare: Collection[str]) -> Iterator[Finding]:
     """What the claims file itself has against a claim as it stands; those in `bare` lack their disclaimer."""
-    claim, span, markets = said.claim, said.span, markets_of(case)
+    claim, span, markets = said.claim, said.span, markets_of(case.brand)
     about = f'claim "{claim.id}"'
     if not claim.holds_in((), case.today):
         message = f"{about} was permitted until {claim.expires}"

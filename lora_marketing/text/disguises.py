@@ -14,13 +14,14 @@ WITHIN = r"*·•_~^|.\-+=#\\…`"
 _AS_I = str.maketrans("0134578@$!|€", "oieastbasiie")
 _AS_L = _AS_I | str.maketrans("1!|I", "llll")
 _UNSPLIT = re.compile(rf"[^\s{UNSPACED}]+")
+_CLOSING = "!|,.;:?)]}\"'’”…"
 _LETTER = re.compile(r"[^\W\d_]")
 _SIGN = re.compile(r"[0-9@$!|€]")
 _CAPITAL_INSIDE = re.compile(r"[a-z]I|[A-Z]l[A-Z]")
 
 
 def with_letters_for_signs(text: str) -> Iterator[str]:
-    """`text` with letters for signs, once with i and once with l for `1`, `!` and `|`; each sign is one letter.
+    """`text` with letters for signs, once with i and once with l for `1`, `!` and `|`; all keep their places.
 
     Nothing where no sign and no capital I may hide a letter.
     """
@@ -40,5 +41,15 @@ def _may_hide_letters(word: str) -> bool:
 
 def _unsigned(word: str, table: dict[int, int]) -> str:
     """`word` with letters for its signs; what closes a sentence stays."""
-    body = re.sub("(?<=[A-Z])l(?=[A-Z])", "I", word.rstrip("!|"))
-    return body.translate(table) + word[len(body) :]
+    body = re.sub(r"\.\d+$", "", word.rstrip(_CLOSING))
+    return re.sub("(?<=[A-Z])l(?=[A-Z])", "I", body).translate(table) + word[len(body) :]
+
+
+def with_and(term: str) -> tuple[str, ...]:
+    """A term as it is written, and with `and` for its `&` or `+` or the other way round.
+
+    >>> with_and("Ember & Oak")
+    ('Ember & Oak', 'Ember and Oak')
+    """
+    spelled = re.sub(r" ?[&+＆] ?(?=\w)", " and ", term)
+    return tuple(dict.fromkeys((term, spelled, re.sub(r" and ", " & ", term, flags=re.IGNORECASE))))

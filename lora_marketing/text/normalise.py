@@ -18,7 +18,7 @@ _GAP_IN_HAN = re.compile(
     rf"(?<=[{HAN}])(?:(?:[ {WITHIN}{PICTURES}\"'&]|\n(?!\s*\n))+(?=[{HAN}])|([/、,])(?=[{HAN}]\1[{HAN}]))"
     rf"|(?<=[{HAN}]([/、,])[{HAN}])\2(?=[{HAN}])"
 )
-"""What breaks no Chinese word; of the signs that part the items of a list, only one between single letters."""
+"""What breaks no Chinese word; of signs that part the items of a list, only one between single letters."""
 _SET_APART = re.compile(
     rf"(?<![a-z0-9])[a-z0-9@$](?:(?:[{WITHIN}/,'{PICTURES}]{{1,3}}[a-z0-9@$!]){{2,}}+"
     rf"|(?P<gap>\s|\s?[{PICTURES}{WITHIN}]\s?)[a-z0-9@$!](?:(?P=gap)[a-z0-9@$!])++)(?![a-z0-9])"
@@ -28,7 +28,7 @@ _WITHIN_WORD = re.compile(rf"(?<=[a-z])[{WITHIN}{PICTURES}]{{1,3}}(?=[a-z])")
 _BETWEEN_WORDS = re.compile(rf"(?<![{WITHIN}/{PICTURES}.])[{WITHIN}/{PICTURES}]{{1,8}}+(?!\s*\Z)")
 _SPACE = re.compile(r"\s{2,}|[^\S ]")
 _DRAWN_OUT = re.compile(r"([a-z])\1{2,}+|([aijquvxy])\2|(?<![a-z0-9])([b-df-hjkmnp-z])\3(?=[a-z])")
-"""Letters three times in a row, two that no English word has so, and a word that begins with a letter twice."""
+"""Letters three times in a row, two that no English word has so, a word that begins with a letter twice."""
 LONGEST_LETTER = 8
 """Letters that one sign may stand for; a few Arabic ones are whole sentences."""
 

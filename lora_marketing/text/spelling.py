@@ -16,7 +16,7 @@ from typing import Literal
 from unicodedata import combining, name, normalize
 
 from lora_marketing.text.bounded import Apart, normalized
-from lora_marketing.text.disguises import with_letters_for_signs
+from lora_marketing.text.disguises import with_and, with_letters_for_signs
 from lora_marketing.text.homophones import meant
 from lora_marketing.text.scripts import has_han, unbroken
 
@@ -160,10 +160,16 @@ def _meant(reading: Reading) -> Iterator[Reading]:
     for word in meant(reading.letters):
         letters += [reading.letters[done : word.start], word.word]
         last = reading.origins[word.end - 1]
-        origins += [*reading.origins[done : word.start], reading.origins[word.start], *[last] * (len(word.word) - 1)]
+        origins += [
+            *reading.origins[done : word.start],
+            reading.origins[word.start],
+            *[last] * (len(word.word) - 1),
+        ]
         done = word.end
     if done:
-        yield Reading(reading.text, "".join((*letters, reading.letters[done:])), [*origins, *reading.origins[done:]])
+        yield Reading(
+            reading.text, "".join((*letters, reading.letters[done:])), [*origins, *reading.origins[done:]]
+        )
 
 
 def _read(said: str, origins: Sequence[int], text: str) -> Reading:
@@ -267,13 +273,14 @@ class Finder:
 
         self._edges = edges
         self._patterns = [
-            (term, letters)
+            (term, written, letters)
             for term in filter(_tells, terms)
-            for letters in (forms(letters_of(term)) if inflected else (letters_of(term),))
+            for written in with_and(term)
+            for letters in (forms(letters_of(written)) if inflected else (letters_of(written),))
         ]
-        self._breaks = {term: _breaks(term) for term in terms}
+        self._breaks = {written: _breaks(written) for _, written, _ in self._patterns}
         self._signs = [term for term in terms if not _tells(term)]
-        self._automaton = AhoCorasick([letters for _, letters in self._patterns])
+        self._automaton = AhoCorasick([letters for _, _, letters in self._patterns])
 
     def find(self, text: str) -> list[Spelled]:
         """Every term in `text`, in its order; of terms that share letters the widest."""
@@ -283,7 +290,7 @@ class Finder:
             for index, start, end in self._automaton.find_matches_as_indexes(
                 reading.letters, overlapping=True
             )
-            if (spelled := self._judged(reading, self._patterns[index][0], start, end))
+            if (spelled := self._judged(reading, *self._patterns[index][:2], start, end))
         }
         return widest([*found, *self._exact(text)])
 
@@ -294,14 +301,14 @@ class Finder:
             for place in places(folded_term(term), said):
                 yield Spelled(term, (unfolded(text, place.start), unfolded(text, place.end)), True)
 
-    def _judged(self, reading: Reading, term: str, start: int, end: int) -> Spelled | None:
+    def _judged(self, reading: Reading, term: str, written: str, start: int, end: int) -> Spelled | None:
         if not (self._edges == "none" or self._stands(reading, start, end)):
             return None
         signs = _signs(reading, start, end)
         if 3 * signs >= 2 * (end - start) and end - start - signs < 2:
             return None  # a number
         gaps = {at - start: gap for at in range(start + 1, end) if (gap := reading.gap(at))}
-        sure = not gaps or _sure(reading.letters[start:end], gaps, self._breaks[term])
+        sure = not gaps or _sure(reading.letters[start:end], gaps, self._breaks[written])
         return None if sure is None else Spelled(term, reading.span(start, end), sure)
 
     def _stands(self, reading: Reading, start: int, end: int) -> bool:
@@ -378,6 +385,8 @@ def _alike(gap: str, usual: str) -> bool:
 
 def widest(found: Iterable[Spelled]) -> list[Spelled]:
     """Sure ones before others and long ones before short ones; nothing within another one."""
-    ordered = sorted(found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span))
+    ordered = sorted(
+        found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span, -len(one.term))
+    )
     taken = Apart()
     return sorted((one for one in ordered if taken.take(*one.span)), key=lambda one: one.span)

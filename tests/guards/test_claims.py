@@ -203,7 +203,7 @@ def test_every_pack_names_its_source_and_rules_differ() -> None:
 )
 def test_whose_law_holds(locale: str, markets: list[str], law: tuple[str, ...]) -> None:
     """The profile's markets, else the locale's country (Chinese: the mainland's), else the language's."""
-    assert markets_of(case(locale=locale, markets=markets)) == law
+    assert markets_of(case(locale=locale, markets=markets).brand) == law
 
 
 @pytest.mark.parametrize(
