@@ -13,6 +13,7 @@ WITHIN = r"*·•_~^|.\-+=#\\…`"
 """Signs that stand within a disguised word, as the inside of a character class."""
 _AS_I = str.maketrans("0134578@$!|€", "oieastbasiie")
 _AS_L = _AS_I | str.maketrans("1!|I", "llll")
+_HALF_WIDTH = {sign + 0xFEE0: sign for sign in range(0x21, 0x7F)}
 _UNSPLIT = re.compile(rf"[^\s{UNSPACED}]+")
 _CLOSING = "!|,.;:?)]}\"'’”…"
 _LETTER = re.compile(r"[^\W\d_]")
@@ -25,6 +26,7 @@ def with_letters_for_signs(text: str) -> Iterator[str]:
 
     Nothing where no sign and no capital I may hide a letter.
     """
+    text = text.translate(_HALF_WIDTH)
     signed = [word.span() for word in _UNSPLIT.finditer(text) if _may_hide_letters(word[0])]
     for table in (_AS_I, _AS_L) if signed else ():
         letters = list(text)

@@ -20,8 +20,8 @@ _GAP_IN_HAN = re.compile(
 )
 """What breaks no Chinese word; of signs that part the items of a list, only one between single letters."""
 _SET_APART = re.compile(
-    rf"(?<![a-z0-9])[a-z0-9@$](?:(?:[{WITHIN}/,'{PICTURES}]{{1,3}}[a-z0-9@$!]){{2,}}+"
-    rf"|(?P<gap>\s|\s?[{PICTURES}{WITHIN}]\s?)[a-z0-9@$!](?:(?P=gap)[a-z0-9@$!])++)(?![a-z0-9])"
+    rf"(?<![a-z0-9])[a-z0-9@$](?:(?:[{WITHIN}/,'{PICTURES}]{{1,3}}[a-z0-9@$!](?![a-z0-9])){{2,}}+"
+    rf"|(?P<gap>\s|\s?[{PICTURES}{WITHIN}]\s?)[a-z0-9@$!](?![a-z0-9])(?:(?P=gap)[a-z0-9@$!](?![a-z0-9]))++)"
 )
 _BETWEEN_LETTERS = re.compile(r"[^a-z0-9@$!]+")
 _WITHIN_WORD = re.compile(rf"(?<=[a-z])[{WITHIN}{PICTURES}]{{1,3}}(?=[a-z])")
@@ -115,14 +115,13 @@ def readings(text: str) -> tuple[View, ...]:
     The others take signs for letters, cut drawn-out letters, and part words at their signs. What is found in
     any of them stands in the text.
     """
-    found = [view(text)]
-    for said in (text, *with_letters_for_signs(text)):
-        seen = view(said)  # as many letters at the same places
-        whole = _in_one(seen)
-        found.append(whole)
-        if _DRAWN_OUT.search(whole.text):
-            found += [whole.replaced(_DRAWN_OUT, lambda run, kept=kept: run[0][:kept]) for kept in (1, 2)]
-        found.append(_folded_space(seen.replaced(_BETWEEN_WORDS, lambda _: " ")))
+    seen = [
+        view(said) for said in (text, *with_letters_for_signs(text))
+    ]  # as many letters, at the same places
+    whole = [_in_one(one) for one in seen]
+    found = [seen[0], *whole, _folded_space(seen[:2][-1].replaced(_BETWEEN_WORDS, lambda _: " "))]
+    if _DRAWN_OUT.search(whole[0].text):
+        found += [whole[0].replaced(_DRAWN_OUT, lambda run, kept=kept: run[0][:kept]) for kept in (1, 2)]
     first: dict[str, View] = {}
     for one in found:
         first.setdefault(one.text, one)
