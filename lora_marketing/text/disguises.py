@@ -54,4 +54,4 @@ def with_and(term: str) -> tuple[str, ...]:
     ('Ember & Oak', 'Ember and Oak')
     """
     spelled = re.sub(r" ?[&+＆] ?(?=\w)", " and ", term)
-    return tuple(dict.fromkeys((term, spelled, re.sub(r" and ", " & ", term, flags=re.IGNORECASE))))
+    return tuple(dict.fromkeys((term, spelled, re.sub(" and ", " & ", spelled, flags=re.IGNORECASE))))

@@ -15,7 +15,7 @@ from lora_marketing.text.spelling import joins, plain
 
 _SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
 _GAP_IN_HAN = re.compile(
-    rf"(?<=[{HAN}])(?:(?:[ {WITHIN}{PICTURES}\"'&]|\n(?!\s*\n))+(?=[{HAN}])|([/、,])(?=[{HAN}]\1[{HAN}]))"
+    rf"(?<=[{HAN}])(?:(?:[ {WITHIN}{PICTURES}&]|\n(?!\s*\n))+(?=[{HAN}])|([/、,])(?=[{HAN}]\1[{HAN}]))"
     rf"|(?<=[{HAN}]([/、,])[{HAN}])\2(?=[{HAN}])"
 )
 """What breaks no Chinese word; of signs that part the items of a list, only one between single letters."""

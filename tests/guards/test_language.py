@@ -118,3 +118,50 @@ def test_two_characters_of_the_other_script_may_be_a_names() -> None:
         assert (one.severity, one.message.split(":")[0]) == (severity, "traditional characters")
     (one,) = find("我们", case(locale="zh-TW"))
     assert one.message == "simplified characters: 们"
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en-GB", "de-DE", "ja-JP", "sv-SE"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Свежий хлеб каждое утро",
+        "ขนมปังสดทุกเช้า",
+        "خبز طازج كل صباح",
+        "매일 아침 갓 구운 빵입니다",
+        "לחם טרי בכל בוקר",
+    ],
+)
+def test_a_script_that_nobody_asked_for_is_seen_in_every_brand(locale: str, text: str) -> None:
+    assert "language.other" in {one.rule for one in find(text, case(locale=locale))}
+
+
+@pytest.mark.parametrize(
+    ("locale", "text"),
+    [
+        ("ru-RU", "Свежий хлеб каждое утро"),
+        ("ko-KR", "매일 아침 갓 구운 빵"),
+        ("th-TH", "ขนมปังสดทุกเช้า"),
+        ("zh-CN", "阻值 10 Ω，直径 5 μm，(＾Д＾)"),
+        ("en-GB", "The mіrасlе of 5 µm filters and π day."),
+    ],
+)
+def test_signs_disguises_and_the_own_script_are_no_other_language(locale: str, text: str) -> None:
+    assert "language.other" not in {one.rule for one in find(text, case(locale=locale))}
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ("Frisches Brot jeden Morgen aus unserem Ofen.", True),
+        ("Du pain frais chaque matin.", True),
+        ("Pan fresco cada mañana en tu barrio.", True),
+        ("Our Chianti Classico Riserva and Pinot Grigio", False),
+        ("Crème brûlée, pain au chocolat and café au lait", False),
+        ("Schnitzel mit Kartoffelsalat tonight", False),
+        ("Bosch Professional GSR drill", False),
+        ("Tagliatelle al ragù, Aperol Spritz", False),
+        ("Soft soap, now new, cut by hand", False),
+    ],
+)
+def test_a_short_foreign_line_is_seen_and_a_name_is_not(text: str, foreign: bool) -> None:
+    assert ("language.other" in {one.rule for one in find(text, case())}) == foreign

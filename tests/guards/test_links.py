@@ -114,3 +114,24 @@ def test_letters_of_two_alphabets_in_one_label() -> None:
 def test_a_tracking_parameter_without_a_value_is_taken_out_and_others_stay() -> None:
     (one,) = find("https://fjord.example/?a=&utm_source=&b", OWN)
     assert (one.rule, one.suggestion) == ("links.tracking", "https://fjord.example/?a=&b=")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("See evil[.]co now", "evil[.]co"),
+        ("See evil(.)co now", "evil(.)co"),
+        ("See evil [dot] com now", "evil [dot] com"),
+        ("hxxps://evil.co/a", "hxxps://evil.co/a"),
+        ("hxxp://evil.co", "hxxp://evil.co"),
+        ("https[:]//evil.co", "https[:]//evil.co"),
+        ("www.evil[.]co", "www.evil[.]co"),
+    ],
+)
+def test_a_link_that_no_machine_follows_is_one(text: str, said: str) -> None:
+    spans = {one.span for one in find(text, case(links=["fjord.com"])) if one.rule == "links.foreign"}
+    assert [text[slice(*span)] for span in spans if span] == [said]
+
+
+def test_brackets_are_no_dots_of_addresses() -> None:
+    assert list(find("Soap (. ) and [dotted] paper, a list [a] [b].", case())) == []

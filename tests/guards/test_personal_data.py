@@ -125,3 +125,51 @@ def test_an_identity_number_holds_a_day_of_birth(day: str, identity: bool) -> No
         f"990101{day}001{last}" for last in "0123456789X" if mod_11_2.is_valid(f"990101{day}001{last}")
     )
     assert (("identity", number) in rules(f"身份证{number}，")) == identity
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("条形码6901234567892", False),
+        ("Barcode: 4006381333931", False),
+        ("EAN 5901234123457, in stock", False),
+        ("5901234123457", False),
+        ("订单号4539578763621486", False),
+        ("Order no. 4539578763621486", False),
+        ("Tracking number: 4539578763621486", False),
+        ("Pay with 4539578763621486", True),
+        ("卡号：6222021234567890128", True),
+        ("card number 4539578763621486", True),
+    ],
+)
+def test_a_number_of_goods_is_no_card(text: str, found: bool) -> None:
+    assert ("personal_data.card" in {one.rule for one in find(text, case())}) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("加v: soap2026ok", "account"),
+        ("加薇❤ soap_2026", None),
+        ("加我微信soap2026ok", "account"),
+        ("➕V：soap2026ok", "account"),
+        ("vx:soap2026ok", "account"),
+        ("威信：13800138000", "account"),
+        ("+v soap-2026", "account"),
+        ("Telegram: @soap_seller", "account"),
+        ("jane dot doe at example dot com", "email"),
+        ("Email jane at example dot co dot uk", "email"),
+        ("jane[at]example[dot]com", "email"),
+        ("jane 艾特 example 点 com", "email"),
+        ("Shop at example dot com.", None),
+        ("加V领口，显瘦", None),
+        ("加维生素C 500毫克", None),
+        ("微信支付立减", None),
+        ("VX100 drill, wx: no", None),
+        ("Look at the dot on the map.", None),
+        ("WhatsApp: available soon", None),
+    ],
+)
+def test_contacts_as_sellers_write_them(text: str, rule: str | None) -> None:
+    rules = {one.rule for one in find(text, case())} - {"personal_data.phone"}
+    assert rules == ({f"personal_data.{rule}"} if rule else set())

@@ -77,3 +77,17 @@ def test_ordinary_texts_pass(text: str) -> None:
 def test_what_the_product_is_called_is_no_mild_word() -> None:
     assert rules("Horny Goat tea") == ["mild"]
     assert rules("Horny Goat tea", display_name="Horny Goat") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Blue tits love this feeder.",
+        "Pussy willow by the door",
+        "Faggots in gravy",
+        "A bitch and her puppies",
+        "The ox and the ass",
+    ],
+)
+def test_an_animal_a_plant_or_a_dish_is_for_a_person(text: str) -> None:
+    assert {one.severity for one in find(text, case())} == {"review"}
