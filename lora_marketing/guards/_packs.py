@@ -142,10 +142,16 @@ class CompiledPack:
 
 
 @cache
+def read_pack(name: str) -> Pack:
+    """Read one pack."""
+    document = packaged_document("lora_marketing.guards", "packs", f"{name}.yaml")
+    return validated(Pack, document.value, document.places)
+
+
+@cache
 def load_pack(name: str) -> CompiledPack:
     """Read and compile one pack."""
-    document = packaged_document("lora_marketing.guards", "packs", f"{name}.yaml")
-    pack = validated(Pack, document.value, document.places)
+    pack = read_pack(name)
     terms = [(rule, term) for rule in pack.rules for term in rule.terms]
     return CompiledPack(
         pack,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lora_marketing.brands.brand import Brand
 from lora_marketing.brands.claims import Claim
 from lora_marketing.guards import GRAVITY, Case, Finding
-from lora_marketing.guards._packs import CompiledPack, PackRule, load_pack, pack_names
+from lora_marketing.guards._packs import CompiledPack, PackRule, load_pack, pack_names, read_pack
 from lora_marketing.text.bounded import Apart, Span, Spans
 from lora_marketing.text.normalise import View, readings, whole_word
 
@@ -73,7 +73,7 @@ def markets_of(brand: Brand) -> tuple[str, ...]:
 
 def unruled(brand: Brand) -> tuple[str, ...]:
     """Markets whose law no pack knows, or the language if no pack reads it: a person has to look."""
-    packs = [load_pack(name).pack for name in pack_names("claims")]
+    packs = [read_pack(name) for name in pack_names("claims")]
     known = {market for pack in packs for market in pack.markets} | _HELD_TO_CN
     missing = tuple(market for market in markets_of(brand) if market not in known)
     spoken = brand.language in {pack.language for pack in packs}

@@ -121,7 +121,9 @@ def readings(text: str) -> tuple[View, ...]:
     whole = [_in_one(one) for one in seen]
     found = [seen[0], *whole, _folded_space(seen[:2][-1].replaced(_BETWEEN_WORDS, lambda _: " "))]
     if _DRAWN_OUT.search(whole[0].text):
-        found += [whole[0].replaced(_DRAWN_OUT, lambda run, kept=kept: run[0][:kept]) for kept in (1, 2)]
+        found += [
+            whole[0].replaced(_DRAWN_OUT, cut) for cut in (lambda run: run[0][0], lambda run: run[0][:2])
+        ]
     first: dict[str, View] = {}
     for one in found:
         first.setdefault(one.text, one)
