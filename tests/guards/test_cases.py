@@ -44,9 +44,9 @@ def test_the_guard_says_what_is_right(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("half", "lang", "found", "stopped"),
     [
-        ("written_for", "en", 44, 0),
-        ("written_for", "zh", 43, 0),
-        ("held_out", "en", 11, 1),
+        ("written_for", "en", 74, 0),
+        ("written_for", "zh", 76, 0),
+        ("held_out", "en", 12, 1),
         ("held_out", "zh", 16, 1),
     ],
 )
