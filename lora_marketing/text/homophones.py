@@ -29,6 +29,7 @@ class Homophones(Frozen):
     version: str
     reason: str
     letters: dict[str, Sound]
+    rare: dict[str, str]
     words: list[str]
     ordinary_before: list[str]
     ordinary_after: str
@@ -61,6 +62,12 @@ def _beside_han(text: str, start: int, end: int) -> bool:
 def _table() -> Homophones:
     document = packaged_document("lora_marketing.text", "homophones.yaml")
     return validated(Homophones, document.value, document.places)
+
+
+@cache
+def never_meant() -> dict[int, str]:
+    """For `str.translate`: letters that hardly anybody writes for themselves, by what they stand for."""
+    return str.maketrans(_table().rare)
 
 
 @cache

@@ -17,7 +17,7 @@ from unicodedata import combining, name, normalize
 
 from lora_marketing.text.bounded import Apart, normalized
 from lora_marketing.text.disguises import with_and, with_letters_for_signs
-from lora_marketing.text.homophones import meant
+from lora_marketing.text.homophones import meant, never_meant
 from lora_marketing.text.scripts import has_han, unbroken
 
 
@@ -42,14 +42,22 @@ _OTHER_ALPHABETS = re.compile("[\u0250-\u02af\u0370-\u058f\u13a0-\u13ff]")
 def folded(text: str) -> str:
     """One spelling for what reads the same: case, full width, accents, look-alikes, hyphens, spaces.
 
-    Decomposed, so that more text never changes how the text before it is spelled.
+    Decomposed, so that more text never changes how the text before it is spelled. Chinese is simplified,
+    and letters that are only written for another one (蕞) are that one.
     """
     if not text.isascii():
         text = normalized("NFKD", _UNSEEN.sub("", text)).translate(_PLAIN_SIGNS)
     text = normalized("NFKD", text.casefold())
     if _OTHER_ALPHABETS.search(text):
         text = text.translate(_latin_by_letter())
+    if has_han(text):
+        text = "".join(map(_simple, text)).translate(never_meant())
     return re.sub(r"\s+", " ", text)
+
+
+@lru_cache(maxsize=16384)
+def _simple(letter: str) -> str:
+    return _simplifier()(letter) if has_han(letter) else letter
 
 
 @lru_cache(maxsize=1024)
@@ -198,7 +206,7 @@ def plain(sign: str) -> str:
 
 def _plain_letter(letter: str) -> str:
     if unbroken(letter):
-        return _simplifier()(letter) if has_han(letter) else letter
+        return _simple(letter)
     bare = normalize("NFKD", letter)[0]
     for spelled in (bare, bare.casefold()):
         if latin := _look_alikes().get(spelled) or _named_latin(spelled):
