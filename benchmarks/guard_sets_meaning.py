@@ -17,7 +17,7 @@ TODAY = date(2026, 11, 1)
 OWN_CLAIMS = Path(__file__).with_name("claims_own.jsonl")
 """By the author of the rules: written before them, but for the last eight, which came out of a review."""
 CASES = Path(__file__).resolve().parent.parent / "tests/guards/claims_cases.jsonl"
-"""By the author of the rules: `written_for` was read while they were written, `held_out` came when they stood.
+"""By the author of the rules: `written_for` was read while they were written, `held_out` came after them.
 At first sight 4 of 32 (English), 7 of 32 (Chinese) were found; effects without a disease got rules later."""
 REAL = ("aws.jsonl", "google_apis.jsonl", "mozilla_en.jsonl", "mozilla_en_zh.jsonl")
 
