@@ -95,7 +95,7 @@ def _written(letter: str) -> str:
     sound = table.letters.get(letter)
     if sound is None:
         return letter
-    ways = [letter, *sound.alike, rf" ?{sound.pinyin} ?"]
+    ways = [letter, *(f" ?{way} ?" if way.isascii() else way for way in (*sound.alike, sound.pinyin))]
     if sound.ordinary:
         before = f"(?={'|'.join(table.ordinary_before)})"
         ways.append(f"(?<![{table.ordinary_after}])[{sound.ordinary}]{before}")

@@ -17,6 +17,7 @@ _SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
 _GAP_IN_HAN = re.compile(
     rf"(?<=[{HAN}])(?:(?:[ {WITHIN}{PICTURES}&]|\n(?!\s*\n))+(?=[{HAN}])|([/、,])(?=[{HAN}]\1[{HAN}]))"
     rf"|(?<=[{HAN}]([/、,])[{HAN}])\2(?=[{HAN}])"
+    rf"|(?<=[{HAN}])[(\[【「『](?=[{HAN}][)\]】」』])|(?<=[(\[【「『][{HAN}])[)\]】」』](?=[{HAN}])"
 )
 """What breaks no Chinese word; of signs that part the items of a list, only one between single letters."""
 _SET_APART = re.compile(
@@ -25,7 +26,10 @@ _SET_APART = re.compile(
 )
 _BETWEEN_LETTERS = re.compile(r"[^a-z0-9@$!]+")
 _WITHIN_WORD = re.compile(rf"(?<=[a-z])[{WITHIN}{PICTURES}]{{1,3}}(?=[a-z])")
-_BETWEEN_WORDS = re.compile(rf"(?<![{WITHIN}/{PICTURES}.])[{WITHIN}/{PICTURES}]{{1,8}}+(?!\s*\Z)")
+_ALONE = re.compile(rf"(?<=[a-z]) [*|•~^{PICTURES}]+ (?=[a-z])")
+_BETWEEN_WORDS = re.compile(
+    rf"[*·•_~^|\-+=#\\`/{PICTURES}]+|\.(?=[a-z])|[\"()\[\]{{}}]+(?=[a-z])|(?<=[a-z])[\"()\[\]{{}}]+"
+)
 _SPACE = re.compile(r"\s{2,}|[^\S ]")
 _DRAWN_OUT = re.compile(r"([a-z])\1{2,}+|([aijquvxy])\2|(?<![a-z0-9])([b-df-hjkmnp-z])\3(?=[a-z])")
 """Letters three times in a row, two that no English word has so, a word that begins with a letter twice."""
@@ -133,7 +137,7 @@ def readings(text: str) -> tuple[View, ...]:
 def _in_one(seen: View) -> View:
     """Without what sets the letters of a word apart; with the words that homophones and digits stand for."""
     seen = seen.replaced(_SET_APART, lambda run: _BETWEEN_LETTERS.sub("", run[0]))
-    seen = _folded_space(seen.without(_WITHIN_WORD).without(_GAP_IN_HAN))
+    seen = _folded_space(seen.without(_WITHIN_WORD).without(_GAP_IN_HAN)).replaced(_ALONE, lambda _: " ")
     return seen.changed((word.start, word.end, word.word) for word in meant(seen.text))
 
 

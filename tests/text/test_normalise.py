@@ -49,6 +49,11 @@ def test_look_alikes_accents_and_invisible_letters_do_not_hide_a_word(text: str)
         ("cIinicaIIy", "clinically"),
         ("clinically🔥proven", "clinically proven"),
         ("clinically_proven", "clinically proven"),
+        ("**cures** __cancer__", " cures cancer "),
+        ("c🔥u🔥r🔥e🔥s 🔥 cancer", "cures cancer"),
+        ('It "cures" (cancer)', "it cures cancer "),
+        ("国【家】级，第 1 品牌", "国家级,第一品牌"),
+        ("It is done. Now rest", "it is done. now rest"),
     ],
 )
 def test_a_disguise_is_read_through(text: str, read: str) -> None:
