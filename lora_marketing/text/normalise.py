@@ -28,7 +28,7 @@ _BETWEEN_LETTERS = re.compile(r"[^a-z0-9@$!]+")
 _WITHIN_WORD = re.compile(rf"(?<=[a-z])[{WITHIN}{PICTURES}]{{1,3}}(?=[a-z])")
 _ALONE = re.compile(rf"(?<=[a-z]) [*|•~^{PICTURES}]+ (?=[a-z])")
 _BETWEEN_WORDS = re.compile(
-    rf"[*·•_~^|\-+=#\\`/{PICTURES}]+|\.(?=[a-z])|[\"()\[\]{{}}]+(?=[a-z])|(?<=[a-z])[\"()\[\]{{}}]+"
+    rf"[*·•_~^|\-+=#\\`/{PICTURES}]+|\.(?=[a-z])|(?<![\"()\[\]{{}}])[\"()\[\]{{}}]{{1,8}}+(?=[a-z])|(?<=[a-z])[\"()\[\]{{}}]+"
 )
 _SPACE = re.compile(r"\s{2,}|[^\S ]")
 _DRAWN_OUT = re.compile(r"([a-z])\1{2,}+|([aijquvxy])\2|(?<![a-z0-9])([b-df-hjkmnp-z])\3(?=[a-z])")
