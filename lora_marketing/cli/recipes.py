@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_marketing.common.console import result
+from lora_marketing.common.console import note, result
 from lora_marketing.common.errors import LoraMarketingError, Problem, RecipeError, nearest
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def check(
     are looked for.
     """
     from lora_marketing.data.dataset import prepare
+    from lora_marketing.guards.claims import unruled
     from lora_marketing.recipe import Recipe, load_recipe
 
     if json_schema:
@@ -50,6 +51,9 @@ def check(
         except LoraMarketingError as error:
             problems.extend(error.problems)
             continue
+        if lawless := unruled(loaded.brand):
+            where = ", ".join(lawless)
+            note(f"warning: {path}: no claims rules for {where}: every text of {loaded.name} goes to review")
         dropped = f", {data.duplicates_dropped} duplicates dropped" if data.duplicates_dropped else ""
         rows = "pairs" if loaded.recipe.train.method == "dpo" else "rows"
         result(f"{path}: {loaded.name}, {len(data.train)} + {len(data.validation)} {rows}{dropped}")

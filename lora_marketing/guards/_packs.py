@@ -1,4 +1,8 @@
-"""Rule packs: versioned data files with the terms and patterns that a guard searches for, and exceptions."""
+"""Rule packs: versioned lists of what a guard looks for, with the contexts in which it is harmless.
+
+A rule's own `exempt` are other senses of its words (`cured ham`). An exemption of the pack names the rules
+that it lifts and covers what stands in its group `object`, to its last letter: a claim behind it stands.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 from ahocorasick_rs import AhoCorasick, MatchKind
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lora_marketing.brands.claims import Market
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Severity
-from lora_marketing.text.bounded import Spans, matches
+from lora_marketing.text.bounded import Span, Spans, matches
 from lora_marketing.text.normalise import whole_word
 
 
@@ -38,8 +42,27 @@ class PackRule(Frozen):
     exempt: list[str] = []
 
 
+ExemptionKind = Literal["negation", "aim", "own_goods", "fact"]
+_OF_A_RANK = frozenset({"superlative", "comparison"})
+"""Kinds of rules that an aim, a comparison among one's own goods or a proven fact may lift."""
+
+
+class Exemption(Frozen):
+    """What frees claims of the rules in `lifts`, if they stand within the group `object` of a pattern.
+
+    `negation` says that something is not claimed; the other kinds lift words of rank, and nothing that is
+    said of health or warranted.
+    """
+
+    id: str
+    kind: ExemptionKind
+    basis: str
+    lifts: Annotated[list[str], Field(min_length=1)]
+    patterns: Annotated[list[str], Field(min_length=1)]
+
+
 class Pack(Frozen):
-    """The content of one pack file; its `exempt` patterns apply to all its rules."""
+    """One data file of rules."""
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
     version: str
@@ -48,8 +71,19 @@ class Pack(Frozen):
     language: str
     markets: list[Market] = []
     words: dict[str, list[str]] = {}
-    exempt: list[str] = []
+    exemptions: list[Exemption] = []
     rules: list[PackRule]
+
+    @model_validator(mode="after")
+    def _lifts_what_it_may(self) -> Self:
+        kinds = {rule.id: rule.kind for rule in self.rules}
+        for one in self.exemptions:
+            for rule in one.lifts:
+                if rule not in kinds:
+                    raise ValueError(f"exemption {one.id} lifts {rule}, which is no rule of the pack")
+                if one.kind != "negation" and kinds[rule] not in _OF_A_RANK:
+                    raise ValueError(f"exemption {one.id} may not lift {rule}, a rule of {kinds[rule]}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -70,15 +104,19 @@ class CompiledPack:
     rules_of_terms: tuple[PackRule, ...]
     patterns: tuple[tuple[PackRule, tuple[re.Pattern[str], ...]], ...]
     exempt: dict[str, re.Pattern[str]]
-    exempt_all: re.Pattern[str] | None
+    exemptions: tuple[tuple[Exemption, tuple[re.Pattern[str], ...]], ...]
 
     def matches(self, text: str) -> Iterator[Match]:
-        """All matches of the pack's rules in `text`, which must be spelled as in `text.normalise.view`."""
-        free: dict[str, Spans] = {}
+        """What the pack's rules find in `text`, as `text.normalise.view` spells it."""
+        senses: dict[str, Spans] = {}
+        lifted: dict[str, Spans] = {}
         for match in self._anywhere(text):
-            if match.rule.id not in free:
-                free[match.rule.id] = Spans(self._free(match.rule, text))
-            if not free[match.rule.id].touch(match.start, match.end):
+            rule = match.rule.id
+            if rule not in senses:
+                senses[rule] = Spans(self._senses(rule, text))
+                lifted[rule] = Spans(self._lifted(rule, text))
+            place = match.start, match.end
+            if not (senses[rule].touch(*place) or lifted[rule].cover(*place)):
                 yield match
 
     def _anywhere(self, text: str) -> Iterator[Match]:
@@ -94,17 +132,27 @@ class CompiledPack:
                     end = span[1]
                     yield Match(rule, *span)
 
-    def _free(self, rule: PackRule, text: str) -> Iterator[tuple[int, int]]:
-        for pattern in (self.exempt.get(rule.id), self.exempt_all):
-            if pattern:
-                yield from (found.span() for found in matches(pattern, text))
+    def _senses(self, rule: str, text: str) -> Iterator[Span]:
+        if pattern := self.exempt.get(rule):
+            yield from (found.span() for found in matches(pattern, text))
+
+    def _lifted(self, rule: str, text: str) -> Iterator[Span]:
+        for exemption, patterns in self.exemptions:
+            if rule in exemption.lifts:
+                yield from (found.span("object") for one in patterns for found in matches(one, text))
+
+
+@cache
+def read_pack(name: str) -> Pack:
+    """Read one pack."""
+    document = packaged_document("lora_marketing.guards", "packs", f"{name}.yaml")
+    return validated(Pack, document.value, document.places)
 
 
 @cache
 def load_pack(name: str) -> CompiledPack:
-    """Read and compile the pack `packs/<name>.yaml`."""
-    document = packaged_document("lora_marketing.guards", "packs", f"{name}.yaml")
-    pack = validated(Pack, document.value, document.places)
+    """Read and compile one pack."""
+    pack = read_pack(name)
     terms = [(rule, term) for rule in pack.rules for term in rule.terms]
     return CompiledPack(
         pack,
@@ -116,7 +164,10 @@ def load_pack(name: str) -> CompiledPack:
             if rule.patterns
         ),
         {rule.id: _any_of(rule.exempt, pack.words) for rule in pack.rules if rule.exempt},
-        _any_of(pack.exempt, pack.words) if pack.exempt else None,
+        tuple(
+            (one, tuple(_any_of([pattern], pack.words) for pattern in one.patterns))
+            for one in pack.exemptions
+        ),
     )
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from lora_marketing.brands.brand import Brand
 from lora_marketing.brands.claims import Claim
-from lora_marketing.guards import Case, Finding
-from lora_marketing.guards._packs import CompiledPack, Match, load_pack, pack_names
-from lora_marketing.text.bounded import Apart, Spans
-from lora_marketing.text.normalise import View, undisguised, whole_word
+from lora_marketing.guards import GRAVITY, Case, Finding
+from lora_marketing.guards._packs import CompiledPack, PackRule, load_pack, pack_names, read_pack
+from lora_marketing.text.bounded import Apart, Span, Spans
+from lora_marketing.text.normalise import View, readings, whole_word
 
 _HOME = {"zh": ("CN",), "en": ("GB", "US")}
-"""Markets by language, for brands whose profile and locale name no country."""
+"""Whose law a text is held to where neither the profile nor the locale names a country."""
+_HELD_TO_CN = frozenset({"HK", "MO", "TW"})
 _NAMES_MAY_SAY = frozenset({"superlative", "comparison"})
 """Kinds of rules that do not apply within names of brand and product (广告绝对化用语执法指南第六条(四))."""
 
@@ -36,41 +38,65 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     What overlaps a permitted claim is not reported; an effect on health needs a permitted claim of kind
     `health`. Prices and percentages are left to the facts guard.
     """
-    markets = markets_of(case)
-    seen = undisguised(text)
+    markets = markets_of(case.brand)
+    if lawless := unruled(case.brand):
+        message = f"no rules for {', '.join(lawless)}: nobody has looked at what its law says of claims"
+        yield Finding(rule="claims.no_rules", severity="review", message=message)
+    seen = readings(text)
     said = list(_said(case, seen))
     bare = frozenset(claim.id for claim in case.brand.claims if not _disclaimed(claim, seen))
     for one in said:
-        yield from _objections(one, seen, case, bare)
+        yield from _objections(one, case, bare)
     names = Spans([*_places(case.brand.display_name, seen), *_places(case.brief.product, seen)])
     answered = {kind: Spans(one.span for one in said if _answers(one.claim, kind)) for kind in ("", "health")}
     taken = Apart()
-    matches = _matches(markets, case.brand.language, seen.text)
-    for match in sorted(matches, key=lambda one: one.start - one.end):
-        if match.rule.kind in _NAMES_MAY_SAY and names.cover(match.start, match.end):
+    for rule, span in sorted(_matches(markets, case.brand.language, seen), key=_gravest_and_widest):
+        if rule.kind in _NAMES_MAY_SAY and names.cover(*span):
             continue
-        permitted = answered["health" if match.rule.kind == "health" else ""]
-        if not permitted.touch(match.start, match.end) and taken.take(match.start, match.end):
-            yield _finding(match, seen)
+        permitted = answered["health" if rule.kind == "health" else ""]
+        if not permitted.touch(*span) and taken.take(*span):
+            yield _finding(rule, span)
 
 
-def markets_of(case: Case) -> tuple[str, ...]:
-    """The markets whose law applies: the profile's, else the locale's country, else those of the language."""
-    language, _, country = case.brand.locale.partition("-")
-    if case.brand.markets:
-        return tuple(case.brand.markets)
+def _gravest_and_widest(found: tuple[PackRule, Span]) -> tuple[int, int]:
+    rule, (start, end) = found
+    return -GRAVITY.index(rule.severity), start - end
+
+
+def markets_of(brand: Brand) -> tuple[str, ...]:
+    """Whose law holds: the profile's markets, else the locale's country, else the language's."""
+    language, _, country = brand.locale.partition("-")
+    if brand.markets:
+        return tuple(brand.markets)
     return (country,) if len(country) == 2 and language != "zh" else _HOME.get(language, ())
 
 
-def _matches(markets: tuple[str, ...], language: str, text: str) -> Iterator[Match]:
-    for pack in _packs(markets, language):
-        yield from pack.matches(text)
+def unruled(brand: Brand) -> tuple[str, ...]:
+    """Markets whose law no pack knows, or the language if no pack reads it: a person has to look."""
+    packs = [read_pack(name) for name in pack_names("claims")]
+    known = {market for pack in packs for market in pack.markets} | _HELD_TO_CN
+    missing = tuple(market for market in markets_of(brand) if market not in known)
+    spoken = brand.language in {pack.language for pack in packs}
+    return missing or (() if spoken else (brand.locale,))
+
+
+def _matches(
+    markets: tuple[str, ...], language: str, seen: Sequence[View]
+) -> Iterator[tuple[PackRule, Span]]:
+    """What the rules find in any reading, and where in the text."""
+    found = {
+        (match.rule.id, reading.span(match.start, match.end)): match.rule
+        for reading in seen
+        for pack in _packs(markets, language)
+        for match in pack.matches(reading.text)
+    }
+    yield from ((rule, span) for (_, span), rule in found.items())
 
 
 def _packs(markets: tuple[str, ...], language: str) -> list[CompiledPack]:
     """Packs of the markets; if none is in the language, also those of the language's own markets."""
     packs = [load_pack(name) for name in pack_names("claims")]
-    wanted = set(markets) | ({"CN"} if set(markets) & {"HK", "MO", "TW"} else set())
+    wanted = set(markets) | ({"CN"} if set(markets) & _HELD_TO_CN else set())
     held = [pack for pack in packs if wanted & set(pack.pack.markets)]
     spoken = {pack.pack.language for pack in held}
     if language not in spoken:
@@ -78,35 +104,41 @@ def _packs(markets: tuple[str, ...], language: str) -> list[CompiledPack]:
     return held
 
 
-def _said(case: Case, seen: View) -> Iterator[_StatedClaim]:
+def _said(case: Case, seen: Sequence[View]) -> Iterator[_StatedClaim]:
     for claim in case.brand.claims:
-        for wording in claim.says:
-            for start, end in _places(wording, seen):
-                yield _StatedClaim(claim, start, end)
+        for start, end in sorted({place for wording in claim.says for place in _places(wording, seen)}):
+            yield _StatedClaim(claim, start, end)
 
 
-def _places(wording: str, seen: View) -> Iterator[tuple[int, int]]:
-    wanted = undisguised(wording).text.strip()
-    start = seen.text.find(wanted) if wanted else -1
-    while start >= 0:
-        end = start + len(wanted)
-        if whole_word(seen.text, start, end):
-            yield start, end
-        start = seen.text.find(wanted, end)
+def _places(wording: str, seen: Sequence[View]) -> set[Span]:
+    """Where in the text the wording stands, in any reading."""
+    return {
+        span for one in {read.text.strip() for read in readings(wording)} for span in _places_of(one, seen)
+    }
+
+
+def _places_of(wanted: str, seen: Sequence[View]) -> Iterator[Span]:
+    for reading in seen:
+        start = reading.text.find(wanted) if wanted else -1
+        while start >= 0:
+            end = start + len(wanted)
+            if whole_word(reading.text, start, end):
+                yield reading.span(start, end)
+            start = reading.text.find(wanted, end)
 
 
 def _answers(claim: Claim, kind: str) -> bool:
     return kind != "health" or claim.kind == "health"
 
 
-def _disclaimed(claim: Claim, seen: View) -> bool:
-    """Whether the text has the disclaimer of a claim, or the claim needs none."""
-    return not claim.disclaimer or any(True for _ in _places(claim.disclaimer, seen))
+def _disclaimed(claim: Claim, seen: Sequence[View]) -> bool:
+    """Whether the text says what has to be said beside a claim, if anything."""
+    return not claim.disclaimer or bool(_places(claim.disclaimer, seen))
 
 
-def _objections(said: _StatedClaim, seen: View, case: Case, bare: Collection[str]) -> Iterator[Finding]:
-    """Findings about a stated claim: expired, wrong market, or without disclaimer (ids in `bare`)."""
-    claim, span, markets = said.claim, seen.span(*said.span), markets_of(case)
+def _objections(said: _StatedClaim, case: Case, bare: Collection[str]) -> Iterator[Finding]:
+    """What the claims file itself has against a claim as it stands; those in `bare` lack their disclaimer."""
+    claim, span, markets = said.claim, said.span, markets_of(case.brand)
     about = f'claim "{claim.id}"'
     if not claim.holds_in((), case.today):
         message = f"{about} was permitted until {claim.expires}"
@@ -123,12 +155,11 @@ def _objections(said: _StatedClaim, seen: View, case: Case, bare: Collection[str
         )
 
 
-def _finding(match: Match, seen: View) -> Finding:
-    rule = match.rule
+def _finding(rule: PackRule, span: Span) -> Finding:
     return Finding(
         rule=f"claims.{rule.id}",
         severity=rule.severity,
         message=f"{rule.message} ({rule.basis})",
-        span=seen.span(match.start, match.end),
+        span=span,
         suggestion=rule.suggestion,
     )

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.text.bounded import Spans
+from lora_marketing.text.disguises import with_and
 from lora_marketing.text.spelling import Finder, letters_of
 
 WITHHELD = Finding(
@@ -46,9 +47,14 @@ def gives_away(found: Iterable[Finding]) -> bool:
 
 
 def unsaid(names: Sequence[str], text: str) -> tuple[str, ...]:
-    """Those of `names` that `text` does not contain. The author of `text` knows the others already."""
-    heard = {letters_of(one.term) for one in _names(tuple(names)).find(text) if one.sure}
-    return tuple(name for name in names if not any(letters_of(name) in one for one in heard))
+    """Those of `names` that do not occur in `text`: who wrote it knows the others."""
+    heard = {_in_full(one.term) for one in _names(tuple(names)).find(text) if one.sure}
+    return tuple(name for name in names if not any(_in_full(name) in one for one in heard))
+
+
+def _in_full(name: str) -> str:
+    """The letters of a name with `and` for its `&`."""
+    return max(map(letters_of, with_and(name)), key=len)
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from lora_marketing.guards import Case, Finding
 from lora_marketing.guards._packs import PackRule, load_pack
 from lora_marketing.text.known_texts import KnownTexts
-from lora_marketing.text.normalise import undisguised, view
+from lora_marketing.text.normalise import readings
 
 _HIDDEN = re.compile(
     "(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"
@@ -45,12 +45,10 @@ def find(text: str, case: Case) -> Iterator[Finding]:
 
 
 def _orders(text: str) -> dict[tuple[str, tuple[int, int]], PackRule]:
-    """The pack's matches by rule and span, in the text as it is and without disguises (`ign0re`, 忽 略)."""
-    plain, read = view(text), undisguised(text)
-    views = (plain,) if read.text == plain.text else (plain, read)
+    """What the pack finds, and where: as it is spelled, and in any other reading (`ign0re`, 忽 略)."""
     return {
         (match.rule.id, seen.span(match.start, match.end)): match.rule
-        for seen in views
+        for seen in readings(text)
         for match in load_pack("injection").matches(seen.text)
     }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lora_marketing.brands.brand import TRADITIONAL
 from lora_marketing.guards import Case, Finding, Severity
-from lora_marketing.text.scripts import count_han, count_kana
+from lora_marketing.text.scripts import OTHERS, count_han, count_kana
 from lora_marketing.text.words import words
 
 if TYPE_CHECKING:
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 KNOWN = ("de", "en", "es", "fr", "it", "ja", "ko", "nl", "pt", "ru", "zh")
 """Languages that are detected. Each further one takes memory and makes short texts less certain."""
 FEW_LETTERS, MANY_LETTERS = 16, 40
-"""Texts with fewer letters are not checked; from MANY_LETTERS on the detector is reliable."""
-SURE = 0.9
+"""Shorter texts are not judged; from many letters on the detector is right."""
+SURE, LIKELY, UNLIKELY = 0.9, 0.6, 0.12
+_ENGLISH = frozenset(
+    ("the", "and", "our", "your", "with", "for", "of", "to", "from", "you", "this", "that", "by", "are")
+)
+"""Words that hold English sentences together."""
 _UNSPLIT = re.compile(r"\S+")
 _ADDRESS = re.compile(r"@|://|www\.")
 _DIGIT = re.compile(r"\d")
@@ -34,9 +38,10 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     not in `KNOWN` are not checked.
     """
     language = case.brand.language
+    plain = _plain(text, case)
+    yield from _other_scripts(plain, language)
     if language not in KNOWN:
         return
-    plain = _plain(text, case)
     han, kana = count_han(plain), count_kana(plain)
     latin = len(re.findall(r"[A-Za-z\u00c0-\u024f]", plain))
     if language == "zh":
@@ -89,8 +94,35 @@ def _detected(plain: str, language: str) -> Iterator[Finding]:
     told = {one.language.iso_code_639_1.name.lower(): one.value for one in found}
     likely = max(told, key=told.__getitem__)
     many = letters >= MANY_LETTERS
-    if likely != language and (told[likely] >= SURE or (many and told[language] < told[likely] / 4)):
+    sure = told[likely] >= SURE or (many and told[language] < told[likely] / 4)
+    short = told[likely] >= LIKELY and told[language] <= UNLIKELY and _may_be_foreign(plain)
+    if likely != language and (sure or short):
         yield _finding("other", "fix" if many else "review", f"{likely}, not {language}")
+
+
+def _may_be_foreign(plain: str) -> bool:
+    """Whether a short text has words besides names, and none of those that hold English together."""
+    small = [word for word in re.findall(r"(?<![\w'’])[^\W\d_]+(?![\w'’])", plain) if word.islower()]
+    return len(small) > 2 and not _ENGLISH.intersection(small)
+
+
+def _other_scripts(plain: str, language: str) -> Iterator[Finding]:
+    """Words in a script that the brand's language is not written in; a short one may be a name."""
+    for script, (letters, languages) in OTHERS.items():
+        if language in languages:
+            continue
+        words = _foreign_words(letters).findall(plain)
+        many = sum(map(len, words))
+        if many > 2:
+            yield _finding(
+                "other", "fix" if many >= FEW_LETTERS else "review", f"{script} letters, not {language}"
+            )
+
+
+@cache
+def _foreign_words(letters: str) -> re.Pattern[str]:
+    """Words of these letters alone; beside Latin ones they are a disguise, alone (µ, Д) a sign."""
+    return re.compile(rf"(?<![A-Za-z])[{letters}]{{2,}}(?![A-Za-z])")
 
 
 def _script(text: str, locale: str) -> Iterator[Finding]:

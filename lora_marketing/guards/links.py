@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 from lora_marketing.common.documents import Frozen, packaged_document, validated
 from lora_marketing.guards import Case, Finding
 from lora_marketing.text.bounded import Apart, matches
+from lora_marketing.text.normalise import View
 from lora_marketing.text.scripts import HAN
 from lora_marketing.text.spelling import plain
 
@@ -32,6 +33,12 @@ _IMAGE = re.compile(
 _MARKUP = re.compile(
     r"(?<!!)\[[^\]]{1,400}\]\([^)]{1,400}\)|<\s*+/?\s*+(?:a|form|meta|link|base)\b[^>]{0,400}>", re.IGNORECASE
 )
+_DEFANGED = re.compile(
+    r"(?P<scheme>\bh(?:xx|tt|\*\*)p(?P<safe>s?) ?(?:\[:\]|:) ?//)"
+    r"|(?<=[A-Za-z0-9-]) ?[\[({] ?(?:\.|dot|点) ?[\])}] ?(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])\\\.(?=[A-Za-z0-9])",
+    re.IGNORECASE,
+)
+"""Signs around a dot, another scheme."""
 _STOP = re.compile(r"(?<=[A-Za-z0-9])[。｡](?=[A-Za-z0-9])")
 _WIDE = frozenset("．／：－")
 """Full-width signs that may be part of an address; others end an address in a Chinese sentence."""
@@ -66,8 +73,22 @@ class _Link:
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
-    """Find markup, and links that are foreign to the brand, shortened, tracking, unsafe or disguised."""
-    text = _narrow(text)
+    """Links to hosts that the brand does not name, shortened, tracking, unsafe and disguised ones, markup.
+
+    Those too that are written so that no machine follows them: `evil[.]co`, `hxxps://`.
+    """
+    seen = View(_narrow(text), None).replaced(_DEFANGED, _armed)
+    for finding in _found(seen.text, case):
+        yield (
+            finding if finding.span is None else finding.model_copy(update={"span": seen.span(*finding.span)})
+        )
+
+
+def _armed(found: re.Match[str]) -> str:
+    return f"http{'s' * bool(found['safe'])}://" if found["scheme"] else "."
+
+
+def _found(text: str, case: Case) -> Iterator[Finding]:
     for pattern, rule, message in (
         (_SCRIPT, "script", "a link that runs code"),
         (_IMAGE, "embedded", "loads something from elsewhere when it is shown"),

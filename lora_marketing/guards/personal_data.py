@@ -38,9 +38,12 @@ def _is_iban(text: str) -> bool:
 
 
 def _is_card(text: str) -> bool:
-    from stdnum import luhn
+    """A check digit of cards; a number of goods (EAN-13, GTIN-14) is none, but where such cards begin."""
+    from stdnum import ean, luhn
 
     digits = re.sub(r"\D", "", text)
+    if len(digits) in (13, 14) and ean.is_valid(digits) and not re.match("4|3[0689]", digits):
+        return False
     return (
         13 <= len(digits) <= 19
         and digits[0] in "23456"
@@ -75,8 +78,11 @@ def _is_machine(text: str) -> bool:
     return groups > 2 and not (address.is_loopback or address.is_unspecified)
 
 
-_AT = r"(?:@|\s?[\[(]\s?at\s?[\])]\s?)"
-_DOT = r"(?:\.|\s?[\[(]\s?dot\s?[\])]\s?)"
+_AT = r"(?:@|\s?[\[({<]\s?(?:at|@|a)\s?[\])}>]\s?|\s?(?:艾特|圈a)\s?)"
+_DOT = r"(?:\.|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\s?点\s?(?=[a-z]))"
+_ENDING = "(?:com|net|org|io|me|info|edu|gov|cn|co|uk|us|de|fr|eu|au|ca|in|jp)"
+_SAID_DOT = r"(?: (?:dot|punkt|point) |\.)"
+_SPELLED_HOST = rf"[a-z0-9-]{{1,63}}(?:{_SAID_DOT}[a-z0-9-]{{1,63}}){{0,4}}{_SAID_DOT}{_ENDING}\b"
 _HAN = f"[{HAN}]"
 _PROVINCE = (
     "(?:[京津沪渝冀豫辽湘皖鲁苏浙赣鄂桂甘晋蒙陕吉闽粤川宁琼]"
@@ -93,6 +99,17 @@ KINDS = (
         re.compile(
             rf"[a-z0-9._+%-]{{1,64}}+{_AT}[a-z0-9-]{{1,63}}(?:{_DOT}[a-z0-9-]{{1,63}}){{0,9}}{_DOT}[a-z]{{2,24}}",
             re.I,
+        ),
+    ),
+    _DataKind(
+        "email",
+        "a mail address in words",
+        re.compile(
+            r"[a-z0-9_-]{1,64}(?: (?:dot|punkt|point|underscore|dash) [a-z0-9_-]{1,64}){1,4}"
+            rf" at {_SPELLED_HOST}"
+            r"|(?:\b(?:e-?mail|mail|write|contact|reach|message|address)\b|邮箱)"
+            r"(?:\W{0,3}\w{1,12}){0,3}?\W{1,3}"
+            rf"[a-z0-9._-]{{2,64}} at {_SPELLED_HOST}"
         ),
     ),
     _DataKind(
@@ -150,6 +167,25 @@ KINDS = (
             r"(?:[a-z][a-z0-9_-]{5,19}|[1-9]\d{5,10})(?![a-z0-9_-])",
             re.I,
         ),
+    ),
+    _DataKind(
+        "account",
+        "somebody's account",
+        re.compile(
+            r"(?:(?:加|\+|➕|添加|联系|咨询|私)(?:我|个|下|一下)?(?:的)?(?:客服|店主|老师)?\s?(?:v信?|vx|wx|微信?|薇信?|威信?|维信|卫星|徽信|扣扣?|企鹅|q)"
+            r"(?:号码?|id)?[\s:：是➡→-]{0,3}|(?<![a-z])(?:vx|wx|v信|薇信|威信|维信|扣扣|企鹅号|微信号|➕v)(?:号码?|id)?\s?[:：是]\s?)"
+            r"(?:[a-z](?=[a-z_-]{0,18}[\d_-])[a-z0-9_-]{5,19}|[a-z]{6,20}(?=$|[^a-z0-9\s])|[1-9]\d{5,10})(?![a-z0-9_-])",
+            re.I,
+        ),
+    ),
+    _DataKind(
+        "account",
+        "somebody's account",
+        re.compile(
+            r"\b(?:telegram|whatsapp|tg|skype|snapchat|kik|kakao(?:talk)?|line id|signal)(?: id)?"
+            r"\s?(?:[:：]|is\b)\s?@?[a-z][a-z0-9_.]{4,24}\b"
+        ),
+        lambda said: any(map(str.isdigit, said)) or "@" in said or "_" in said,
     ),
     _DataKind(
         "plate",
@@ -210,11 +246,21 @@ _NEAR = re.compile(r"\d(?:\D{0,6}+\d){6,}+")
 MOST_DIGITS = 10_000
 """The most characters that are searched for telephone numbers; a thousand take some milliseconds."""
 _BESIDE, _PIECE = 32, 1024
-_NOT_A_CALL = re.compile(
-    r"(?:\bv(?:er(?:sion)?)?\.?|版本|[$€£¥]|\b(?:no|nr|sku|isbn|ean|gtin|asin|model|order|art)\b\.?|编号|型号|货号|订单号?|条码)"
-    r"[\s:：#]{0,16}$",
+_OF_GOODS = re.compile(
+    r"(?:\bv(?:er(?:sion)?)?\.?|版本|[$€£¥]"
+    r"|\b(?:no|nr|sku|isbn|ean(?:-?1?[38])?|gtin(?:-?1?\d)?|upc|asin|imei|model|order|art|barcode|serial"
+    r"|batch|lot|part|tracking|parcel|shipment|invoice|reference|ref|item|article|number|code)\b\.?"
+    r"|编号|型号|货号|货码|订单号?|单号|条形?码|序列号|批号|批次|追溯码|防伪码|商品码|流水号|运单|快递|编码"
+    r"|备案号?|许可证号?|标准号)(?: (?:no|number|code|nr|id)\b\.?)?(?:号码?)?(?:is|为|是)?[\s:：#]{0,16}$",
     re.IGNORECASE,
 )
+
+
+_OF_A_CARD = re.compile(
+    r"\b(?:card|visa|mastercard|amex|phone|tel(?:ephone)?|mobile|call)\b|卡号?|电话|手机", re.IGNORECASE
+)
+_NUMBERS = frozenset({"card", "ip"})
+"""Kinds of data that a number of goods looks like."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
@@ -225,7 +271,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     for kind in KINDS:
         read = View(text, None) if kind.severity == "review" else seen  # capitals tell a name
         for found in matches(kind.pattern, read.text):
-            if kind.rule == "ip" and _is_no_call(read.text, found.start()):
+            if kind.rule in _NUMBERS and _is_of_goods(read.text, found.start()):
                 continue
             span = read.span(*found.span())
             if kind.holds(found[0]) and not _known(found[0], kind, own) and taken.take(*span):
@@ -288,7 +334,7 @@ def _calls(text: str, regions: Sequence[str]) -> tuple[list[tuple[int, int]], in
         for region in regions
         for start, end in pieces
         for match in PhoneNumberMatcher(text[start:end], region, leniency=Leniency.VALID)
-        if not _is_no_call(text, start + match.start)
+        if not _is_of_goods(text, start + match.start)
     ], unread
 
 
@@ -314,6 +360,7 @@ def _numbers(text: str) -> tuple[list[tuple[int, int]], int | None]:
     return pieces, None
 
 
-def _is_no_call(text: str, start: int) -> bool:
-    """Whether the word before a number shows that it is not a telephone number, such as `ISBN`."""
-    return _NOT_A_CALL.search(text, max(0, start - 40), start) is not None
+def _is_of_goods(text: str, start: int) -> bool:
+    """Whether a word before a number says that it is one of goods, orders or versions."""
+    found = _OF_GOODS.search(text, max(0, start - 40), start)
+    return found is not None and not _OF_A_CARD.search(text, max(0, start - 40), start)

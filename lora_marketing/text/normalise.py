@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from unicodedata import category, normalize
 
-from lora_marketing.text.bounded import normalized
+from lora_marketing.text.disguises import PICTURES, WITHIN, with_letters_for_signs
+from lora_marketing.text.homophones import meant
 from lora_marketing.text.scripts import HAN
 from lora_marketing.text.spelling import joins, plain
 
 _SIGNS = str.maketrans("\u2010\u2011\u2018\u2019\u201c\u201d", "--''\"\"")
-_BETWEEN_HAN = re.compile(
-    rf"(?<=[{HAN}])(?:[ \t\u3000*·_|~^]+(?=[{HAN}])|([-./、,])(?=[{HAN}]\1[{HAN}]))"
-    rf"|(?<=[{HAN}]([-./、,])[{HAN}])\2(?=[{HAN}])"
+_GAP_IN_HAN = re.compile(
+    rf"(?<=[{HAN}])(?:(?:[ {WITHIN}{PICTURES}&]|\n(?!\s*\n))+(?=[{HAN}])|([/、,])(?=[{HAN}]\1[{HAN}]))"
+    rf"|(?<=[{HAN}]([/、,])[{HAN}])\2(?=[{HAN}])"
+    rf"|(?<=[{HAN}])[(\[【「『](?=[{HAN}][)\]】」』])|(?<=[(\[【「『][{HAN}])[)\]】」』](?=[{HAN}])"
 )
-"""Signs between Chinese characters that do not end a word. Signs that also separate the items of a list are
-taken out only between single characters."""
-_DISGUISED = re.compile(r"(?<![a-z0-9])[a-z][a-z013457@$]*[013457@$][a-z013457@$]*")
+"""What breaks no Chinese word; of signs that part the items of a list, only one between single letters."""
+_SET_APART = re.compile(
+    rf"(?<![a-z0-9])[a-z0-9@$](?:(?:[{WITHIN}/,'{PICTURES}]{{1,3}}[a-z0-9@$!](?![a-z0-9])){{2,}}+"
+    rf"|(?P<gap>\s|\s?[{PICTURES}{WITHIN}]\s?)[a-z0-9@$!](?![a-z0-9])(?:(?P=gap)[a-z0-9@$!](?![a-z0-9]))++)"
+)
+_BETWEEN_LETTERS = re.compile(r"[^a-z0-9@$!]+")
+_WITHIN_WORD = re.compile(rf"(?<=[a-z])[{WITHIN}{PICTURES}]{{1,3}}(?=[a-z])")
+_ALONE = re.compile(rf"(?<=[a-z]) [*|•~^{PICTURES}]+ (?=[a-z])")
+_BETWEEN_WORDS = re.compile(
+    rf"[*·•_~^|\-+=#\\`/{PICTURES}]+|\.(?=[a-z])|(?<![\"()\[\]{{}}])[\"()\[\]{{}}]{{1,8}}+(?=[a-z])|(?<=[a-z])[\"()\[\]{{}}]+"
+)
+_SPACE = re.compile(r"\s{2,}|[^\S ]")
+_DRAWN_OUT = re.compile(r"([a-z])\1{2,}+|([aijquvxy])\2|(?<![a-z0-9])([b-df-hjkmnp-z])\3(?=[a-z])")
+"""Letters three times in a row, two that no English word has so, a word that begins with a letter twice."""
 LONGEST_LETTER = 8
-"""The most letters that one sign is expanded to; a few Arabic signs stand for whole sentences."""
-_LETTERS = str.maketrans("013457@$", "oieastas")
+"""Letters that one sign may stand for; a few Arabic ones are whole sentences."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +43,49 @@ class View:
     """A text in one spelling.
 
     Args:
-        text: the text in lower case, half width, plain quotes and simplified Chinese, without accents and
-            invisible characters, with Latin letters for look-alikes of other alphabets.
-        places: for each letter of `text`, its index in the original text; None if all are the same.
+        text: lower case, half width, plain quotes, simplified, without accents and invisible letters;
+            letters of other alphabets that look Latin are Latin.
+        places: for each letter of `text`, where it begins in what was read.
+        ends: for each letter, where it ends there; right after its place if None.
     """
 
     text: str
     places: tuple[int, ...] | None
+    ends: tuple[int, ...] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The span in the original text of what is from `start` to `end` in `self.text`."""
         if self.places is None or start == end:
             return start, end
-        return self.places[start], self.places[end - 1] + 1
+        return self.places[start], self.ends[end - 1] if self.ends else self.places[end - 1] + 1
+
+    def changed(self, changes: Iterable[tuple[int, int, str]]) -> View:
+        """The view with other letters from each start to each end; in order, none over another."""
+        found = list(changes)
+        if not found:
+            return self
+        begins = self.places or range(len(self.text))
+        stops = self.ends or [place + 1 for place in begins]
+        letters: list[str] = []
+        places: list[int] = []
+        ends: list[int] = []
+        done = 0
+        for start, end, said in found:
+            letters += [self.text[done:start], said]
+            places += [*begins[done:start], *[begins[start]] * len(said)]
+            ends += [*stops[done:start], *[stops[end - 1]] * len(said)]
+            done = end
+        letters.append(self.text[done:])
+        return View("".join(letters), (*places, *begins[done:]), (*ends, *stops[done:]))
 
     def without(self, unwanted: re.Pattern[str]) -> View:
-        """This view without the matches of `unwanted`."""
-        cuts = [match.span() for match in unwanted.finditer(self.text)]
-        if not cuts:
-            return self
-        gone = {place for start, end in cuts for place in range(start, end)}
-        kept = [place for place in range(len(self.text)) if place not in gone]
-        places = self.places or range(len(self.text))
-        return View("".join(self.text[place] for place in kept), tuple(places[place] for place in kept))
+        """The view without what `unwanted` matches."""
+        return self.replaced(unwanted, lambda _: "")
+
+    def replaced(self, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> View:
+        """The view with what `by` makes of each match of `pattern`."""
+        found = ((*match.span(), by(match)) for match in pattern.finditer(self.text))
+        return self.changed((start, end, said) for start, end, said in found if said != self.text[start:end])
 
 
 def view(text: str) -> View:
@@ -97,17 +130,38 @@ def _spelled(letter: str) -> str:
     return read if len(shown) == len(read) == 1 or (shown.isalpha() and not read) else shown.casefold()
 
 
-def undisguised(text: str) -> View:
-    """Like `view`, but reads through disguises: `pr1ce` becomes `price`, and 国 家 级 becomes 国家级."""
-    seen = view(text).without(_BETWEEN_HAN)
-    return View(_DISGUISED.sub(_as_letters, seen.text), seen.places)
+@lru_cache(maxsize=32)
+def readings(text: str) -> tuple[View, ...]:
+    """Every way to read `text`, without doubles; the first one is `view`, the second one has whole words.
+
+    The others take signs for letters, cut drawn-out letters, and part words at their signs. What is found in
+    any of them stands in the text.
+    """
+    seen = [
+        view(said) for said in (text, *with_letters_for_signs(text))
+    ]  # as many letters, at the same places
+    whole = [_in_one(one) for one in seen]
+    found = [seen[0], *whole, _folded_space(seen[:2][-1].replaced(_BETWEEN_WORDS, lambda _: " "))]
+    if _DRAWN_OUT.search(whole[0].text):
+        found += [
+            whole[0].replaced(_DRAWN_OUT, cut) for cut in (lambda run: run[0][0], lambda run: run[0][:2])
+        ]
+    first: dict[str, View] = {}
+    for one in found:
+        first.setdefault(one.text, one)
+    return tuple(first.values())
 
 
-def _as_letters(word: re.Match[str]) -> str:
-    """Replace digits and signs in a word by letters, at its end only a 0 (`n0`, but not `top1`)."""
-    found = word.group()
-    inner = found.rstrip("13457@$")
-    return inner.translate(_LETTERS) + found[len(inner) :]
+def _in_one(seen: View) -> View:
+    """Without what sets the letters of a word apart; with the words that homophones and digits stand for."""
+    seen = seen.replaced(_SET_APART, lambda run: _BETWEEN_LETTERS.sub("", run[0]))
+    seen = _folded_space(seen.without(_WITHIN_WORD).without(_GAP_IN_HAN)).replaced(_ALONE, lambda _: " ")
+    return seen.changed((word.start, word.end, word.word) for word in meant(seen.text))
+
+
+def _folded_space(seen: View) -> View:
+    """One space for any white space, one line break between paragraphs."""
+    return seen.replaced(_SPACE, lambda gap: "\n" if gap[0].count("\n") > 1 else " ")
 
 
 def whole_word(text: str, start: int, end: int) -> bool:

@@ -14,7 +14,25 @@ KANA = "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
 UNSPACED = HAN + KANA
 """Letters that are written without spaces between words; each of them counts as a word."""
 UNBROKEN = f"\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af{HAN}"
-"""Characters beside which a term needs no space: also Hangul, where particles are written onto the noun."""
+"""Around these a term needs no space to stand by itself: Hangul too, whose particles cling to the noun."""
+OTHERS = {
+    "Cyrillic": ("\u0400-\u052f", ("ru", "uk", "bg", "sr", "mk", "be", "kk", "ky", "mn", "tg")),
+    "Arabic": ("\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc", ("ar", "fa", "ur", "ps", "ku", "ug")),
+    "Hebrew": ("\u0590-\u05ff", ("he", "yi")),
+    "Devanagari": ("\u0900-\u097f", ("hi", "mr", "ne", "sa")),
+    "Indian": ("\u0980-\u0dff", ("bn", "pa", "gu", "or", "ta", "te", "kn", "ml", "si", "as")),
+    "Thai": ("\u0e00-\u0e7f", ("th",)),
+    "Lao": ("\u0e80-\u0eff", ("lo",)),
+    "Tibetan": ("\u0f00-\u0fff", ("bo", "dz")),
+    "Burmese": ("\u1000-\u109f", ("my",)),
+    "Georgian": ("\u10a0-\u10ff", ("ka",)),
+    "Armenian": ("\u0530-\u058f", ("hy",)),
+    "Ethiopic": ("\u1200-\u139f", ("am", "ti")),
+    "Khmer": ("\u1780-\u17ff", ("km",)),
+    "Korean": ("\u1100-\u11ff\u3130-\u318f\uac00-\ud7af", ("ko",)),
+    "Greek": ("\u0370-\u03ff\u1f00-\u1fff", ("el",)),
+}
+"""Scripts by name, each with its letters and the languages that are written in it."""
 _HAN, _UNSPACED, _UNBROKEN = (re.compile(f"[{letters}]") for letters in (HAN, UNSPACED, UNBROKEN))
 _KANA = re.compile(f"[{KANA}]")
 

@@ -17,6 +17,8 @@ from typing import Literal
 from unicodedata import combining, name, normalize
 
 from lora_marketing.text.bounded import Apart, normalized
+from lora_marketing.text.disguises import with_and, with_letters_for_signs
+from lora_marketing.text.homophones import meant, never_meant
 from lora_marketing.text.scripts import has_han, unbroken
 
 
@@ -41,15 +43,22 @@ _OTHER_ALPHABETS = re.compile("[\u0250-\u02af\u0370-\u058f\u13a0-\u13ff]")
 def folded(text: str) -> str:
     """One spelling of `text`, whatever its case, width, accents, look-alike letters, hyphens and spaces.
 
-    The result is in Unicode's decomposed form, so that more text never changes the spelling of what is before
-    it.
+    Decomposed, so that more text never changes how the text before it is spelled. Chinese is simplified,
+    and letters that are only written for another one (蕞) are that one.
     """
     if not text.isascii():
         text = normalized("NFKD", _UNSEEN.sub("", text)).translate(_PLAIN_SIGNS)
     text = normalized("NFKD", text.casefold())
     if _OTHER_ALPHABETS.search(text):
         text = text.translate(_latin_by_letter())
+    if has_han(text):
+        text = "".join(map(_simple, text)).translate(never_meant())
     return re.sub(r"\s+", " ", text)
+
+
+@lru_cache(maxsize=16384)
+def _simple(letter: str) -> str:
+    return _simplifier()(letter) if has_han(letter) else letter
 
 
 @lru_cache(maxsize=1024)
@@ -137,12 +146,6 @@ class Reading:
         return not 0 < at < len(self.letters) or self.gap(at) != ""
 
 
-_AS_I = str.maketrans("0134578@$!|€", "oieastbasiie")
-_AS_L = _AS_I | str.maketrans("1!|I", "llll")
-_UNSPLIT = re.compile(r"\S+")
-_LETTER = re.compile(r"[^\W\d_]")
-_SIGN = re.compile(r"[0-9@$!|€]")
-_CAPITAL_INSIDE = re.compile(r"[a-z]I|[A-Z]l[A-Z]")
 _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 
 
@@ -150,29 +153,32 @@ _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 def readings(text: str) -> tuple[Reading, ...]:
     """All ways to read `text`: as it is, with signs as letters, with repeated letters cut to one or two."""
     found = [_read(text, range(len(text)), text)]
-    signed = [word.span() for word in _UNSPLIT.finditer(text) if _may_hide_letters(word[0])]
-    for table in (_AS_I, _AS_L) if signed else ():
-        letters = list(text)
-        for start, end in signed:
-            letters[start:end] = _unsigned(text[start:end], table)
-        found.append(_read("".join(letters), range(len(text)), text))
+    found += [_read(said, range(len(text)), text) for said in with_letters_for_signs(text)]
     for kept in (1, 2) if _DRAWN_OUT.search(text) else ():
         cut = {at for run in _DRAWN_OUT.finditer(text) for at in range(run.start() + kept, run.end())}
         left = [at for at in range(len(text)) if at not in cut]
         found.append(_read("".join(text[at] for at in left), left, text))
-    return tuple(found)
+    return (*found, *_meant(found[0]))
 
 
-def _may_hide_letters(word: str) -> bool:
-    """Whether digits or signs in `word` may stand for letters, or I and l for each other."""
-    signed = _SIGN.search(word) and _LETTER.search(word)
-    return bool(signed or _CAPITAL_INSIDE.search(word))
-
-
-def _unsigned(word: str, table: dict[int, int]) -> str:
-    """`word` with letters for its digits and signs, but for punctuation at its end."""
-    body = re.sub("(?<=[A-Z])l(?=[A-Z])", "I", word.rstrip("!|"))
-    return body.translate(table) + word[len(body) :]
+def _meant(reading: Reading) -> Iterator[Reading]:
+    """The reading with the words that homophones, pinyin and digits stand for, if there are any."""
+    letters: list[str] = []
+    origins: list[int] = []
+    done = 0
+    for word in meant(reading.letters):
+        letters += [reading.letters[done : word.start], word.word]
+        last = reading.origins[word.end - 1]
+        origins += [
+            *reading.origins[done : word.start],
+            reading.origins[word.start],
+            *[last] * (len(word.word) - 1),
+        ]
+        done = word.end
+    if done:
+        yield Reading(
+            reading.text, "".join((*letters, reading.letters[done:])), [*origins, *reading.origins[done:]]
+        )
 
 
 def _read(spelled: str, origins: Sequence[int], text: str) -> Reading:
@@ -201,7 +207,7 @@ def plain(sign: str) -> str:
 
 def _plain_letter(letter: str) -> str:
     if unbroken(letter):
-        return _simplifier()(letter) if has_han(letter) else letter
+        return _simple(letter)
     bare = normalize("NFKD", letter)[0]
     for spelled in (bare, bare.casefold()):
         if latin := _look_alikes().get(spelled) or _named_latin(spelled):
@@ -277,13 +283,14 @@ class Finder:
         self._edges = edges
         self._order = {term: at for at, term in reversed(list(enumerate(terms)))}
         self._patterns = [
-            (term, letters)
-            for term in filter(_told_by_letters, terms)
-            for letters in (forms(letters_of(term)) if inflected else (letters_of(term),))
+            (term, written, letters)
+            for term in filter(_tells, terms)
+            for written in with_and(term)
+            for letters in (forms(letters_of(written)) if inflected else (letters_of(written),))
         ]
-        self._breaks = {term: _breaks(term) for term in terms}
-        self._signs = [term for term in terms if not _told_by_letters(term)]
-        self._automaton = AhoCorasick([letters for _, letters in self._patterns])
+        self._breaks = {written: _breaks(written) for _, written, _ in self._patterns}
+        self._signs = [term for term in terms if not _tells(term)]
+        self._automaton = AhoCorasick([letters for _, _, letters in self._patterns])
 
     def find(self, text: str) -> list[Spelled]:
         """Every term in `text`, in its order; of terms that share letters the widest, then the first."""
@@ -293,7 +300,7 @@ class Finder:
             for index, start, end in self._automaton.find_matches_as_indexes(
                 reading.letters, overlapping=True
             )
-            if (spelled := self._judged(reading, self._patterns[index][0], start, end))
+            if (spelled := self._judged(reading, *self._patterns[index][:2], start, end))
         }
         return widest(sorted([*found, *self._exact(text)], key=lambda one: self._order[one.term]))
 
@@ -304,14 +311,14 @@ class Finder:
             for place in places(folded_term(term), spelled):
                 yield Spelled(term, (unfolded(text, place.start), unfolded(text, place.end)), True)
 
-    def _judged(self, reading: Reading, term: str, start: int, end: int) -> Spelled | None:
+    def _judged(self, reading: Reading, term: str, written: str, start: int, end: int) -> Spelled | None:
         if not (self._edges == "none" or self._stands(reading, start, end)):
             return None
         signs = _signs(reading, start, end)
         if 3 * signs >= 2 * (end - start) and end - start - signs < 2:
             return None  # a number
         gaps = {at - start: gap for at in range(start + 1, end) if (gap := reading.gap(at))}
-        sure = not gaps or _sure(reading.letters[start:end], gaps, self._breaks[term])
+        sure = not gaps or _sure(reading.letters[start:end], gaps, self._breaks[written])
         return None if sure is None else Spelled(term, reading.span(start, end), sure)
 
     def _stands(self, reading: Reading, start: int, end: int) -> bool:
@@ -387,7 +394,9 @@ def _alike(gap: str, usual: str) -> bool:
 
 
 def widest(found: Iterable[Spelled]) -> list[Spelled]:
-    """Drop overlapping finds: sure ones are kept before others, then longer ones before shorter ones."""
-    ordered = sorted(found, key=lambda term: (not term.sure, term.span[0] - term.span[1], term.span))
+    """Sure ones before others and long ones before short ones; nothing within another one."""
+    ordered = sorted(
+        found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span, -len(one.term))
+    )
     taken = Apart()
     return sorted((term for term in ordered if taken.take(*term.span)), key=lambda term: term.span)

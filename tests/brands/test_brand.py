@@ -59,6 +59,8 @@ def banning(*terms: str) -> Brand:
         ("한국", "\u1112\u1161\u11ab국에서"),
         ("ệ", "e\u0302\u0323"),
         ("cure", "a \u0441ur\u0435"),
+        ("国家级", "這國家級的"),
+        ("最佳", "蕞佳"),
         ("cure", "a \u0421UR\u0395"),
         ("\u0441\u043e\u0440", "\u0421\u041e\u0420"),
     ],
@@ -120,7 +122,7 @@ def test_an_accent_may_still_slip_under_another() -> None:
 
 
 LETTERS = st.text(
-    st.sampled_from("cureCaf \n.é\u0301\u0323e\u0441\u0415\u200bが\u3099か最佳한하\u11abs-+’'pot new"),
+    st.sampled_from("cureCaf \n.é\u0301\u0323e\u0441\u0415\u200bが\u3099か最蕞國国佳한하\u11abs-+’'pot new"),
     max_size=14,
 )
 
@@ -128,7 +130,7 @@ LETTERS = st.text(
 @property_test
 @given(LETTERS, LETTERS)
 def test_what_is_harmless_stays_so_whatever_comes(text: str, more: str) -> None:
-    brand = banning("cure", "café", "ce new", "new pot", "e e", "最佳", "한", "が", "C++", "pot's")
+    brand = banning("cure", "café", "ce new", "new pot", "e e", "最佳", "国佳", "한", "が", "C++", "pot's")
     assert bool(brand.forbidden_in(text)) == (brand.first_forbidden(text, ended=True) is not None)
     if brand.first_forbidden(text, ended=False) is None:
         found = brand.first_forbidden(text + more, ended=True)

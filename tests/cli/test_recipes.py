@@ -108,3 +108,12 @@ def test_explain_says_who_set_what(
 
 def test_explain_of_an_unknown_key(recipe: Path) -> None:
     assert 'did you mean "train.learning_rate"?' in str(refused("explain", recipe, "train.learningrate"))
+
+
+def test_check_warns_of_a_market_whose_law_no_rule_knows(recipe: Path) -> None:
+    profile = recipe.with_name("brand.yaml")
+    assert "warning" not in run("check", recipe).stderr
+    profile.write_text(profile.read_text(encoding="utf-8") + "markets: [GB, DE]\n", encoding="utf-8")
+    result = run("check", recipe)
+    assert result.exit_code == 0
+    assert "no claims rules for DE" in result.stderr

@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from ahocorasick_rs import AhoCorasick
+from pydantic import ValidationError
 
 from lora_marketing.guards import Finding
-from lora_marketing.guards._packs import CompiledPack, Pack, PackRule, load_pack, pack_names
-from lora_marketing.guards.claims import find, markets_of
+from lora_marketing.guards._packs import Pack, load_pack, pack_names
+from lora_marketing.guards.claims import find, markets_of, unruled
+from lora_marketing.guards.terms import find as find_terms
 from tests.guards.making import case
 
 CALM = {"id": "calm", "says": ["soothes eczema"], "evidence": "trial 12", "kind": "health", "markets": ["GB"]}
@@ -206,7 +207,7 @@ def test_every_pack_names_its_source_and_rules_differ() -> None:
 )
 def test_whose_law_holds(locale: str, markets: list[str], law: tuple[str, ...]) -> None:
     """The profile's markets, else the locale's country (Chinese: the mainland's), else the language's."""
-    assert markets_of(case(locale=locale, markets=markets)) == law
+    assert markets_of(case(locale=locale, markets=markets).brand) == law
 
 
 @pytest.mark.parametrize(
@@ -246,57 +247,133 @@ def test_a_permitted_claim_covers_only_what_it_shares_letters_with() -> None:
     assert text[slice(*one.span)].startswith("cures")
 
 
-def test_of_matches_that_overlap_the_widest_is_told() -> None:
-    """`never fails` says that it is safe, all of `never fails to cure eczema` that it cures."""
-    (one,) = found("It never fails to cure eczema.")
-    assert (one.rule, one.span) == ("claims.cure", (3, 29))
-
-
-def test_claims_that_touch_are_two() -> None:
-    assert sorted(one.span or () for one in found("国家级极品香皂", "zh-CN")) == [(0, 3), (3, 5)]
+@pytest.mark.parametrize(
+    ("freed", "caught"),
+    [
+        (
+            "Not intended to treat, cure or prevent any disease.",
+            "Not intended to impress, it cures any disease.",
+        ),
+        ("It does not treat eczema or psoriasis.", "It does not itch and treats eczema."),
+        ("This cream is not meant for weight loss.", "Not meant for show: weight loss in days."),
+        ("We do not guarantee results.", "We do not only guarantee results, we exceed them."),
+        ("Ask your doctor before you use this tea.", "Ask your doctor how this tea cures cancer."),
+        (
+            "Talk to your GP before you stop treating your asthma.",
+            "Talk to your GP: this lamp treats asthma.",
+        ),
+        ("Please never drink and drive.", "Drink our gin and drive home safely."),
+        ("Never chase your losses.", "Win back your losses with one spin."),
+    ],
+)
+def test_an_english_exemption_ends_with_its_object(freed: str, caught: str) -> None:
+    assert gravest(freed, "en-GB") == "pass"
+    assert gravest(caught, "en-GB") == "block"
 
 
 @pytest.mark.parametrize(
-    ("patterns", "text", "spans"),
+    ("freed", "caught"),
     [
-        (["ab", "cd"], "abcd", [(0, 2), (2, 4)]),
-        (["ab", "cd"], "ab-cd", [(0, 2), (3, 5)]),
-        (["abc", "cd"], "abcd", [(0, 3)]),
-        (["ab", "ab|abc"], "abc", [(0, 2)]),
-        (["abcd", "bc", "de"], "abcde", [(0, 4)]),
+        ("我们的目标，是把服务做到最好。", "我们的目标是服务，面包最好吃。"),
+        ("希望为您提供最好的服务。", "希望买到最好的面包的您，来这里。"),
+        ("力争成为行业第一。", "已经是行业第一。"),
+        ("我们系列中最轻的一款。", "我们的背包最轻便最专业。"),
+        ("本店历史上最厚的一本菜单。", "本店菜单最专业。"),
+        ("上一代里最轻的杯子。", "全网最轻的杯子。"),
+        ("最好在三天内吃完。", "三天内吃到最好吃的面包。"),
+        ("最佳观赏季节是四月。", "最佳面包是我们的。"),
+        ("2025年荣获设计大赛最佳包装奖。", "荣获客户喜爱，面包最佳。"),
+        ("“最美”牌床单。", "最美味的床单茶。"),
+        ("2025年天猫香皂类目销量第一（数据来源：生意参谋，2025年1-12月）。", "全国第一品牌的香皂。"),
+        ("本品不能代替药物，不能治疗疾病。", "本品不能代替药物，却能治疗糖尿病。"),
+        ("本课程不承诺通过考试。", "本课程承诺包过。"),
+        ("喝酒不开车，开车不喝酒。", "喝完酒开车也不怕。"),
+        ("希望根据您的口味做到最好。", "希望根治糖尿病的朋友，就喝它。"),
+        ("努力把面包做到最好。", "努力赚钱不如稳赚不赔的理财。"),
+        ("目标是做到最好。", "目标：一个月瘦30斤。"),
+        ("旗下最轻的一款背包。", "旗下产品最好用。"),
+        ("我们产品里最小的一只。", "我们的产品最好吃。"),
+        ("全系列最轻便的一款。", "我们全系列面包全国最好吃。"),
+        ("我们想把面包做到最好。", "想给家人最好的床垫，就来这里。"),
+        ("希望给您最好的体验。", "希望给孩子最好的，就选我们。"),
+        ("我们的梦想是成为行业第一。", "追求健康就选最好的床垫。"),
     ],
 )
-def test_patterns_of_a_rule_find_each_place_once(
-    patterns: list[str], text: str, spans: list[tuple[int, int]]
+def test_a_chinese_exemption_ends_with_its_object(freed: str, caught: str) -> None:
+    assert gravest(freed, "zh-CN") == "pass"
+    assert gravest(caught, "zh-CN") == "block"
+
+
+DISGUISES = {
+    "spaces": " ".join,
+    "dots": ".".join,
+    "hyphens": "-".join,
+    "underscores": "_".join,
+    "asterisks": "*".join,
+    "emoji": "🔥".join,
+    "zero width": "\u200b".join,
+    "full width": lambda word: "".join(chr(ord(sign) + 0xFEE0) if sign.isascii() else sign for sign in word),
+    "accents": lambda word: "".join(sign + "\u0301" for sign in word),
+    "one sign": lambda word: f"{word[:2]}*{word[2:]}",
+    "look-alike": lambda word: word.replace("a", "\u0430").replace("e", "\u0435"),
+    "digits": lambda word: word.replace("e", "3").replace("a", "4").replace("i", "1").replace("o", "0"),
+    "drawn out": lambda word: word.replace(word[2], 4 * word[2], 1),
+    "capitals": str.upper,
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize(
+    ("words", "locale"),
+    [
+        (["guaranteed", "results"], "en-GB"),
+        (["cures", "cancer"], "en-GB"),
+        (["clinically", "proven"], "en-GB"),
+        (["国家级"], "zh-CN"),
+        (["最先进"], "zh-CN"),
+        (["根治糖尿病"], "zh-CN"),
+    ],
+)
+def test_a_claim_is_found_in_every_disguise_of_a_term(disguise: str, words: list[str], locale: str) -> None:
+    """As the guard of terms finds them; emphasis by letters of two words has two spaces between them."""
+    worn = [DISGUISES[disguise](word) for word in words]
+    text = ("  " if disguise == "spaces" else " ").join(["It", *worn, "now"])
+    term = " ".join(words)
+    assert [one.severity for one in find_terms(text, case(banned_terms=[term]))] == ["block"]
+    assert "block" in {one.severity for one in found(text, locale)}
+
+
+def test_an_exemption_of_a_rank_lifts_nothing_of_health() -> None:
+    rule = {"kind": "health", "severity": "block", "basis": "law", "message": "no"}
+    rank = rule | {"id": "rank", "kind": "comparison"}
+    aim = {"id": "aim", "kind": "aim", "basis": "law", "patterns": ["aim(?P<object>.*)"]}
+    known = {"schema": 1, "version": "1", "date": "2026-01-01", "source": "law", "language": "en"}
+    rules = [rule | {"id": "cure"}, rank]
+    Pack.model_validate(known | {"rules": rules, "exemptions": [aim | {"lifts": ["rank"]}]})
+    for lifts in (["cure"], ["nothing"]):
+        with pytest.raises(ValidationError, match=lifts[0]):
+            Pack.model_validate(known | {"rules": rules, "exemptions": [aim | {"lifts": lifts}]})
+
+
+@pytest.mark.parametrize(
+    ("locale", "markets", "missing"),
+    [
+        ("de-DE", [], ("DE",)),
+        ("fr-FR", [], ("FR",)),
+        ("ja-JP", [], ("JP",)),
+        ("es-ES", ["ES", "US"], ("ES",)),
+        ("en-GB", ["GB", "DE"], ("DE",)),
+        ("de", [], ("de",)),
+        ("en-GB", [], ()),
+        ("en", [], ()),
+        ("zh-TW", ["TW"], ()),
+        ("de-DE", ["US"], ("de-DE",)),
+    ],
+)
+def test_a_text_that_no_rule_knows_goes_to_a_person(
+    locale: str, markets: list[str], missing: tuple[str, ...]
 ) -> None:
-    assert [(one.start, one.end) for one in compiled(patterns).matches(text)] == spans
-
-
-@pytest.mark.parametrize(
-    ("exempt", "spans"),
-    [
-        ([], [(2, 4)]),
-        (["xy"], [(2, 4)]),
-        (["xya"], []),
-        (["zz"], [(2, 4)]),
-        (["bzz"], []),
-        (["xy", "zz"], [(2, 4)]),
-        (["xyabzz"], []),
-    ],
-)
-def test_what_only_touches_a_harmless_context_counts(exempt: list[str], spans: list[tuple[int, int]]) -> None:
-    assert [(one.start, one.end) for one in compiled(["ab"], exempt).matches("xyabzz")] == spans
-
-
-def compiled(patterns: list[str], exempt: Sequence[str] = ()) -> CompiledPack:
-    """A pack with one rule."""
-    rule = PackRule(id="r", kind="k", severity="block", basis="b", message="m", patterns=patterns)
-    pack = Pack(schema=1, version="1", date="2026-11-01", source="test", language="en", rules=[rule])
-    return CompiledPack(
-        pack,
-        AhoCorasick([]),
-        (),
-        ((rule, tuple(map(re.compile, patterns))),),
-        {"r": re.compile("|".join(exempt))} if exempt else {},
-        None,
-    )
+    known = case(locale=locale, markets=markets)
+    assert unruled(known.brand) == missing
+    rules = [(one.rule, one.severity) for one in find("Seife.", known)]
+    assert rules == [("claims.no_rules", "review")] * bool(missing)

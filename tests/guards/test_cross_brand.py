@@ -79,3 +79,13 @@ def test_only_what_stands_within_an_own_name_is_its_own() -> None:
         [((0, 5), "block")],
         [((10, 12), "block")],
     ]
+
+
+@pytest.mark.parametrize("name", ["Ember & Oak", "Ember and Oak", "Ember + Oak", "Ember&Oak"])
+@pytest.mark.parametrize("said", ["Ember & Oak", "Ember and Oak", "EMBER AND OAK", "Ember&Oak"])
+def test_and_is_written_in_several_ways(name: str, said: str) -> None:
+    brief = {"product": "Bar"}
+    others = replace(case(brief), others=(name,))
+    assert [one.severity for one in find(f"As good as {said}.", others)] == ["block"]
+    assert unsaid([name], f"As good as {said}.") == ()
+    assert unsaid([name], "An ember and an oak.") == (name,)

@@ -17,7 +17,7 @@ from lora_marketing.copy.mending import mend
 from lora_marketing.copy.ranking import faithfulness
 from lora_marketing.guards import Case, findings, guard_names, load_guard
 from lora_marketing.metrics import MeasuredText, load_metric, metric_names
-from lora_marketing.text import spelling, values, words
+from lora_marketing.text import normalise, spelling, values, words
 from lora_marketing.text.known_texts import KnownTexts
 from tests.guards.making import TODAY, brand
 from tests.hostile.shapes import mixture, shapes
@@ -84,7 +84,7 @@ READERS = dict(_readers())
 
 def _seconds(read: Callable[[str], object], text: str) -> float:
     """Processor time of one reading, with nothing remembered of the text."""
-    for remembered in (values.read, values.things_of, words.words, spelling.readings):
+    for remembered in (values.read, values.things_of, words.words, spelling.readings, normalise.readings):
         remembered.cache_clear()
     start = process_time()
     read(text)
