@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 from unicodedata import category, normalize
 
+from lora_marketing.text.bounded import normalized
 from lora_marketing.text.disguises import PICTURES, WITHIN, with_letters_for_signs
 from lora_marketing.text.homophones import meant
 from lora_marketing.text.scripts import HAN

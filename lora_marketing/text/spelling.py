@@ -284,12 +284,12 @@ class Finder:
         self._order = {term: at for at, term in reversed(list(enumerate(terms)))}
         self._patterns = [
             (term, written, letters)
-            for term in filter(_tells, terms)
+            for term in filter(_told_by_letters, terms)
             for written in with_and(term)
             for letters in (forms(letters_of(written)) if inflected else (letters_of(written),))
         ]
         self._breaks = {written: _breaks(written) for _, written, _ in self._patterns}
-        self._signs = [term for term in terms if not _tells(term)]
+        self._signs = [term for term in terms if not _told_by_letters(term)]
         self._automaton = AhoCorasick([letters for _, _, letters in self._patterns])
 
     def find(self, text: str) -> list[Spelled]:
@@ -394,9 +394,7 @@ def _alike(gap: str, usual: str) -> bool:
 
 
 def widest(found: Iterable[Spelled]) -> list[Spelled]:
-    """Sure ones before others and long ones before short ones; nothing within another one."""
-    ordered = sorted(
-        found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span, -len(one.term))
-    )
+    """Drop overlapping finds: sure ones are kept before others, then longer ones before shorter ones."""
+    ordered = sorted(found, key=lambda one: (not one.sure, one.span[0] - one.span[1], one.span))
     taken = Apart()
     return sorted((term for term in ordered if taken.take(*term.span)), key=lambda term: term.span)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -377,3 +375,13 @@ def test_a_text_that_no_rule_knows_goes_to_a_person(
     assert unruled(known.brand) == missing
     rules = [(one.rule, one.severity) for one in find("Seife.", known)]
     assert rules == [("claims.no_rules", "review")] * bool(missing)
+
+
+def test_of_matches_that_overlap_the_widest_is_told() -> None:
+    """`never fails` says that it is safe, all of `never fails to cure eczema` that it cures."""
+    (one,) = found("It never fails to cure eczema.")
+    assert (one.rule, one.span) == ("claims.cure", (3, 29))
+
+
+def test_claims_that_touch_are_two() -> None:
+    assert sorted(one.span or () for one in found("国家级极品香皂", "zh-CN")) == [(0, 3), (3, 5)]

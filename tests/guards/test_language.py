@@ -165,3 +165,31 @@ def test_signs_disguises_and_the_own_script_are_no_other_language(locale: str, t
 )
 def test_a_short_foreign_line_is_seen_and_a_name_is_not(text: str, foreign: bool) -> None:
     assert ("language.other" in {one.rule for one in find(text, case())}) == foreign
+
+
+FORTY = "Unsere Seife ist mild zur Haut und riecht nach Me"
+
+
+@pytest.mark.parametrize(("text", "severity"), [(FORTY[:-1], "review"), (FORTY, "fix")])
+def test_from_forty_letters_on_a_text_is_written_again(text: str, severity: str) -> None:
+    assert sum(map(str.isalpha, text)) == (40 if severity == "fix" else 39)
+    assert found(text, "en-GB") == [("other", severity)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("riecht sea and day luft mild meer am our all winter", []),
+        ("zur winter den sea the meer tag unsere soap kind seife", [("other", "fix")]),
+    ],
+)
+def test_a_long_mixed_text_is_another_language_at_four_to_one(text: str, told: list[tuple[str, str]]) -> None:
+    """German is 3.0 and 4.4 times as likely as English, and sure in neither."""
+    assert found(text, "en-GB") == told
+
+
+@pytest.mark.parametrize(("text", "part"), [("坐臺灣鐵路去", "臺灣鐵"), ("坐臺去", "臺")])
+def test_the_span_of_the_other_script_is_from_its_first_to_its_last_character(text: str, part: str) -> None:
+    (one,) = find(text, case(locale="zh-CN"))
+    assert one.span
+    assert text[slice(*one.span)] == part

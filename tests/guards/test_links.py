@@ -135,3 +135,39 @@ def test_a_link_that_no_machine_follows_is_one(text: str, said: str) -> None:
 
 def test_brackets_are_no_dots_of_addresses() -> None:
     assert list(find("Soap (. ) and [dotted] paper, a list [a] [b].", case())) == []
+
+
+def test_an_own_address_without_a_scheme_is_looked_at_too() -> None:
+    asked = case(links=["fjord.md"])
+    assert [one.rule for one in find("fjord.md/?utm_source=a", asked)] == ["links.tracking"]
+
+
+def test_www_is_no_part_of_a_host() -> None:
+    for own in ("www.fjord.example", "fjord.example"):
+        asked = case(links=[own])
+        assert list(find("https://fjord.example and https://www.fjord.example", asked)) == []
+        for false in ("https://fj0rd.example", "https://www.fj0rd.example"):
+            (one,) = find(false, asked)
+            assert (one.rule, one.suggestion) == ("links.lookalike", own)
+
+
+@pytest.mark.parametrize("latin", ["a", "z"])
+def test_one_latin_letter_beside_another_alphabet_is_mixed(latin: str) -> None:
+    assert rules(f"https://{latin}о.com") == [("lookalike", "block")]
+    assert rules(f"https://{latin}я.com") == [("foreign", "block")]
+
+
+def test_every_address_of_a_text_is_looked_at() -> None:
+    text = "https://fjord.example/a, evil.com, https://bit.ly/3 and Booking.com"
+    assert sorted(text[slice(*one.span)] for one in find(text, OWN) if one.span) == [
+        "Booking.com",
+        "evil.com",
+        "https://bit.ly/3",
+    ]
+
+
+@pytest.mark.parametrize(("first", "found"), [("a", [("foreign", "block")]), ("aa", [])])
+def test_a_host_has_253_characters_at_most(first: str, found: list[tuple[str, str]]) -> None:
+    host = f"{first}.{'a.' * 124}com"
+    assert len(host) == 252 + len(first)
+    assert rules(host) == found

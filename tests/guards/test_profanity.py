@@ -91,3 +91,48 @@ def test_what_the_product_is_called_is_no_mild_word() -> None:
 )
 def test_an_animal_a_plant_or_a_dish_is_for_a_person(text: str) -> None:
     assert {one.severity for one in find(text, case())} == {"review"}
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("a5s", ["hard"]),
+        ("A5s", []),
+        ("AS5", []),
+        ("A5", []),
+        ("5ex", ["mild"]),
+        ("t1t", ["mild"]),
+        ("T1t", []),
+        ("T1TS", ["hard"]),
+        ("ASS", ["hard"]),
+        ("鸡8", ["mild"]),
+    ],
+)
+def test_digits_and_capitals_make_a_short_name_a_number(text: str, kinds: list[str]) -> None:
+    """Of at most three signs more than half, and one of them a digit."""
+    assert rules(f"Say {text} now") == kinds
+
+
+def test_a_harmless_phrase_may_stand_within_a_word_but_is_not_inflected() -> None:
+    assert rules("Moby Dick, Moby Dicks, a Dick van Dyke") == []
+    assert rules("Dick van Dyking") == ["mild", "mild"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("unfucked", "fuck"), ("ass****", "ass****"), ("see f**k off", "f**k")]
+)
+def test_what_offends_is_told_as_it_stands(text: str, word: str) -> None:
+    (one,) = find(text, case())
+    assert one.span
+    assert text[slice(*one.span)] == word
+
+
+@pytest.mark.parametrize("text", ["zz**", "pr**e", "p@y", "q*k"])
+def test_stars_for_letters_of_no_hard_word_pass(text: str) -> None:
+    assert rules(text) == []
+
+
+def test_what_follows_a_number_or_an_own_name_is_looked_at() -> None:
+    assert rules("The A5s sucks") == ["mild"]
+    assert rules("Horny Goat tea sucks", display_name="Horny Goat") == ["mild"]
+    assert rules("Moby Dick sucks") == ["mild"]

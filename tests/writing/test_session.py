@@ -94,4 +94,5 @@ def test_voices_of_different_bases_do_not_write_together(world: World) -> None:
             world.open(*refs)
         (problem,) = caught.value.problems
         known = f"{world.base_folder} none"
-        assert problem.got == f"tidal/soap: {known} float32; lumen/soap: {known} bfloat16"
+        day = "chat_date 2026-01-01"
+        assert problem.got == f"tidal/soap: {known} float32 {day}; lumen/soap: {known} bfloat16 {day}"
