@@ -184,6 +184,8 @@ def statements(seen: View, region: Region = ANYWHERE) -> list[Statement]:
             role = _among_others(role, bound, one, around, (found[max(0, at - 1) : at + 2], told, seen.text))
         if bound == "from" and role == "discount" and "低至" in around.left:
             bound = "up to"
+        elif bound == "from" and role == "before":
+            bound = "exact"
         rate = _rate(one, around, cues) if one.kind in MONEY else ""
         told.append(Statement(one, "" if role == "was" else role, bound, rate, around, tuple(cues)))
     return told
@@ -221,10 +223,10 @@ def _role(one: Quantity, around: Surroundings, cues: list[Span]) -> _Cue:
     if one.role:
         return _ROLES[one.role]
     right = RIGHT_ROLE.match(around.right)
-    if right and right.lastgroup:
+    found = None if around.left.isspace() else _last_role(around.left)
+    if right and right.lastgroup and not (found and right.lastgroup == "now"):
         cues.append(_shifted(right.span(right.lastgroup), one.end))
         return _ROLES[right.lastgroup]
-    found = None if around.left.isspace() else _last_role(around.left)
     if found and found.lastgroup:
         if not FILLER.sub("", around.left[found.end() :]):
             cues.append(_shifted(found.span(found.lastgroup), one.start - len(around.left)))
