@@ -17,7 +17,7 @@ from lora_marketing.text.statements import Statement, statements
 _IDIOM = re.compile(
     r"\b24/7\b|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"
     r"|\b(?:at|in|on|the|these|those|all|other|or|and|by|between) (?:one|two|three|four)\b|\bone\b"
-    r"|\bseven days a week\b|[一每]周七天"
+    r"|\b(?:three|four|five|six|seven)[- ]star\b|\bseven days a week\b|[一每]周七天"
     r"|(?<![零〇一二三四五六七八九十百千万])(?:一一(?![零〇一二三四五六七八九十百千万])"
     r"|(?:五一|六一|十一|三八)(?=小?长?假|黄金周|[^,。!?]{0,2}节|国庆|出[游行]|期间|[大特促]|礼))"
     r"|三三两两|一五一十|千[百万]|万[千一]|百[年度]"
@@ -57,7 +57,8 @@ def find(text: str, case: Case) -> Iterator[Finding]:
             or known.holds(one)
         ):
             continue
-        against = known.contradicted(one)
+        nearly_idle = not own.digits and not own.price and own.amount == 1
+        against = None if nearly_idle else known.contradicted(one)
         if not against and not _states(own, seen):
             continue
         severity: Severity = "block" if against else "review"
