@@ -93,12 +93,12 @@ def _unknown(one: Statement, seen: View, text: str, known: Known, against: Given
 
 
 def _meant(one: Statement, given: Statement) -> str:
-    """What differs besides the value, or instead of it."""
+    """What is said and given besides the value, where it differs."""
     pairs = ((one.role, given.role), (one.bound, given.bound), (one.rate, given.rate))
-    differ = [f"{own or 'nothing'}, not {other or 'nothing'}" for own, other in pairs if own != other]
+    differ = [f"said as {own}, given as {other}" for own, other in pairs if own and other and own != other]
     if one.around.everywhere and not given.around.everywhere:
-        differ.append("everything")
-    return f" (said as {'; '.join(differ)})" if differ else ""
+        differ.append("said of everything")
+    return f" ({'; '.join(differ)})" if differ else ""
 
 
 def _values(seen: View, case: Case, known: Known) -> Iterator[Finding]:

@@ -67,7 +67,7 @@ _ROLE_WORDS = {
     "now": r"\b(?:now|today|sale price|deal price|new price|jetzt|heute|aktuell|nun|neuer preis)\b"
     r"|现价|现售|现仅|现在|如今|到手价?|券后|活动价|秒杀价|特价|促销价|今日|今天|折后|会员价|直播价"
     r"|(?<![出表实发展体])现",
-    "discount": r"\b(?:save|saves|saving|savings|discount|rabatt|spare?n?|sparst|sparpreis|ersparnis"
+    "discount": r"\b(?:saved?|saves|saving|savings|discount|rabatt|spare?n?|sparst|sparpreis|ersparnis"
     r"|minus|gutschein|voucher|coupon|cashback"
     r"|reduced by|cut by|down by|nachlass|reduziert um|gunstiger um)\b|立减|减免|减|直降|立省|省下?|优惠"
     r"|返现|返|抵扣|抵|优惠券|红包|折扣|打",
