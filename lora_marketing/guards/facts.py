@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from lora_marketing.guards import MOST_OF_A_RULE, Case, Finding, Severity
 from lora_marketing.guards._facts_known import Given, Known, known_of
 from lora_marketing.guards._names import models, names
+from lora_marketing.text.bounded import Span, Spans
 from lora_marketing.text.normalise import View, view, whole_word
 from lora_marketing.text.quantities import Quantity
 from lora_marketing.text.statements import Statement, statements
@@ -42,7 +43,10 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
     ends = [end for _, end in idioms]
     told: Counter[tuple[bool, Severity]] = Counter()
+    dates: list[Span] = []
     for one in statements(seen, known.region):
+        if one.quantity.kind == "date":
+            dates.append(seen.span(one.quantity.start, one.quantity.end))
         own = one.quantity
         at = bisect_right(ends, own.start)
         in_idiom = (
@@ -66,7 +70,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         if told[own.price, severity] <= MOST_OF_A_RULE:
             yield _unknown(one, seen, text, known, against)
     yield from models(text, known)
-    yield from names(text, known)
+    yield from names(text, known, Spans(dates))
     yield from _values(seen, case, known)
 
 
