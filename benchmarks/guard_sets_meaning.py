@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,8 @@ from lora_marketing.text.known_texts import KnownTexts
 TODAY = date(2026, 11, 1)
 OWN_CLAIMS = Path(__file__).with_name("claims_own.jsonl")
 """By the author of the rules: written before them, but for the last eight, which came out of a review."""
-CASES = Path(__file__).resolve().parent.parent / "tests/guards/claims_cases.jsonl"
-"""By the author of the rules: `written_for` was read while they were written, `held_out` came after them.
-At first sight 4 of 32 (English), 7 of 32 (Chinese) were found; effects without a disease got rules later."""
+OWN_FACTS = Path(__file__).parent.parent / "tests/guards/facts_cases.jsonl"
+"""By the author of the rules, labelled before them; no rule is tuned on it."""
 REAL = ("aws.jsonl", "google_apis.jsonl", "mozilla_en.jsonl", "mozilla_en_zh.jsonl")
 
 
@@ -42,6 +42,8 @@ def sets(data: Path) -> Iterator[LabelledSet]:
         yield LabelledSet("regurgitation", "brand_voices", language, list(_repeated(spoken)))
         yield LabelledSet("cross_brand", "brand_voices", language, list(_named(spoken)))
         yield LabelledSet("facts", "brand_voices, one value changed", language, list(_falsified(spoken)))
+    for language in ("en", "de", "zh"):
+        yield LabelledSet("facts", "facts_cases.jsonl", language, list(_stated(language)))
 
 
 def real_texts(data: Path) -> Iterator[tuple[str, Case]]:
@@ -65,7 +67,7 @@ def case_in(
         "schema": 1,
         "name": name,
         "display_name": name.title(),
-        "locale": {"en": "en-GB", "zh": "zh-CN"}[language],
+        "locale": {"en": "en-GB", "zh": "zh-CN", "de": "de-DE"}[language],
         "lines": {"all": "All."},
         "guide": "Be brief.",
     }
@@ -119,6 +121,19 @@ def _named(real: Sequence[tuple[str, Case]]) -> Iterator[Row]:
         name = others[number % len(others)]
         yield Row(text, False, told)
         yield Row(f"{text} {name.upper() if number % 3 == 0 else name}", True, told)
+
+
+def _stated(language: str) -> Iterator[Row]:
+    """Sentences that contradict their brief or say what nobody gave, beside such as say the same."""
+    spoken = {"DE": "de", "CN": "zh"}
+    for row in _rows(OWN_FACTS):
+        market = row["market"]
+        if spoken.get(market, "en") == language:
+            told = case_in(language, attributes=row["brief"])
+            own = {"locale": f"{language}-{market}", "markets": [market], "facts": row.get("facts", [])}
+            yield Row(
+                row["text"], row["right"] != "pass", replace(told, brand=told.brand.model_copy(update=own))
+            )
 
 
 def _falsified(real: Sequence[tuple[str, Case]]) -> Iterator[Row]:

@@ -24,11 +24,11 @@ SLIPS = 2
 """Signs in which a model number may differ from a given one and is taken for a slip of it."""
 
 
-def names(text: str, known: Known) -> Iterator[Finding]:
-    """Every name that is not known: a person checks it."""
+def names(text: str, known: Known, dates: Spans) -> Iterator[Finding]:
+    """Every name that is not known: a person checks it. A month with its year is none."""
     if known.region.language in _NO_NAMES:
         return
-    found = list(matches(_NAME, text))
+    found = [name for name in matches(_NAME, text) if not dates.touch(*name.span())]
     if _titled(text, Spans(name.span() for name in found)):
         return
     for name in found:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from lora_marketing.guards import MOST_OF_A_RULE, Case, Finding, Severity
 from lora_marketing.guards._facts_known import Given, Known, known_of
 from lora_marketing.guards._names import models, names
+from lora_marketing.text.bounded import Span, Spans
 from lora_marketing.text.normalise import View, view, whole_word
 from lora_marketing.text.quantities import Quantity
 from lora_marketing.text.statements import Statement, statements
@@ -17,7 +18,7 @@ from lora_marketing.text.statements import Statement, statements
 _IDIOM = re.compile(
     r"\b24/7\b|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"
     r"|\b(?:at|in|on|the|these|those|all|other|or|and|by|between) (?:one|two|three|four)\b|\bone\b"
-    r"|\bseven days a week\b|[一每]周七天"
+    r"|\b(?:three|four|five|six|seven)[- ]star\b|\bseven days a week\b|[一每]周七天"
     r"|(?<![零〇一二三四五六七八九十百千万])(?:一一(?![零〇一二三四五六七八九十百千万])"
     r"|(?:五一|六一|十一|三八)(?=小?长?假|黄金周|[^,。!?]{0,2}节|国庆|出[游行]|期间|[大特促]|礼))"
     r"|三三两两|一五一十|千[百万]|万[千一]|百[年度]"
@@ -42,7 +43,10 @@ def find(text: str, case: Case) -> Iterator[Finding]:
     idioms = [found.span() for found in _IDIOM.finditer(seen.text)]
     ends = [end for _, end in idioms]
     told: Counter[tuple[bool, Severity]] = Counter()
+    dates: list[Span] = []
     for one in statements(seen, known.region):
+        if one.quantity.kind == "date":
+            dates.append(seen.span(one.quantity.start, one.quantity.end))
         own = one.quantity
         at = bisect_right(ends, own.start)
         in_idiom = (
@@ -57,7 +61,8 @@ def find(text: str, case: Case) -> Iterator[Finding]:
             or known.holds(one)
         ):
             continue
-        against = known.contradicted(one)
+        nearly_idle = not own.digits and not own.price and own.amount == 1
+        against = None if nearly_idle else known.contradicted(one)
         if not against and not _states(own, seen):
             continue
         severity: Severity = "block" if against else "review"
@@ -65,7 +70,7 @@ def find(text: str, case: Case) -> Iterator[Finding]:
         if told[own.price, severity] <= MOST_OF_A_RULE:
             yield _unknown(one, seen, text, known, against)
     yield from models(text, known)
-    yield from names(text, known)
+    yield from names(text, known, Spans(dates))
     yield from _values(seen, case, known)
 
 
@@ -93,12 +98,12 @@ def _unknown(one: Statement, seen: View, text: str, known: Known, against: Given
 
 
 def _meant(one: Statement, given: Statement) -> str:
-    """What differs besides the value, or instead of it."""
+    """What is said and given besides the value, where it differs."""
     pairs = ((one.role, given.role), (one.bound, given.bound), (one.rate, given.rate))
-    differ = [f"{own or 'nothing'}, not {other or 'nothing'}" for own, other in pairs if own != other]
+    differ = [f"said as {own}, given as {other}" for own, other in pairs if own and other and own != other]
     if one.around.everywhere and not given.around.everywhere:
-        differ.append("everything")
-    return f" (said as {'; '.join(differ)})" if differ else ""
+        differ.append("said of everything")
+    return f" ({'; '.join(differ)})" if differ else ""
 
 
 def _values(seen: View, case: Case, known: Known) -> Iterator[Finding]:

@@ -67,7 +67,7 @@ _ROLE_WORDS = {
     "now": r"\b(?:now|today|sale price|deal price|new price|jetzt|heute|aktuell|nun|neuer preis)\b"
     r"|现价|现售|现仅|现在|如今|到手价?|券后|活动价|秒杀价|特价|促销价|今日|今天|折后|会员价|直播价"
     r"|(?<![出表实发展体])现",
-    "discount": r"\b(?:save|saves|saving|savings|discount|rabatt|spare?n?|sparst|sparpreis|ersparnis"
+    "discount": r"\b(?:saved?|saves|saving|savings|discount|rabatt|spare?n?|sparst|sparpreis|ersparnis"
     r"|minus|gutschein|voucher|coupon|cashback"
     r"|reduced by|cut by|down by|nachlass|reduziert um|gunstiger um)\b|立减|减免|减|直降|立省|省下?|优惠"
     r"|返现|返|抵扣|抵|优惠券|红包|折扣|打",
@@ -121,11 +121,14 @@ _RATE_WORDS = {
     "dozen": "dozen dutzend",
 }
 RATES |= {word: rate for rate, words in _RATE_WORDS.items() for word in words.split(" ")}
+PERIODS = {"year": 1, "month": 12, "week": 52, "day": 365}
+"""How many of them a year has, as prices are told."""
 _LATIN_RATES = "|".join(sorted((word for word in RATES if word.isascii()), key=len, reverse=True))
 _HAN_RATES = "|".join(sorted((word for word in RATES if not word.isascii()), key=len, reverse=True))
 RIGHT_RATE = re.compile(
     rf"\s?(?:(?:/\s?|-?(?:per|a|an|each|every|pro|im|je|the|die|der|in der"
     rf"|am)\s)(?P<per>{_LATIN_RATES})s?\b"
+    r"|(?:/|\s?per\s|\s?pro\s)(?P<other>[a-z]{3,12})\b"
     rf"|,?\s?(?P<ly>(?:month|year|week|annual|dai|hour)ly\b|annually\b|monatlich\b|jahrlich\b"
     rf"|wochentlich\b|taglich\b)"
     rf"|(?:/|一|每)(?P<zh>{_HAN_RATES}))"
@@ -160,7 +163,8 @@ CONCEPT = re.compile(
         f"(?P<{name}>{words})"
         for name, words in {
             "warranty": r"warrant|guarant|garantie|gewahrleist|质保|保修|保换|联保",
-            "delivery": r"deliver|shipping|\bships?\b|shipped|dispatch|doorstep|your step|liefer|versand"
+            "delivery": r"deliver|with you (?:in|within|by)|shipping|\bships?\b|shipped|dispatch"
+            r"|doorstep|your step|liefer|versand"
             r"|versend|发货|配送|送达|到货|运费|包邮",
             "battery": r"batter|(?:one|per|a|between|full|single) charges?\b|playback|ladung|run ?time"
             r"|\blasts?\b|laufzeit|akku|续航|电池|待机|halt\b",

@@ -37,6 +37,13 @@ _BEFORE = re.compile(
     rf"|礼拜)(?P<zh>[一二三四五六日天])[,、 (]?$"
 )
 _AFTER = re.compile(rf"[ ,(]{{0,2}}(?:(?P<day>{_WEEKDAY})|(?:周|星期|礼拜)(?P<zh>[一二三四五六日天]))")
+_FIRST_DAY = re.compile(
+    r"(?<![\d.,])(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?\s?(?:[-–—]|to|until|bis|through|and|und"
+    r"|&)\s?(?:the )?$"
+)
+_LAST_DAY = re.compile(
+    r"\s?(?:[-–—~]|to|until|through|至|到)\s?(?P<day>\d{1,2})(?:[日号]|st\b|nd\b|rd\b|th\b)?(?![\d月:.])"
+)
 _TIME = re.compile(
     r"(?P<half>上午|早上|下午|晚上|中午|凌晨)?(?<![\d.])(?<!\d,)(?P<h>\d{1,2})"
     r"(?:[:.](?P<mi>[0-5]\d)(?![\d%])|[点时](?!间|尚|代|候)(?P<zmi>\d{1,2})?分?)?"
@@ -74,11 +81,23 @@ def moments(text: str, region: Region) -> Iterator[Moment]:
     for found in _DATE.finditer(text):
         one = _date(found, region)
         if one:
+            yield from _ranges(found, one)
             yield one
     for found in _TIME.finditer(text):
         one = _time(found)
         if one:
             yield one
+
+
+def _ranges(found: re.Match[str], one: Moment) -> Iterator[Moment]:
+    """The other day of 1 to 11 November, and of 11月1日到11日: of the same month."""
+    text, month = found.string, one.value // 100
+    first = _FIRST_DAY.search(text, max(0, found.start() - _REACH), found.start()) if found["ed"] else None
+    last = _LAST_DAY.match(text, found.end()) if found["zd"] or found["d"] or found["ad"] else None
+    for other in (first, last):
+        if other and 1 <= int(other["day"]) <= 31:
+            day = int(other["day"])
+            yield Moment("date", 100 * month + day, day, *other.span(), one.year)
 
 
 def weekday_of(year: int, value: int) -> int | None:

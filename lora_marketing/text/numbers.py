@@ -115,6 +115,10 @@ def german_value(written: str) -> Decimal:
 
 def han_value(written: str) -> Decimal:
     """Chinese numerals: 二十五, 三百五 (350), 一万二 (12000), 二〇二六, 三点五, 贰佰."""
+    if written == "半":
+        return Decimal("0.5")
+    if written.endswith("个半"):
+        return han_value(written[:-2]) + Decimal("0.5")
     whole, _, part = written.translate(_FORMAL).partition("点")
     if not set(whole) & set(PLACES):
         value = Decimal("".join(str(DIGITS[letter]) for letter in whole) or "0")

@@ -24,7 +24,7 @@ from lora_marketing.text.numbers import (
     times,
 )
 from lora_marketing.text.regions import ANYWHERE, Region
-from lora_marketing.text.units import BASES, CURRENCY_OF, MONEY, PENCE, UNIT_OF
+from lora_marketing.text.units import BASES, CURRENCY_OF, MONEY, MONTH, PENCE, TIME, UNIT_OF
 
 ROUNDED = Decimal("0.025")
 """How far 12 inches and 30 cm may be apart, as a share."""
@@ -43,26 +43,31 @@ _CODES = _any_of(
 _COINS = _any_of(name for name in CURRENCY_OF if name.isalpha() and name.isascii())
 _COINS_ZH = _any_of(name for name in CURRENCY_OF if not name.isascii() and name.isalpha())
 _UNITS = _any_of(UNIT_OF).replace("|in|", r"|in(?![\s-]+\w)|")
+_HALVED_WORDS = "hours?|litres?|liters?|kilos?|years?|days?|minutes?|miles?|pounds?|millions?"
+_HALVED = "(?:[年月天日斤升米吨]|小时|公斤|公里|分钟)"
 _GREAT_WORDS = r"hundred|thousand|million|billion|dozen|lakhs?|crore|dutzend|mio|millionen|tausend"
 
 
 @cache
 def _number_pattern(decimal_comma: bool, german: bool) -> re.Pattern[str]:
-    words = f"a (?=dozen)|ein (?=dutzend)|{ENGLISH_WORDS}" + (f"|{GERMAN_WORDS}" if german else "")
+    halved = f"half an? (?=dozen|{_HALVED_WORDS})|halbe[snr]? (?=jahr|stunde|liter)"
+    words = f"{halved}|a (?=dozen)|ein (?=dutzend)|{ENGLISH_WORDS}" + (f"|{GERMAN_WORDS}" if german else "")
     return re.compile(
         rf"(?P<sign>(?:(?<![a-z])(?:{_PREFIXED})|[{_SIGNS}]|\b(?:{_CODES})\.?\s?))?\s?"
         rf"(?:(?(sign)"
         rf"|(?<![a-z\d])(?<!\d[.,])(?<![a-z]-))(?P<digits>{in_digits(decimal_comma)})(?!\d)(?:,[-–—]+)?"
         rf"|\b(?P<words>{words})(?:(?<= )|\b)"
-        rf"|(?P<share>百分之)?(?P<han>[{HAN_NUMERALS}]{{1,40}}(?:点[{HAN_DIGITS}]{{1,20}})?))"
+        rf"|(?P<share>百分之)?(?P<han>[{HAN_DIGITS}十]{{1,3}}个半(?=小时|月|钟头)"
+        rf"|[{HAN_NUMERALS}]{{1,40}}(?:点[{HAN_DIGITS}]{{1,20}})?|半(?=个?{_HALVED})))"
         rf"\s?(?P<times>(?:k|bn|(?(sign)m|bn))(?![a-z])|(?:{_GREAT_WORDS})\b"
         rf"|[十百千万亿]{{1,4}}(?![卡焦]))?"
+        rf"(?P<some>[多余](?=[元块个天年月日斤升米克件人名]))?"
         rf"(?P<after>\s?(?:%|percent\b|per ?cent\b|prozent\b|折(?![叠伞页扇])|[{_SIGNS}](?!\s?\d)"
         rf"|(?:{_PREFIXED})(?!\s?\d)"
         rf"|(?!pounds? of\b)(?:{_COINS})\b|{_COINS_ZH}))?"
         rf"(?P<cents>(?<=块)[1-9一二三四五六七八九](?![{HAN_NUMERALS}\d块个元折克盒件])"
         rf"|(?<=pounds|ollars|.euros)\s(?(words)(?:{ENGLISH_WORDS})\b))?"
-        rf"(?(after)|(?:[\s-]?(?P<unit>{_UNITS})(?![a-z]))?)"
+        rf"(?(after)|(?:[\s-]?(?:working |business )?(?P<unit>{_UNITS})(?![a-z]))?)"
     )
 
 
@@ -80,13 +85,15 @@ _PARTS = {
 }
 _HAN_VALUE = rf"\d{{1,6}}|[{HAN_NUMERALS}]{{1,8}}"
 _OFFER = re.compile(
-    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)|(?P<second>第二[件份杯个](?P<second_at>半价|0元|免费"
+    r"(?P<fold>[将把沿][^,。!;]{0,8}对折)|(?P<second>第[二2][件份杯个](?P<second_at>半价|0元|免费"
     r"|[一二三四五六七八九\d]折)"
+    r"|\bbuy (?:one|1),? (?:and )?get (?:one|1) (?:at |for )?half(?: the)? price\b"
     r"|\b(?:second|2nd|zweite[rnms]?)(?: \w{1,12}){0,2} (?:at |for |zum )?(?:half(?: the)? price"
     r"|halben preis)\b)"
     r"|(?P<half>\bhalf[- ](?:the )?pric(?:e|ed)\b|\bhalf off\b|\bhalbe[rn]? preis\b|半价"
     r"|对折(?![后叠再两三一放收存]))"
-    r"|\b(?:an? |one[- ]|ein )(?P<part>third|quarter|fifth|tenth|drittel|viertel) (?:off|less|cheaper"
+    r"|\b(?:an? |one[- ]|ein |(?P<many>two[- ]|zwei |three[- ]|drei ))?(?P<part>third|quarter|fifth"
+    r"|tenth|drittel|viertel)s? (?:off|less|cheaper"
     r"|gunstiger|rabatt|reduced)\b"
     r"|(?:(?<=discount: )|(?<=rabatt: ))(?:an? |one[- ]|ein )?(?P<named>half|third|quarter|fifth|tenth"
     r"|drittel|viertel)\b"
@@ -97,6 +104,15 @@ _OFFER = re.compile(
     rf"|满(?P<spend>{_HAN_VALUE})(?P<yuan>元?)[^,。!;\d{HAN_NUMERALS}]{{0,4}}[减省返立降](?P<less>{_HAN_VALUE})(?:元(?!素))?"
 )
 """Offers without a sign of money. A sheet is folded in half (把纸对折)."""
+_FREE = re.compile(
+    r"\b(?:is|are|ships?|comes?) free(?= (?:on|over|from|above|for) )|"
+    r"\bfree (?:\w{2,12} |next[- ]day )?(?:delivery|shipping|postage)\b"
+    r"|\b(?:delivery|shipping|postage)(?: is|:) free\b"
+    r"|\b(?:kostenlose[rn]?|gratis|kostenfreie[rn]?) (?:versand|lieferung)\b"
+    r"|\bversand(?:kosten)?(?: ist|:)? ?(?:kosten)?(?:frei|los|gratis)\b"
+    r"|包邮|免运费|免邮费?"
+)
+"""Delivery for nothing."""
 _RATING = re.compile(
     r"(?<![\d.,/])(?P<of>(?:10|\d)(?:[.,]\d{1,2})?)\s?(?:/|out of|von|(?:颗)?星[,/]?满分)\s?(?:5"
     r"|10)(?!\.?\d|[/%])(?:\s?(?:stars?|sternen?)\b)?"
@@ -113,7 +129,7 @@ _CALLED = re.compile(
 )
 _SHAPED = re.compile(r"\+|00|0\d|\(|1[3-9]\d{9}$|\d{3}-\d{4}$|\d{3}-\d{3}-\d{4}$|[48]00-?\d{3}-?\d{4}$")
 _ASKED = re.compile(r"(?:只[要需]|仅需?|才|低至|[特现售原单]价|价格|卖|不到)[是为:]?\s?$")
-_PRICED = re.compile(r"(?:仅需|只[要需]|仅售|[特现售原]价|到手价?|券后价?)[是为:]?\s?$")
+_PRICED = re.compile(r"(?:仅需|只[要需]|仅售|(?<!评)价|到手价?|券后价?)[是为:]?\s?$")
 _NOT_COUNTED = re.compile(r"\s?(?:$|[^\w\s]|包邮|起|到手|拿下|带走|搞定|[一每][件盒瓶个支只箱套罐包])")
 _YEAR = re.compile(
     r"(?:\b(?:since|in|est|established|founded|seit|from|anno|jahr|year|gegrundet|grundung|until|bis)"
@@ -126,8 +142,8 @@ class Quantity:
     """One value in a text.
 
     Args:
-        kind: `percent`, `offer`, `date`, `time`, `year`, `rating`, `phone`, a currency, a base unit
-            (`g`, `ml`, `s` ...) or ``.
+        kind: `percent`, `offer`, `date`, `time`, `year`, `rating`, `phone`, `free` (delivery), a
+            currency, a base unit (`g`, `ml`, `s` ...) or ``.
         value: in that unit.
         amount: as it is written, in whatever unit.
         start: where it stands in the view.
@@ -164,7 +180,7 @@ class Quantity:
         if not given.kind:
             return self.amount == given.amount
         if self.kind != given.kind:
-            return False
+            return {self.kind, given.kind} == TIME and _same_months(self, given)
         if self.kind == "phone":
             return _same_phone(self.value, given.value)
         if self.imperial != given.imperial:
@@ -181,10 +197,16 @@ class Quantity:
         )
 
 
+def _same_months(one: Quantity, other: Quantity) -> bool:
+    """Ninety days are three months, as people count."""
+    seconds, months = (one, other) if one.kind == "s" else (other, one)
+    return abs(seconds.value - MONTH * months.value) <= ROUNDED * MONTH * months.value
+
+
 def _same_phone(one: Decimal, other: Decimal) -> bool:
     """Local, national and international forms of a number end alike."""
     short, long = sorted((f"{one:f}", f"{other:f}"), key=len)
-    return len(short) >= 7 and long.endswith(short)
+    return short == long or (len(short) >= 7 and long.endswith(short))
 
 
 def quantities(seen: View, region: Region = ANYWHERE) -> list[Quantity]:
@@ -215,13 +237,15 @@ def _whole(text: str, region: Region) -> Iterator[Quantity]:
         value = Decimal((found["of"] or found["stars"] or found["fen"]).replace(",", "."))
         yield Quantity("rating", value.normalize(), value, *found.span(), True)
     yield from _phones(text)
+    for found in _FREE.finditer(text):
+        yield Quantity("free", Decimal(0), Decimal(0), *found.span(), False)
 
 
 def _phones(text: str) -> Iterator[Quantity]:
     for found in _PHONE.finditer(text):
         digits = re.sub(r"\D", "", found.group().replace("(0)", ""))
         called = _CALLED.search(text, max(0, found.start() - 40), found.start())
-        if 7 <= len(digits) <= 15 and (called or _SHAPED.match(found.group())):
+        if (5 if called else 7) <= len(digits) <= 15 and (called or _SHAPED.match(found.group())):
             value = Decimal(digits.lstrip("0") or "0")
             yield Quantity("phone", value, value, *found.span(), True)
 
@@ -234,6 +258,7 @@ def _offers(text: str, region: Region) -> Iterator[Quantity]:
             continue
         if found["half"] or found["part"] or found["named"]:
             part = Decimal(_PARTS[found["part"] or found["named"] or "half"])
+            part = 100 - part if found["many"] else part  # two thirds, three quarters
             yield Quantity("percent", part, part, *span, False, role="discount")
             continue
         if found["second"]:
@@ -300,6 +325,8 @@ def _is_imperial(found: re.Match[str]) -> bool:
 def _in_words(written: str) -> Decimal:
     if written.strip() in ("a", "ein"):
         return Decimal(1)
+    if written.startswith("hal"):
+        return Decimal("0.5")
     first = re.split("[ ,-]", written)[0]
     return english_value(written) if first in ENGLISH else german_value(written)
 

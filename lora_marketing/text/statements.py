@@ -19,6 +19,7 @@ from lora_marketing.text._cues import (
     LEFT_RATE,
     LEFT_ROLE,
     NOT_THE_SUBJECT,
+    PERIODS,
     RATES,
     RIGHT_BOUND,
     RIGHT_RATE,
@@ -29,12 +30,14 @@ from lora_marketing.text.normalise import View
 from lora_marketing.text.quantities import Quantity, quantities
 from lora_marketing.text.regions import ANYWHERE, Region
 from lora_marketing.text.surroundings import SENTENCE, Surroundings, surroundings
-from lora_marketing.text.units import MONEY, TIME
+from lora_marketing.text.units import BASES, MONEY, TIME
 
 Role = Literal["", "price", "before", "now", "discount", "threshold", "fee", "second"]
 Bound = Literal["exact", "from", "up to", "at least", "over", "under", "about"]
 ABOUT = Decimal("0.1")
 """How far what is about a value may be from it, as a share of it."""
+DAY = 24
+"""Times are of one thing only if one is not so many times the other."""
 ATTAINED = ("from", "up to")
 """Bounds that are somewhere reached: who leaves them out promises more than was given."""
 _POINTS = frozenset({"date", "time", "phone", "year"})
@@ -43,6 +46,10 @@ _OFF = re.compile(
     r"\s?(?:(?:off|rabatt|discount|sparen|gunstiger)(?: (?:on|for|from))?"
     r"|(?:(?:off|rabatt|discount|sparen) )?(?:over|ab|bei|uber|when you spend|on orders over))\s"
 )
+_FOR = re.compile(r"\s(?:for|fur)\s(?:just |only |nur )?")
+_SOME_MORE = re.compile("[多余]")
+_FROM_A_SUM = re.compile(r"\s(?:(?:on|for|bei) )?(?:orders? |bestellungen )?(?:over|from|above|ab|uber)\s")
+_DOWN_TO = re.compile(r"\b(?:down|reduced|cut|slashed|reduziert|gesenkt)(?: to| auf)\s$")
 _TO = re.compile(r"\W*(?:\b(?:to|auf|zu)|到|至|降至|→|->|[-–—])\W*$")
 
 
@@ -68,7 +75,7 @@ class Statement:
 
     def says(self, given: Statement) -> bool:
         """Whether who reads this has read `given`, and nothing that goes beyond it."""
-        return (
+        return self._same_by_the_year(given) or (
             self._says_value(given)
             and self._role_fits(given)
             and self._rate_fits(given)
@@ -84,19 +91,43 @@ class Statement:
             named: it is given by name as a fact of what the text is about; any other must share its subject.
         """
         own, other = self.quantity, given.quantity
+        if named and _in_another_unit(self, given):
+            return True
+        if {own.kind, other.kind} == {"offer", "percent"} and "second" in (self.role, given.role):
+            return True
         if not _comparable(own, other):
             return False
         if self.around.elsewhere if own.price else self.around.partial:
             return False
+        if "free" in (own.kind, other.kind):
+            return own.kind != other.kind and self._free_contradicts(given)
         if own.price and not other.kind and not (named and given.role):
             return False
         if own.price:
             return self._price_contradicts(given, named)
         if own.kind in ("date", "time", "rating", "phone"):
-            return named or bool(self.around.subjects & given.around.subjects)
+            return named or self._shares_subject(given)
         if not own.kind or own.kind == "year":
-            return bool(self.around.nouns & given.around.subjects) or (own.kind == "year" and named)
+            return (
+                bool(self.around.nouns & given.around.subjects)
+                or self._led_alike(given)
+                or (own.kind == "year" and named)
+            )
         return self._measure_contradicts(given, named)
+
+    def _free_contradicts(self, given: Statement) -> bool:
+        """A fee where it is free, free where it has a fee, or free for all where there is a threshold."""
+        if self.quantity.kind != "free":
+            return self.role == "fee"
+        return given.role == "fee" or (given.role == "threshold" and self.around.everywhere)
+
+    def _shares_subject(self, given: Statement) -> bool:
+        return any(len(one) > 1 for one in self.around.subjects & given.around.subjects)
+
+    def _led_alike(self, given: Statement) -> bool:
+        """SPF 30 and SPF 50, serves 4 and serves 6; but not chapters: 12 and Chapter 3."""
+        own, other = self.around.leader, given.around.leader
+        return bool(own) and own in (other, f"{other}s")
 
     def _price_contradicts(self, given: Statement, named: bool) -> bool:
         if self.quantity.kind == "percent":
@@ -112,14 +143,17 @@ class Statement:
     def _measure_contradicts(self, given: Statement, named: bool) -> bool:
         if not self._extent_fits(given):
             return False
-        shared = bool(self.around.subjects & given.around.subjects)
+        shared = self._shares_subject(given)
         if not named or shared:
             return shared
         own, other = self.quantity, given.quantity
         if own.amount == other.amount:
             return True
+        if own.kind != other.kind:
+            return False
         if own.kind in TIME:
-            return own.kind == other.kind and not self.around.meanwhile
+            near = max(own.value, other.value) < DAY * min(own.value, other.value)
+            return near and not self.around.meanwhile
         return NOT_THE_SUBJECT.isdisjoint(self.around.subjects)
 
     def _extent_fits(self, given: Statement) -> bool:
@@ -131,7 +165,7 @@ class Statement:
         return not (own and other) or bool(own & other)
 
     def _says_value(self, given: Statement) -> bool:
-        same = self.quantity.says(given.quantity)
+        same = self.quantity.says(given.quantity) and not _in_another_unit(self, given)
         if self.quantity.kind in _POINTS or given.quantity.kind in _POINTS:
             return same
         if self.role == given.role == "threshold":
@@ -163,7 +197,16 @@ class Statement:
     def _rate_fits(self, given: Statement) -> bool:
         return not (self.rate and given.rate) or self.rate == given.rate
 
+    def _same_by_the_year(self, given: Statement) -> bool:
+        """120 a year are 10 a month."""
+        own, other = PERIODS.get(self.rate), PERIODS.get(given.rate)
+        if not own or not other or own == other or self.quantity.kind != given.quantity.kind:
+            return False
+        return self.bound == given.bound and self.quantity.value * own == given.quantity.value * other
+
     def _widens(self, given: Statement) -> bool:
+        if self.quantity.kind == "free":
+            return self.around.everywhere and _FROM_A_SUM.match(given.around.right) is not None
         if not self.quantity.price or not self.around.everywhere or given.around.everywhere:
             return False
         return given.bound in ATTAINED or self.role == "threshold" or given.around.restricted
@@ -184,7 +227,13 @@ def statements(seen: View, region: Region = ANYWHERE) -> list[Statement]:
             role = _among_others(role, bound, one, around, (found[max(0, at - 1) : at + 2], told, seen.text))
         if bound == "from" and role == "discount" and "低至" in around.left:
             bound = "up to"
+        elif bound == "from" and role == "before":
+            bound = "exact"
         rate = _rate(one, around, cues) if one.kind in MONEY else ""
+        if not rate and one.kind in MONEY and at and _FOR.fullmatch(around.left) and not found[at - 1].kind:
+            rate = f"{found[at - 1].amount} of it"
+        if _SOME_MORE.search(seen.text, one.start, one.end):
+            bound = "over"
         told.append(Statement(one, "" if role == "was" else role, bound, rate, around, tuple(cues)))
     return told
 
@@ -221,10 +270,10 @@ def _role(one: Quantity, around: Surroundings, cues: list[Span]) -> _Cue:
     if one.role:
         return _ROLES[one.role]
     right = RIGHT_ROLE.match(around.right)
-    if right and right.lastgroup:
+    found = None if around.left.isspace() else _last_role(around.left)
+    if right and right.lastgroup and not (found and right.lastgroup == "now"):
         cues.append(_shifted(right.span(right.lastgroup), one.end))
         return _ROLES[right.lastgroup]
-    found = None if around.left.isspace() else _last_role(around.left)
     if found and found.lastgroup:
         if not FILLER.sub("", around.left[found.end() :]):
             cues.append(_shifted(found.span(found.lastgroup), one.start - len(around.left)))
@@ -253,6 +302,10 @@ def _among_others(
         return "now"
     if last and last.role == "discount" and _OFF.fullmatch(text, last.quantity.end, one.start):
         return "threshold"
+    if last and last.quantity.kind == "free" and bound in ("over", "from", "at least"):
+        return "threshold"
+    if last and _DOWN_TO.search(last.around.left) and around.left.strip() in ("from", "von"):
+        return "before"
     return "threshold" if role == "fee" and bound in ("over", "at least") else role
 
 
@@ -269,7 +322,7 @@ def _rate(one: Quantity, around: Surroundings, cues: list[Span]) -> str:
     right = RIGHT_RATE.match(around.right)
     if right:
         cues.append(_shifted(right.span(), one.end))
-        return RATES.get(right["per"] or right["ly"] or right["zh"], "")
+        return right["other"] or RATES.get(right["per"] or right["ly"] or right["zh"], "")
     found = LEFT_RATE.search(around.left)
     if found:
         cues.append(_shifted(found.span(), one.start - len(around.left)))
@@ -282,11 +335,23 @@ def _shifted(span: Span, by: int) -> Span:
     return span[0] + by, span[1] + by
 
 
+def _in_another_unit(one: Statement, given: Statement) -> bool:
+    """5 litres, where 5 of something else are given."""
+    own, other = one.quantity, given.quantity
+    if own.kind not in BASES or other.kind or own.amount != other.amount or not given.around.nouns:
+        return False
+    return not given.around.nouns & one.around.subjects
+
+
 def _comparable(one: Quantity, other: Quantity) -> bool:
+    if "free" in (one.kind, other.kind):
+        return {one.kind, other.kind} <= {"free", *MONEY}
     if one.kind in MONEY or other.kind in MONEY:
         return (one.kind in MONEY and other.kind in MONEY) or not other.kind
     if one.kind in TIME:
         return other.kind in TIME
+    if {one.kind, other.kind} <= {"deg", "degf"}:
+        return True
     if one.kind == "year":
         return other.kind == "year" or (not other.kind and 1800 <= other.amount < 2100)
     return one.kind == other.kind

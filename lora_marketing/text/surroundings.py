@@ -14,6 +14,8 @@ from lora_marketing.text._cues import (
     ONLY_ON,
     OTHER_SPAN,
     PARTLY,
+    PERIODS,
+    RATES,
     RIGHT_RATE,
     SOME_OF,
     STOP_WORDS,
@@ -27,6 +29,7 @@ SENTENCE = 64
 """Characters before and behind a quantity that say what it is of."""
 _CLAUSE = re.compile(r"(?<!\bca)(?<!\bmax)(?<!\bmin)(?<!approx)[.!?](?=\s|$)|[;。…\n]")
 _COMMA = re.compile(r"[,、，(（]")
+_LEADER = re.compile(r"([a-z]{3,20})(?: of|:)?[\s-]$")
 _WORD = re.compile(rf"[a-z][a-z'-]{{2,}}|[{HAN}]+")
 
 
@@ -60,6 +63,12 @@ class Surroundings:
         return _nouns(self.right)
 
     @cached_property
+    def leader(self) -> str:
+        """The word right before the quantity: SPF 50, serves 6, a staff of twelve; an attribute's name."""
+        found = _LEADER.search(self.left)
+        return found[1] if found else ""
+
+    @cached_property
     def everywhere(self) -> bool:
         """Whether an offer is to hold for everything."""
         return bool(EVERYWHERE.search(self.left) or EVERYWHERE.search(self.right))
@@ -78,7 +87,9 @@ class Surroundings:
     @cached_property
     def partial(self) -> bool:
         """Whether it is some of many: the first nine lessons, two lessons a week."""
-        return SOME_OF.search(self.left) is not None or RIGHT_RATE.search(self.right) is not None
+        often = RIGHT_RATE.search(self.right)
+        told = often and RATES.get(often["per"] or often["ly"] or often["zh"] or "")
+        return SOME_OF.search(self.left) is not None or told in PERIODS
 
     @cached_property
     def meanwhile(self) -> bool:
@@ -106,9 +117,14 @@ def _subjects(text: str) -> frozenset[str]:
     for word in _WORD.findall(text):
         if not word.isascii():
             found |= {word[at : at + size] for size in (1, 2) for at in range(len(word) - size + 1)}
-        elif word not in STOP_WORDS and len(word) > 3:
-            found.add(word[:5])
+        elif word not in STOP_WORDS:
+            found.add(_stem(word))
     return frozenset(found)
+
+
+def _stem(word: str) -> str:
+    """Beds and bed, Lektionen and Lektion begin alike."""
+    return (word[:-1] if word.endswith("s") and len(word) > 3 else word)[:5]
 
 
 def _nouns(after: str) -> frozenset[str]:
@@ -124,4 +140,4 @@ def _nouns(after: str) -> frozenset[str]:
         return frozenset({*han[:2], han[:2], han[1:3]} - {""} - set(GENERIC_COUNTED))
     words = [word for word in _WORD.findall(text)[:2] if word not in STOP_WORDS and word.isascii()]
     concepts = (match.lastgroup for match in CONCEPT.finditer(" ".join(words)))
-    return frozenset(word[:5] for word in words if len(word) > 3) | {one.upper() for one in concepts if one}
+    return frozenset(map(_stem, words)) | {one.upper() for one in concepts if one}

@@ -41,6 +41,7 @@ UNITS = (
     _unit("ml", "10", "cl centilitre centilitres centiliter centiliters zentiliter"),
     _unit("ml", "1000", "l litre litres liter liters 升"),
     _unit("ml", "29.5735295625", "fl_oz fluid_ounce fluid_ounces", imperial=True),
+    _unit("ml", "3785.411784", "gal gallon gallons", imperial=True),
     _unit("mm", "1", "mm millimetre millimetres millimeter millimeters 毫米"),
     _unit("mm", "10", "cm centimetre centimetres centimeter centimeters zentimeter 厘米 公分"),
     _unit("mm", "1000", "m metre metres meter meters metern 米"),
@@ -53,8 +54,8 @@ UNITS = (
     _unit("s", "1", "s sec secs second seconds sekunde sekunden 秒 秒钟"),
     _unit("s", "60", "min mins minute minutes minuten 分钟"),
     _unit("s", "3600", "h hr hrs hour hours std stunde stunden 小时 个小时"),
-    _unit("day", "1", "day days tag tage tagen 天 日"),
-    _unit("day", "7", "week weeks woche wochen 周 星期 个星期"),
+    _unit("s", "86400", "day days tag tage tagen werktag werktage werktagen 天 日 工作日 个工作日"),
+    _unit("s", "604800", "week weeks woche wochen 周 星期 个星期"),
     _unit("month", "1", "month months monat monate monaten 月 个月"),
     _unit("month", "12", "year years yr yrs jahr jahre jahren 年"),
     _unit("deg", "1", "° °c degree degrees grad 度 摄氏度"),
@@ -84,13 +85,17 @@ UNITS = (
     _unit("lm", "1", "lm lumen lumens 流明"),
     _unit("db", "1", "db decibel decibels dezibel 分贝"),
     _unit("sqm", "1", "m2 sqm square_metres square_meters quadratmeter 平方米 平米"),
+    _unit("sqm", "10000", "ha hectare hectares hektar 公顷"),
+    _unit("sqm", "4046.8564224", "acre acres 英亩", imperial=True),
     _unit("sqm", "0.09290304", "sq_ft square_feet 平方英尺", imperial=True),
 )
 """Every unit that a text may use. Those of one base are the same thing in other numbers."""
 BASES = frozenset(unit.base for unit in UNITS)
 UNIT_OF = {name: unit for unit in UNITS for name in unit.names}
-TIME = frozenset({"s", "day", "month"})
+TIME = frozenset({"s", "month"})
 """Bases that measure one dimension, although a month is no fixed number of days."""
+MONTH = Decimal("2629746")
+"""Seconds of a month on average."""
 MONEY = {
     "gbp": ("£", "gbp", "pound", "pounds", "quid", "p", "pence", "英镑", "pfund"),
     "usd": ("$", "usd", "us$", "dollar", "dollars", "buck", "bucks", "美元", "美金"),

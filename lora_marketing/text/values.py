@@ -173,10 +173,9 @@ def read(text: str, locale: str = "en") -> ReadText:
 
 def _between(seen: View, start: int, end: int, cues: Sequence[Span]) -> Iterator[Token]:
     """The words between two quantities, without those that say what the second one states."""
-    for first, last in sorted(cue for cue in cues if start <= cue[0] and cue[1] <= end):
-        if first >= start:
-            yield from _tokens(seen, start, first, numbers=True)
-            start = last
+    for first, last in sorted(cue for cue in cues if start < cue[1] <= end):
+        yield from _tokens(seen, start, max(start, first), numbers=True)
+        start = max(start, last)
     yield from _tokens(seen, start, end, numbers=True)
 
 

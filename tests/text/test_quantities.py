@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lora_marketing.text.normalise import view
 from lora_marketing.text.quantities import quantities
+from lora_marketing.text.regions import region_of
 from tests.making import property_test
 
 
@@ -105,6 +106,80 @@ def test_what_it_is_worth(text: str, kind: str, value: str) -> None:
         assert one[2] in view(text).text
 
 
+@pytest.mark.parametrize(
+    ("locale", "text", "kind", "value"),
+    [
+        ("de", "1.299 €", "eur", "1299"),
+        ("en", "1.299,00 €", "eur", "1299"),
+        ("fr-FR", "1 299,00 €", "eur", "1299"),
+        ("de-CH", "1'299.50 chf", "chf", "1299.5"),
+        ("de", "1,5 kg", "g", "1500"),
+        ("en", "1,500 kg", "g", "1500000"),
+        ("de", "2.499,- €", "eur", "2499"),
+        ("en-IN", "₹1,29,999", "inr", "129999"),
+        ("en-IN", "₹1.3 lakh", "inr", "130000"),
+        ("en-AU", "$5", "aud", "5"),
+        ("en", "US$5", "usd", "5"),
+        ("ja", "¥500", "jpy", "500"),
+        ("zh-TW", "500元", "twd", "500"),
+        ("nb", "500 kr", "nok", "500"),
+        ("en-US", "two pounds", "g", "907.18474"),
+        ("en-US", "eighteen pounds fifty", "gbp", "18.5"),
+        ("de", "zweihundertfünfundvierzig", "", "245"),
+        ("de", "elf", "", "11"),
+        ("en", "two thousand five hundred and forty", "", "2540"),
+        ("en", "half a dozen", "", "6"),
+        ("zh", "贰佰叁拾伍元", "cny", "235"),
+        ("zh", "九块九", "cny", "9.9"),
+        ("zh", "仅需199", "cny", "199"),
+        ("zh", "半小时", "s", "1800"),
+        ("zh", "一个半小时", "s", "5400"),
+        ("en", "half a litre", "ml", "500"),
+        ("en", "two thirds off", "percent", "67"),
+        ("en", "free next-day delivery", "free", "0"),
+        ("en", "a third off", "percent", "33"),
+        ("de", "ein Drittel günstiger", "percent", "33"),
+        ("en", "two for the price of one", "offer", "101"),
+        ("zh", "第二件五折", "percent", "50"),
+        ("en-US", "3/5/2026", "date", "305"),
+        ("en-GB", "3/5/2026", "date", "503"),
+        ("de", "7.5.", "date", "507"),
+        ("de", "Samstag, den 7. Mai", "date", "507"),
+        ("de", "18.30 Uhr", "time", "1110"),
+        ("en", "4.6/5", "rating", "4.6"),
+        ("de", "4,6 von 5 Sternen", "rating", "4.6"),
+        ("en", "since 1987", "year", "1987"),
+        ("en", "020 7946 0958", "phone", "2079460958"),
+        ("zh", "400-820-8820", "phone", "4008208820"),
+    ],
+)
+def test_what_it_is_worth_depends_on_where_it_is_read(locale: str, text: str, kind: str, value: str) -> None:
+    (one,) = quantities(view(f"x {text}"), region_of(locale))
+    assert (one.kind, f"{one.value:f}") == (kind, value)
+
+
+@pytest.mark.parametrize(
+    ("said", "given", "same"),
+    [
+        ("5 March", "2026-03-05", True),
+        ("5 March 2025", "2026-03-05", False),
+        ("Sunday, March 14", "14 March 2026", False),
+        ("Saturday, March 14", "14 March 2026", True),
+        ("5月20日，周四", "5月20日 周三", False),
+        ("+44 20 7946 0958", "020 7946 0958", True),
+        ("020 7946 0985", "020 7946 0958", False),
+        ("90 days", "three months", True),
+        ("90 days", "six months", False),
+        ("48 hours", "2 working days", True),
+        ("12 inches", "30 cm", True),
+        ("12 inches", "33 cm", False),
+    ],
+)
+def test_days_phones_and_rounded_conversions(said: str, given: str, same: bool) -> None:
+    (one,), (other,) = quantities(view(said)), quantities(view(given))
+    assert one.says(other) == same
+
+
 @pytest.mark.parametrize("text", ["v1.5", "USB3", "WX-2000", "把纸对折", "dark", "", "oneself"])
 def test_what_is_no_quantity(text: str) -> None:
     assert read(text) == []
@@ -118,7 +193,7 @@ def test_an_offer_or_a_date_hides_the_numbers_in_it() -> None:
         ("date", "30 november 2026"),
         ("time", "9am"),
         ("time", "21:30"),
-        ("day", "7 days"),
+        ("s", "7 days"),
     ]
 
 

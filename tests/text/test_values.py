@@ -126,6 +126,9 @@ FACTORS = {
     ("g", "oz ounces 盎司"): "28.349523125",
     ("g", "lb lbs 磅"): "453.59237",
     ("g", "tonnes 吨"): "1000000",
+    ("ml", "gal gallons"): "3785.411784",
+    ("sqm", "hectares 公顷"): "10000",
+    ("sqm", "acres 英亩"): "4046.8564224",
     ("ml", "fl_oz fluid_ounces"): "29.5735295625",
     ("s", "ms milliseconds 毫秒"): "0.001",
     ("degf", "°F fahrenheit 华氏度"): "1",
@@ -156,8 +159,8 @@ FACTORS = {
     ("s", "s secs 秒 秒钟"): "1",
     ("s", "min minutes 分钟"): "60",
     ("s", "h hours 小时 个小时"): "3600",
-    ("day", "days 天 日"): "1",
-    ("day", "weeks 周 个星期"): "7",
+    ("s", "days 天 工作日 日"): "86400",
+    ("s", "weeks 周 个星期"): "604800",
     ("month", "months 个月 月"): "1",
     ("month", "years 年 yrs"): "12",
     ("deg", "° °C degrees 度 摄氏度 ℃"): "1",
@@ -172,7 +175,6 @@ def test_every_unit_is_worth_what_it_is_worth(base: str, names: str) -> None:
     """Three of it are three times its factor in the base unit, both ways, and not the factor beside it."""
     own = {
         "mm": "毫米",
-        "day": "天",
         "month": "个月",
         "deg": "度",
         "s": "秒",
