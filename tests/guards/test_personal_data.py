@@ -173,3 +173,18 @@ def test_a_number_of_goods_is_no_card(text: str, found: bool) -> None:
 def test_contacts_as_sellers_write_them(text: str, rule: str | None) -> None:
     rules = {one.rule for one in find(text, case())} - {"personal_data.phone"}
     assert rules == ({f"personal_data.{rule}"} if rule else set())
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("jane@example.\u200bcom", "email"),
+        ("1🔥3🔥8🔥0🔥0🔥1🔥3🔥8🔥0🔥0🔥0", "phone"),
+        ("4 5 3 9 5 7 8 7 6 3 6 2 1 4 8 6", "card"),
+        ("４５３９５７８７６３６２１４８６", "card"),
+        ("加 微 信：soap2026ok", "account"),
+    ],
+)
+def test_data_is_found_in_a_disguise(text: str, rule: str) -> None:
+    found = list(find(text, case(locale="zh-CN")))
+    assert [(one.rule, one.severity) for one in found] == [(f"personal_data.{rule}", "block")]
