@@ -16,7 +16,7 @@ from itertools import chain
 
 from lora_marketing.guards import Case, Finding, Severity
 from lora_marketing.text.bounded import Apart, matches
-from lora_marketing.text.normalise import View, view
+from lora_marketing.text.normalise import View, readings, view
 from lora_marketing.text.scripts import HAN
 
 
@@ -261,31 +261,37 @@ _OF_A_CARD = re.compile(
 )
 _NUMBERS = frozenset({"card", "ip"})
 """Kinds of data that a number of goods looks like."""
+_TOLD_BY_FORM = tuple(kind for kind in KINDS if kind.rule in ("email", "iban", "card", "identity", "account"))
+"""Kinds that letters beside them do not make."""
 
 
 def find(text: str, case: Case) -> Iterator[Finding]:
     """Find personal data, except what the brand's profile or the brief states as its own contact."""
     own = _bare(view(" ".join(_own(case))).text)
-    seen = view(text)
     taken = Apart()
-    for kind in KINDS:
-        read = View(text, None) if kind.severity == "review" else seen  # capitals tell a name
-        for found in matches(kind.pattern, read.text):
-            if kind.rule in _NUMBERS and _is_of_goods(read.text, found.start()):
-                continue
-            span = read.span(*found.span())
-            if kind.holds(found[0]) and not _known(found[0], kind, own) and taken.take(*span):
-                yield _finding(kind.rule, kind.severity, kind.said, span)
-    calls, unread = _calls(seen.text, _regions(case))
-    for start, end in calls:
-        span = seen.span(start, end)
-        if _bare(seen.text[start:end]) not in own and taken.take(*span):
-            yield _finding("phone", "block", "a telephone number", span)
-    if unread is not None:
-        message = (
-            f"more than {MOST_DIGITS} characters around digits: no telephone numbers are looked for here"
-        )
-        yield _finding("phone", "review", message, seen.span(unread, len(seen.text)))
+    for place, seen in enumerate(readings(text)[:2]):  # as it stands, and with what is set apart in one
+        for kind in KINDS if place == 0 else _TOLD_BY_FORM:
+            yield from _of_kind(kind, View(text, None) if kind.severity == "review" else seen, own, taken)
+        calls, unread = _calls(seen.text, _regions(case))
+        for start, end in calls:
+            span = seen.span(start, end)
+            if _bare(seen.text[start:end]) not in own and taken.take(*span):
+                yield _finding("phone", "block", "a telephone number", span)
+        if unread is not None:
+            message = (
+                f"more than {MOST_DIGITS} characters around digits: no telephone numbers are looked for here"
+            )
+            yield _finding("phone", "review", message, seen.span(unread, len(seen.text)))
+            return
+
+
+def _of_kind(kind: _DataKind, read: View, own: str, taken: Apart) -> Iterator[Finding]:
+    for found in matches(kind.pattern, read.text):
+        if kind.rule in _NUMBERS and _is_of_goods(read.text, found.start()):
+            continue
+        span = read.span(*found.span())
+        if kind.holds(found[0]) and not _known(found[0], kind, own) and taken.take(*span):
+            yield _finding(kind.rule, kind.severity, kind.said, span)
 
 
 def _known(found: str, kind: _DataKind, own: str) -> bool:

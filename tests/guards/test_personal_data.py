@@ -176,80 +176,15 @@ def test_contacts_as_sellers_write_them(text: str, rule: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["127.0.0.1", "127.255.0.9", "0.0.0.0", "0:0:0:0:0:0:0:1", "0:0:0:0:0:0:0:0"]
-)
-def test_an_address_of_every_machine_is_nobodys(text: str) -> None:
-    assert rules(f"Runs on {text} only") == []
-
-
-@pytest.mark.parametrize("text", ["128.0.0.1", "126.255.255.255", "0.0.0.1", "0:0:0:0:0:0:0:2"])
-def test_its_neighbours_are_somebodys(text: str) -> None:
-    assert rules(f"Runs on {text} only") == [("ip", text)]
-
-
-def test_data_that_touch_are_two() -> None:
-    assert rules("微信fjord2026京A12345") == [("account", "微信fjord2026"), ("plate", "京A12345")]
-
-
-def test_a_version_does_not_hide_the_address_after_it() -> None:
-    assert rules("Version 10.2.0.1, from 203.0.113.7.") == [("ip", "203.0.113.7")]
-
-
-@pytest.mark.parametrize("number", ["2" * 17, "4" * 17, "6" * 13])
-def test_one_digit_again_and_again_is_no_card(number: str) -> None:
-    assert luhn.is_valid(number)
-    assert ("card", number) not in rules(f"Card {number},")
-
-
-@pytest.mark.parametrize(
-    ("first", "card"), [("0", False), ("1", False), ("2", True), ("6", True), ("7", False)]
-)
-def test_a_cards_first_digit(first: str, card: bool) -> None:
-    number = with_check_digit(first + "012345" * 2 + "01")
-    assert (("card", number) in rules(f"Card {number},")) == card
-
-
-@pytest.mark.parametrize(
-    ("fact", "plate"), [("型号 鲁B20261", False), ("型号 B20261", False), ("型号 20261", True)]
-)
-def test_what_looks_like_a_plate_may_be_a_model_without_its_first_sign(fact: str, plate: bool) -> None:
-    assert rules("鲁B20261上市", facts=[fact]) == [("plate", "鲁B20261")] * plate
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [{"product": "020 7946 0123"}, {"notes": "020-79460123"}, {"attributes": {"call": "02079460123"}}],
-)
-def test_the_brief_may_ask_for_a_contact(asked: dict[str, object]) -> None:
-    text = "Call 020 7946 0123"
-    assert list(find(text, case(asked, markets=["GB"]))) == []
-    assert len(list(find(text, case(markets=["GB"])))) == 1
-
-
-@pytest.mark.parametrize(
-    ("locale", "text", "found"),
+    ("text", "rule"),
     [
-        ("en", "Call 202-555-0143", True),
-        ("en", "Call 020 7946 0123", False),
-        ("en-GB", "Call 020 7946 0123", True),
-        ("en-GB", "Call 202-555-0143", True),
-        ("zh", "电话13800138000。", True),
-        ("zh-TW", "电话13800138000。", True),
-        ("de", "Ruf 030 901820 an", True),
-        ("de-DE", "Ruf 030 901820 an", True),
-        ("en-GB", "Ruf 030 901820 an", False),
+        ("jane@example.\u200bcom", "email"),
+        ("1🔥3🔥8🔥0🔥0🔥1🔥3🔥8🔥0🔥0🔥0", "phone"),
+        ("4 5 3 9 5 7 8 7 6 3 6 2 1 4 8 6", "card"),
+        ("４５３９５７８７６３６２１４８６", "card"),
+        ("加 微 信：soap2026ok", "account"),
     ],
 )
-def test_whose_numbers_may_stand_without_a_country_code(locale: str, text: str, found: bool) -> None:
-    """Those of the locale's country and of its language's home."""
-    assert bool(rules(text, locale=locale, markets=[])) == found
-
-
-def test_where_there_are_too_many_numbers_a_person_looks_at_the_rest() -> None:
-    text = "1 2 3 4 5 6 7 " * (MOST_DIGITS // 14)
-    assert [one.rule for one in find(text[:5000], case())] == []
-    (one,) = find(text * 2, case())
-    assert (one.rule, one.severity) == ("personal_data.phone", "review")
-    assert one.span
-    assert MOST_DIGITS - 1024 <= one.span[0] <= MOST_DIGITS
-    assert one.span[1] == len(text * 2)
+def test_data_is_found_in_a_disguise(text: str, rule: str) -> None:
+    found = list(find(text, case(locale="zh-CN")))
+    assert [(one.rule, one.severity) for one in found] == [(f"personal_data.{rule}", "block")]
