@@ -6,7 +6,7 @@ import pytest
 from stdnum import luhn
 from stdnum.iso7064 import mod_11_2
 
-from lora_marketing.guards.personal_data import MOST_DIGITS, find
+from lora_marketing.guards.personal_data import find
 from tests.guards.making import case
 
 
