@@ -40,6 +40,7 @@ DAY = 24
 """Times are of one thing only if one is not so many times the other."""
 ATTAINED = ("from", "up to")
 """Bounds that are somewhere reached: who leaves them out promises more than was given."""
+_OPEN = frozenset({"over", "under", "at least", "about"})
 _POINTS = frozenset({"date", "time", "phone", "year"})
 """Kinds that have no more and no less here."""
 _OFF = re.compile(
@@ -172,6 +173,8 @@ class Statement:
             return same
         if self.bound == "exact":
             return same and given.bound not in ATTAINED
+        if same and not self.quantity.price and self.bound in _OPEN and given.bound not in ATTAINED:
+            return True  # a condition: over 10 kg, take a bigger one
         if not _same_kind(self.quantity, given.quantity):
             return False
         own, other = _values(self.quantity, given.quantity)
