@@ -242,11 +242,11 @@ def statements(seen: View, region: Region = ANYWHERE) -> list[Statement]:
 
 
 def _bound(one: Quantity, around: Surroundings, cues: list[Span]) -> Bound:
-    left = None if around.left.isspace() else LEFT_BOUND.search(around.left)
+    left = LEFT_BOUND.search(around.left) if around.led else None
     if left and left.lastgroup:
         cues.append(_shifted(left.span(left.lastgroup), one.start - len(around.left)))
         return _BOUNDS[left.lastgroup]
-    right = RIGHT_BOUND.match(around.right)
+    right = RIGHT_BOUND.match(around.right) if around.followed else None
     if right and right.lastgroup:
         cues.append(_shifted(right.span(right.lastgroup), one.end))
         return _BOUNDS[right.lastgroup]
@@ -272,8 +272,8 @@ def _role(one: Quantity, around: Surroundings, cues: list[Span]) -> _Cue:
         return ""
     if one.role:
         return _ROLES[one.role]
-    right = RIGHT_ROLE.match(around.right)
-    found = None if around.left.isspace() else _last_role(around.left)
+    right = RIGHT_ROLE.match(around.right) if around.followed else None
+    found = _last_role(around.left) if around.led else None
     if right and right.lastgroup and not (found and right.lastgroup == "now"):
         cues.append(_shifted(right.span(right.lastgroup), one.end))
         return _ROLES[right.lastgroup]
