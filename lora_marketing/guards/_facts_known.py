@@ -16,6 +16,7 @@ from lora_marketing.text.regions import Region, region_of
 from lora_marketing.text.statements import Statement, statements
 from lora_marketing.text.units import MONEY
 
+_BARE = re.compile("[\\d.,十百千万亿]+")
 CENT = Decimal("0.01")
 _MODEL = re.compile(r"(?<![A-Za-z\d])[A-Za-z]{1,5}[- ]?\d{2,}[A-Za-z\d]*(?:-[A-Za-z\d]+)*(?![A-Za-z\d])")
 
@@ -60,16 +61,35 @@ class Known:
 
         A price is no count, and a bare number is a price only as an attribute of the brief.
         """
-        return any(self._said(asked, one) for one in self.given) or self._saved(asked)
-
-    def _said(self, asked: Statement, one: Given) -> bool:
-        given, own = one.statement.quantity, asked.quantity
+        own = asked.quantity
         if not own.kind:
-            counted = bool(asked.around.nouns & one.statement.around.subjects) and asked.says(one.statement)
-            return not given.price and (given.amount == own.amount or counted)
-        if own.price and not given.kind and one.source != "named":
-            return False
-        return asked.says(one.statement)
+            return self._counted(asked)
+        typed = any(one.source == "named" and one.statement.quantity.kind == own.kind for one in self.given)
+        for one in self.given:
+            if not one.statement.quantity.kind:
+                counts = typed and not one.statement.around.right.strip()
+                if counts or (own.price and one.source != "named"):
+                    continue
+            if asked.says(one.statement):
+                return True
+        return self._saved(asked)
+
+    def _counted(self, asked: Statement) -> bool:
+        """A bare number is any that is given, unless the brief counts the same things: 36 lessons, not 12."""
+        alike = [
+            one
+            for one in self.given
+            if one.source == "named"
+            and not one.statement.quantity.kind
+            and asked.around.nouns & one.statement.around.subjects
+        ]
+        if alike:
+            return any(asked.says(one.statement) for one in alike)
+        return any(
+            (one.statement.quantity.amount == asked.quantity.amount or _of_the_same(asked, one.statement))
+            and (not one.statement.quantity.price or _BARE.fullmatch(one.written))
+            for one in self.given
+        )
 
     def _saved(self, asked: Statement) -> bool:
         own = asked.quantity
@@ -97,6 +117,10 @@ class Known:
         kind = asked.quantity.kind
         alike = [one for one in self.given if one.statement.quantity.kind == kind != ""]
         return min(alike, key=lambda one: _distance(asked, one)).written if alike else None
+
+
+def _of_the_same(asked: Statement, given: Statement) -> bool:
+    return bool(asked.around.nouns & given.around.subjects) and asked.says(given)
 
 
 def known_of(case: Case) -> Known:

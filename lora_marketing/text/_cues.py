@@ -62,7 +62,7 @@ _ROLE_WORDS = {
     r"|dropped from|slashed from|instead of|rrp|msrp|list price|old price|full price|regular(?:ly)?"
     r"|normal(?:ly)?|usual(?:ly)?|statt|anstatt|fruher(?:er)?"
     r"|vorher(?:iger)?|zuvor|uvp|bisher(?:iger)?|ehemals|alter preis|normalpreis|listenpreis|bislang)\b"
-    r"|原价|原售价|市场价|吊牌价|划线价|日常价|之前|以前|专柜价|官方价|曾经|原来",
+    r"|原价|原售价|市场价|吊牌价|划线价|日常价?|之前|以前|专柜价|官方价|曾经|原来",
     "was": r"\b(?:was|were|war)\b",
     "now": r"\b(?:now|today|sale price|deal price|new price|jetzt|heute|aktuell|nun|neuer preis)\b"
     r"|现价|现售|现仅|现在|如今|到手价?|券后|活动价|秒杀价|特价|促销价|今日|今天|折后|会员价|直播价"
@@ -81,7 +81,7 @@ RIGHT_ROLE = re.compile(
     r"(?:\s?[-–]?\s?(?:(?:instant|student|member|extra|a|zum|je|the|new|welcome)\s)?(?:"
     r"(?P<discount>off\b|discount\b|rabatt\b|less\b|cheaper\b|gunstiger\b|back\b|sparen\b|gespart\b"
     r"|reduziert\b|ersparnis\b|nachlass\b"
-    r"|saving\b|savings\b|voucher\b|coupon\b|gutschein\b|reduction\b|sale\b|auf all\w*|优惠|折扣"
+    r"|saving\b|savings\b|voucher\b|coupon\b|gutschein\b|reduction\b|sale\b|auf\b|优惠|折扣"
     r"|的?优惠券|代金券|红包|的?券)"
     r"|(?P<before>last (?:week|month|year|season)\b|before\b|previously\b|originally\b|rrp\b|uvp\b"
     r"|normally\b|letzte woche\b)"
@@ -98,8 +98,11 @@ EVERYWHERE = re.compile(
     r"|alle (?:artikel|produkte)|jede[nrs]?)\b|全场|全部|所有|一律|全店|全线|每满|任意|统统"
 )
 ONLY_ON = re.compile(
-    r"\s?(?:off|discount on|rabatt auf|auf|on|sparen auf|reduziert auf)\s(?!everything\b|all\b|your\b"
-    r"|today|now|this|until|at|in\b|orders?\b|alles\b|alle\b)[a-z]{3,}"
+    r"\s?(?:off|discount on|rabatt auf|auf|on|sparen auf|reduziert auf)\s(?:all |alle |the |die |das "
+    r"|den )?"
+    r"(?!everything\b|all\b|items\b|products\b|styles\b|your\b|today|now|this|until|at|in\b|orders?\b"
+    r"|alles\b|alle\b"
+    r"|entire|whole|ganze|gesamte)[a-z]{3,}"
 )
 """A discount for something named."""
 RATES: dict[str, str] = {}

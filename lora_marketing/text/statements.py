@@ -40,6 +40,7 @@ DAY = 24
 """Times are of one thing only if one is not so many times the other."""
 ATTAINED = ("from", "up to")
 """Bounds that are somewhere reached: who leaves them out promises more than was given."""
+_OPEN = frozenset({"over", "under", "at least", "about"})
 _POINTS = frozenset({"date", "time", "phone", "year"})
 """Kinds that have no more and no less here."""
 _OFF = re.compile(
@@ -172,6 +173,8 @@ class Statement:
             return same
         if self.bound == "exact":
             return same and given.bound not in ATTAINED
+        if same and not self.quantity.price and self.bound in _OPEN and given.bound not in ATTAINED:
+            return True  # a condition: over 10 kg, take a bigger one
         if not _same_kind(self.quantity, given.quantity):
             return False
         own, other = _values(self.quantity, given.quantity)
@@ -239,11 +242,11 @@ def statements(seen: View, region: Region = ANYWHERE) -> list[Statement]:
 
 
 def _bound(one: Quantity, around: Surroundings, cues: list[Span]) -> Bound:
-    left = None if around.left.isspace() else LEFT_BOUND.search(around.left)
+    left = LEFT_BOUND.search(around.left) if around.led else None
     if left and left.lastgroup:
         cues.append(_shifted(left.span(left.lastgroup), one.start - len(around.left)))
         return _BOUNDS[left.lastgroup]
-    right = RIGHT_BOUND.match(around.right)
+    right = RIGHT_BOUND.match(around.right) if around.followed else None
     if right and right.lastgroup:
         cues.append(_shifted(right.span(right.lastgroup), one.end))
         return _BOUNDS[right.lastgroup]
@@ -269,8 +272,8 @@ def _role(one: Quantity, around: Surroundings, cues: list[Span]) -> _Cue:
         return ""
     if one.role:
         return _ROLES[one.role]
-    right = RIGHT_ROLE.match(around.right)
-    found = None if around.left.isspace() else _last_role(around.left)
+    right = RIGHT_ROLE.match(around.right) if around.followed else None
+    found = _last_role(around.left) if around.led else None
     if right and right.lastgroup and not (found and right.lastgroup == "now"):
         cues.append(_shifted(right.span(right.lastgroup), one.end))
         return _ROLES[right.lastgroup]

@@ -30,6 +30,7 @@ SENTENCE = 64
 _CLAUSE = re.compile(r"(?<!\bca)(?<!\bmax)(?<!\bmin)(?<!approx)[.!?](?=\s|$)|[;。…\n]")
 _COMMA = re.compile(r"[,、，(（]")
 _LEADER = re.compile(r"([a-z]{3,20})(?: of|:)?[\s-]$")
+_SAYS_NOTHING = " ()[]{},.:'\""
 _WORD = re.compile(rf"[a-z][a-z'-]{{2,}}|[{HAN}]+")
 
 
@@ -50,6 +51,16 @@ class Surroundings:
     right: str
     before: str
     after: str
+
+    @cached_property
+    def led(self) -> bool:
+        """Whether any word or telling sign stands before the quantity."""
+        return bool(self.left.strip(_SAYS_NOTHING))
+
+    @cached_property
+    def followed(self) -> bool:
+        """Whether any word or telling sign stands behind the quantity."""
+        return bool(self.right.strip(_SAYS_NOTHING))
 
     @cached_property
     def subjects(self) -> frozenset[str]:
@@ -101,11 +112,11 @@ def surroundings(text: str, one: Quantity, start: int, end: int) -> Surroundings
     """Read around a quantity of a `View`'s text, whose neighbours end at `start` and begin at `end`."""
     left, right = text[max(start, one.start - BEFORE) : one.start], text[one.end : min(end, one.end + AFTER)]
     label = ""
-    if not left.isspace():
+    if left.strip(_SAYS_NOTHING):
         left = _CLAUSE.split(left)[-1]
         label = left.partition(":")[0] if ":" in left else ""
         left = _COMMA.split(left)[-1]
-    if not right.isspace():
+    if right.strip(_SAYS_NOTHING):
         right = _COMMA.split(_CLAUSE.split(right, maxsplit=1)[0], maxsplit=1)[0]
     before = text[max(0, one.start - SENTENCE) : one.start]
     return Surroundings(label, left, right, before, text[one.end : one.end + SENTENCE])

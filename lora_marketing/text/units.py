@@ -84,7 +84,7 @@ UNITS = (
     _unit("mp", "1", "mp megapixel megapixels"),
     _unit("lm", "1", "lm lumen lumens 流明"),
     _unit("db", "1", "db decibel decibels dezibel 分贝"),
-    _unit("sqm", "1", "m2 sqm square_metres square_meters quadratmeter 平方米 平米"),
+    _unit("sqm", "1", "m2 sqm square_metres square_meters quadratmeter 平方米 平米 平方 平"),
     _unit("sqm", "10000", "ha hectare hectares hektar 公顷"),
     _unit("sqm", "4046.8564224", "acre acres 英亩", imperial=True),
     _unit("sqm", "0.09290304", "sq_ft square_feet 平方英尺", imperial=True),

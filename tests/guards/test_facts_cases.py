@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lora_marketing.brands.brand import Brief
+from lora_marketing.brands.brand import Brief, load_brand
 from lora_marketing.copy.ranking import faithfulness
 from lora_marketing.guards import Case, verdict
 from lora_marketing.guards.facts import find
@@ -17,6 +17,7 @@ from lora_marketing.metrics.slots import count
 from tests.guards.making import TODAY, brand
 
 HERE = Path(__file__).parent
+RECIPES = HERE.parent.parent / "recipes/brands"
 LOCALES = {"US": "en-US", "GB": "en-GB", "IN": "en-IN", "AU": "en-AU", "DE": "de-DE", "CN": "zh-CN"}
 
 
@@ -45,6 +46,18 @@ def test_sentences_that_no_rule_was_tuned_on() -> None:
     assert sum(found != "pass" for found in wrong) >= 0.95 * len(wrong)
     assert contradictions.count("block") >= 0.95 * len(contradictions)
     assert sum(found != "pass" for found in harmless) <= 0.03 * len(harmless)
+
+
+@pytest.mark.parametrize("name", ["ember", "lumen", "shanyu"])
+def test_what_a_brand_published_does_not_contradict_its_own_briefs(name: str) -> None:
+    folder = RECIPES / name
+    own = load_brand(folder / "brand.yaml")
+    told = []
+    for line in (folder / "texts.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        brief = Brief.model_validate({key: row[key] for key in Brief.model_fields.keys() & row.keys()})
+        told += [(row["text"], one.message) for one in find(row["text"], Case(brief, own, True, TODAY))]
+    assert told == []
 
 
 @pytest.mark.parametrize(
