@@ -27,10 +27,12 @@ _BLANK = r"[^\S\t\r\n]|[\u00ad\u200b-\u200f\u2060\ufeff]"
 _ITEM = r"-[ \u00a0](?![^\t\r\n;|]*[|(!=@])"
 """What begins a line and is an item of a list, not a formula that would do anything."""
 _BEFORE = f"'*+(?:{_BLANK})*+"
+_WITHIN = f"'*+(?:{_BLANK}|\")*+"
+"""Quotes of a text are doubled: a cell that begins with two of them there is open and closed at once."""
 _PLACES = (
     (r"\A", rf"(?={_BEFORE}[{_SIGN}\t\r\n])"),
-    (r"(?<=[;|\t])", f"(?={_BEFORE}[{_SIGN}])"),
-    (r"(?<=[\r\n])", f"(?={_BEFORE}(?!{_ITEM})[{_SIGN}])"),
+    (r"(?<=[;|\t])", f"(?={_WITHIN}[{_SIGN}])"),
+    (r"(?<=[\r\n])", f"(?={_WITHIN}(?!{_ITEM})[{_SIGN}])"),
 )
 """Where cells begin, and what follows there if a spreadsheet would run it."""
 _FORMULA = re.compile("|".join(begin + run for begin, run in _PLACES))

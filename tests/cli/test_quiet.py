@@ -93,7 +93,6 @@ def test_a_user_who_wants_to_see_it_sees_it_all() -> None:
     "arguments",
     [
         ["train", "recipe.yaml", "--set", "base.id=./gone"],
-        ["generate", "Bar soap", "--recipe", "recipe.yaml", "--base-id", "./gone"],
         ["serve", "--no-keys", "--base-id", "./gone"],
     ],
     ids=lambda given: given[0],

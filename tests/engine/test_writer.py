@@ -78,7 +78,7 @@ def test_greedy_texts_are_those_of_peft_in_one_mixed_batch(tmp_path: Path, model
         writer.close()
     assert [row.tokens for row in written] == expected
     assert [row.stopped for row in written] == stopped
-    assert len(set(expected)) >= (3 if model_type == "qwen2" else 6)
+    assert len(set(expected)) >= (3 if model_type == "qwen2" else 5)
 
 
 def some_requests(base: LoadedBase) -> st.SearchStrategy[list[Request]]:

@@ -39,6 +39,7 @@ def test_what_begins_like_a_formula_gets_an_apostrophe(text: str) -> None:
     [
         ("Soap;=1+1;x", "Soap;'=1+1;x"),
         (" =1+1", "' =1+1"),
+        ('Soap\n"=1+1', "Soap\n'\"=1+1"),
         ("\u00a0\u200b＝1+1", "'\u00a0\u200b＝1+1"),
         ("a\t-1+1", "a\t'-1+1"),
         ("a|@SUM(A1)", "a|'@SUM(A1)"),

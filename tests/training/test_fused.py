@@ -23,6 +23,9 @@ ROWS = ((0, 7, 7, 3, 12, 9), (5,), (20, 21, 22))
 """Of three brands: trees of very different sizes."""
 
 
+SIX_ROWS = {"batch_size": 6, "micro_batch_size": 6}
+
+
 def trainers_of(base: Path, folder: Path, **sections: Any) -> tuple[list[BrandTrainer], LoadedBase]:
     """Three brands on one base, with LoRA of three ranks and scalings, one of them on q and v only."""
     loras = (
@@ -30,7 +33,7 @@ def trainers_of(base: Path, folder: Path, **sections: Any) -> tuple[list[BrandTr
         {"rank": 8, "alpha": 8, "variant": "rslora"},
         {"rank": 2, "alpha": 8, "target_modules": ["q_proj", "v_proj"]},
     )
-    recipes = [recipe(base, lora=lora, train={"batch_size": 6, "micro_batch_size": 6}) for lora in loras]
+    recipes = [recipe(base, system_turn="in_user", lora=lora, train=SIX_ROWS) for lora in loras]
     loaded, data = open_run(recipes[0])
     return [
         build_trainer(one, loaded.with_modules_of_its_own(), data, folder / str(number))
