@@ -66,6 +66,7 @@ def test_it_shows_keeps_compares_and_reports(run: Run, tmp_path: Path) -> None:
     assert {one["difference"]["value"] for one in again["comparisons"]} == {0}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("place", "against"), [(0, "base,prod"), (1, "base,prod"), (0, None)])
 def test_the_adapter_that_was_asked_for_is_compared_with_the_others(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int, against: str | None

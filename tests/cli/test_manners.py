@@ -79,6 +79,7 @@ def test_help_loads_the_commands_and_what_draws_it(tmp_path: Path) -> None:
     assert len(others) <= 6, others  # typer and what it stands on
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [["check", EMBER], ["adapters", "list"]], ids=" ".join)
 def test_checking_and_listing_load_no_library_of_models_or_figures(
     tmp_path: Path, arguments: list[str]
@@ -171,6 +172,7 @@ def test_a_mistake_ends_with_code_2_one_screen_and_nothing_changed(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [CHECK, ["nonsense"], ["check", "--nonsense"]], ids=" ".join)
 def test_the_real_process_ends_the_same_way(tmp_path: Path, arguments: list[str]) -> None:
     write(tmp_path, {"texts.jsonl": ["{"]})

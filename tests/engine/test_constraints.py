@@ -199,6 +199,7 @@ WORDS = pieces(
 )
 
 
+@pytest.mark.thorough
 @settings(property_test, max_examples=200)
 @given(unit=st.sampled_from(UNITS), seed=SEEDS, most=st.integers(1, 40), share=st.floats(0, 1))
 def test_no_text_outgrows_its_budget(unit: Unit, seed: int, most: int, share: float) -> None:

@@ -391,6 +391,7 @@ class Never:
         return max(0, at - len(self.letters))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["shared", "stateful"])
 def test_a_row_that_takes_tokens_back_goes_on_as_if_they_had_never_been(
     llama: LoadedBase, stateful: LoadedBase, kind: str

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import torch
 
 from lora_marketing.engine.kernels import CACHES, keep_few_kernels
@@ -31,6 +32,7 @@ def grow(found: Path) -> None:
     found.write_text(str(resident() - early), encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_batches_of_ever_other_sizes_do_not_make_the_process_grow(forks: Forks, tmp_path: Path) -> None:
     """60 batches, no two of a length: 0.3 GiB with what torch keeps by itself."""
     assert forks.run(grow, tmp_path / "gib") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ def states(rows: int, tokens: int, seed: int) -> Tensor:
     return torch.randn(rows, 2, tokens, 4, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_rows_hold_what_was_written_for_them_whoever_joins_and_leaves(data: st.DataObject) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ def joined(pieces: Sequence[KeysValues]) -> list[float]:
 prompts = st.lists(st.integers(0, 2), min_size=1, max_size=9)
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(
     steps=st.lists(st.tuples(st.sampled_from(IDENTITIES), prompts), min_size=1, max_size=25),

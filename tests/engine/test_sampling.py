@@ -45,6 +45,7 @@ def test_no_temperature_is_too_low(temperature: float, top_p: float) -> None:
 FEW, MANY = 12, 1500
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("size", "temperature", "top_p"),
     [

@@ -136,6 +136,7 @@ class Tight(Dirty):
         super().__init__(stacks, slots, dtype, allowed=1)
 
 
+@pytest.mark.thorough
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), bias=st.booleans(), kind=st.sampled_from([Dirty, Growing, Tight]))
 def test_every_row_is_the_formula_whatever_was_put_into_the_slots(

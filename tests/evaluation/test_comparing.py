@@ -104,6 +104,7 @@ def test_figures_held_against_other_things_are_not_compared(metric: str, other: 
     assert all(all_figures()[name].title in note for name in figures)
 
 
+@pytest.mark.thorough
 def test_other_voices_are_not_compared_and_older_documents_do_not_say(tmp_path: Path) -> None:
     copies, loaded = of_lumen(), [with_fewer_texts(one, tmp_path) for one in recipes()[:2]]
     profile = loaded[0].brand.model_copy(update={"name": "twin", "display_name": "Twin"})

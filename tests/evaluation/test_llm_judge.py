@@ -132,6 +132,7 @@ def test_one_writer_alone_is_judged_if_asked(evaluation: Evaluation) -> None:
     assert (found.writer, found.lost) == ("base", 6)
 
 
+@pytest.mark.thorough
 def test_a_judge_that_fails_is_told(evaluation: Evaluation) -> None:
     with endpoint(lambda _: "A", status=400) as (judge, _), pytest.raises(DataError, match="does not answer"):
         prefer(evaluation, "base", judge)

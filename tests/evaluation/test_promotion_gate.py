@@ -217,6 +217,7 @@ def share_passed(draw: Draw, worse: float, margin: float, losses: bool) -> float
     return sum(not_worse(difference, margin) for difference in better) / TIMES
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("draw", "margin", "losses"), [(drawn_losses, 0.05, True), (drawn_shares, 0.1, False)]
 )

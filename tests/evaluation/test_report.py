@@ -71,6 +71,7 @@ def html() -> str:
     return rendered(found.model_copy(update=update))
 
 
+@pytest.mark.thorough
 def test_it_is_whole_and_asks_nothing_of_the_network(html: str) -> None:
     page = Page(html)
     for tag, attributes in page.tags:

@@ -41,6 +41,7 @@ def figure(evaluation: Evaluation, writer: str, brand: str, name: str) -> float:
     return next(s for s in evaluation.writers if (s.writer, s.brand) == (writer, brand)).figures[name].value
 
 
+@pytest.mark.thorough
 def test_every_writer_has_every_figure_in_both_languages(evaluation: Evaluation) -> None:
     assert [(scores.writer, scores.brand) for scores in evaluation.writers] == [
         *(("base", brand) for brand in ("ember", "lumen", "shanyu")),

@@ -33,6 +33,7 @@ def report(recipes: list[LoadedRecipe]) -> VoiceReport:
     return score_voices(copies, recipes, seed=13)
 
 
+@pytest.mark.thorough
 def test_a_row_for_each_writer_and_brand(report: VoiceReport) -> None:
     assert [(row.writer, row.brand, row.score.n, row.stopped) for row in report.rows] == [
         ("base", "lumen", 20, 1.0),

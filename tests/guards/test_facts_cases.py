@@ -48,6 +48,7 @@ def test_sentences_that_no_rule_was_tuned_on() -> None:
     assert sum(found != "pass" for found in harmless) <= 0.03 * len(harmless)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["ember", "lumen", "shanyu"])
 def test_what_a_brand_published_does_not_contradict_its_own_briefs(name: str) -> None:
     folder = RECIPES / name

@@ -88,6 +88,7 @@ def _seconds(read: Callable[[str], object], text: str) -> float:
     return process_time() - start
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("short", "long", "most"), [(1_000, 8_000, 2), pytest.param(2_500, 20_000, 8, marks=pytest.mark.thorough)]
 )

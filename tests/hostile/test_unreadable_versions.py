@@ -79,6 +79,7 @@ def rewritten(root: Path, name: str, change: Change) -> None:
     alias.write_text(f"{digest}\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", CHANGES)
 def test_it_alone_is_not_served(tmp_path: Path, change: Change) -> None:
     root = tmp_path / "adapters"

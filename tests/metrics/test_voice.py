@@ -29,6 +29,7 @@ def classifier() -> VoiceClassifier:
     return VoiceClassifier.fit(TEXTS, NAMES, seed=13)
 
 
+@pytest.mark.thorough
 def test_real_topic_words_are_found(classifier: VoiceClassifier) -> None:
     assert {"coffee", "grams", "serum", "skin", "ember", "lumen", "espresso"} <= classifier.topic_words
     assert classifier.topic_words.isdisjoint({"you", "we", "and", "so", "it"})

@@ -45,6 +45,7 @@ def extra(found: Evaluation, writer: str) -> dict[str, float]:
     return next(one.extra for one in found.writers if one.writer == writer)
 
 
+@pytest.mark.thorough
 def test_every_writer_answers_every_held_out_brief(world: World, judged: Evaluation) -> None:
     briefs = {row.key for row in prepare(world.load()).validation}
     assert len(briefs) == 10

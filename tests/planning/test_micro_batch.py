@@ -20,6 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("world")
 
 
+@pytest.mark.thorough
 @property_test
 @given(batch=st.integers(1, 24), gib=st.floats(0.5, 12), more=st.floats(0, 8))
 def test_the_choice_divides_the_batch_and_grows_with_memory(

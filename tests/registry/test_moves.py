@@ -127,6 +127,7 @@ for limit in range(1, 400):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("again", [False, True])
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_the_history_tells_it(
     tmp_path: Path, again: bool

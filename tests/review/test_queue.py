@@ -271,6 +271,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.thorough
 @property_test
 @given(steps)
 def test_whatever_people_do_the_log_yields_the_texts(

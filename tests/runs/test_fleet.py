@@ -91,6 +91,7 @@ def test_brands_take_turns_unless_they_are_asked_to_go_together(
     assert chosen == Fleet(world.registry, world.runs, world.holder).together == 1
 
 
+@pytest.mark.thorough
 def test_a_base_that_is_not_there_fails_its_own_jobs_only(world: World, tmp_path: Path) -> None:
     jobs = [
         job(world, "ember-espresso", f"base.id={tmp_path / 'nowhere'}", "train.seed=31"),
@@ -102,6 +103,7 @@ def test_a_base_that_is_not_there_fails_its_own_jobs_only(world: World, tmp_path
     assert "stop_rate" not in published.manifest.metrics
 
 
+@pytest.mark.thorough
 def test_equal_recipes_are_one_run_and_a_run_in_progress_is_left_alone(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -336,6 +336,7 @@ def test_a_damaged_result_is_not_published_but_trained_again(
     assert world.registry.verify(published) == []
 
 
+@pytest.mark.thorough
 def test_an_adapter_that_the_gate_refuses_is_never_published(
     world: World, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ def test_seeds_stay_what_they_are(world: World) -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tokens", [1, 10])
 def test_prompt_and_text_may_fill_the_context_and_no_more(world: World, tokens: int) -> None:
     body = chat(max_tokens=tokens)
@@ -46,6 +47,7 @@ def test_without_max_tokens_one_token_of_room_is_enough_and_none_is_not(world: W
         assert [row.request.sampling.max_new_tokens for row in engine.rows] == [1] * room
 
 
+@pytest.mark.thorough
 def test_a_recipe_s_own_length_gives_way_to_the_context_only(world: World) -> None:
     """The recipe gives 120 tokens; a text gets these, or what is left if it is less."""
     for room in (119, 120, 121):

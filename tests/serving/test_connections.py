@@ -74,6 +74,7 @@ def test_a_server_that_is_busy_throughout_refuses_new_connections(world: World) 
             assert next(line for line in lines if line).startswith("data: ")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"])
 def test_headers_have_to_come_in_time(world: World, begun: bytes) -> None:
     with serving(world.root, limits=Limits(header_seconds=0.2)) as running, connected(running) as slow:
@@ -81,6 +82,7 @@ def test_headers_have_to_come_in_time(world: World, begun: bytes) -> None:
         assert is_closed(slow)
 
 
+@pytest.mark.thorough
 def test_headers_after_an_answer_have_to_come_in_time_too(world: World) -> None:
     with serving(world.root, limits=Limits(header_seconds=0.2)) as running:
         connection = HTTPConnection(running.url.removeprefix("http://"))
@@ -149,6 +151,7 @@ def test_what_was_left_out_is_counted() -> None:
     assert [line.get("left_out") for line in lines(3, "full")] == [3, None]
 
 
+@pytest.mark.thorough
 def test_a_thousand_silent_connections_are_few_lines(world: World, caplog: pytest.LogCaptureFixture) -> None:
     limits = Limits(connections=10)
     with serving(world.root, limits=limits) as running, ExitStack() as stack:

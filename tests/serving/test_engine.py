@@ -142,6 +142,7 @@ def test_completions_and_figures(real: Running) -> None:
     assert "lora_marketing_steps_total 0.0" not in page
 
 
+@pytest.mark.thorough
 def test_moved_and_removed_while_it_is_written_with(tmp_path: Path) -> None:
     """Requests that run go on with what they began with; the removed adapter's later ones are told."""
     ember, lumen = AdapterName(*EMBER.split("/")), AdapterName(*LUMEN.split("/"))

@@ -54,6 +54,7 @@ async def refusal(grammars: Grammars, schema: Mapping[str, Any], client: str = "
     return refused.value.body.error.message
 
 
+@pytest.mark.thorough
 def test_a_schema_that_takes_too_long_is_refused_and_remembered() -> None:
     async def work(grammars: Grammars) -> None:
         assert "more than 1 seconds" in await refusal(grammars, HANGS)
@@ -145,6 +146,7 @@ def processes(running: Running) -> list[Any]:
     return [process for process in started if process.returncode is None]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ends", ["client", "time"])
 def test_work_ends_with_its_client_or_its_time(world: World, ends: str) -> None:
     limits = Limits(seconds=60 if ends == "client" else 2, grammar=GrammarLimits(seconds=50))
@@ -161,6 +163,7 @@ def test_work_ends_with_its_client_or_its_time(world: World, ends: str) -> None:
         assert client.post("/v1/chat/completions", json=asking(GOOD)).status_code == 200
 
 
+@pytest.mark.thorough
 def test_others_are_served_while_a_schema_hangs(world: World) -> None:
     limits = Limits(grammar=GrammarLimits(seconds=1))
     with (

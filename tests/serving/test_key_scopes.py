@@ -52,6 +52,7 @@ def test_a_new_key_writes_behind_the_brand_s_prompt_only(world: World) -> None:
     assert engine.rows == []
 
 
+@pytest.mark.thorough
 def test_traffic_is_not_for_everybody(world: World) -> None:
     with serving(world.root, keys=world.keys) as running:
         for path in ("/metrics", "/openapi.json"):

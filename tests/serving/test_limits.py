@@ -61,6 +61,7 @@ def test_the_texts_of_a_request_count(world: World) -> None:
         assert client.post("/v1/chat/completions", json=chat(n=2)).status_code == 200
 
 
+@pytest.mark.thorough
 def test_a_key_fills_its_own_queue_and_has_its_own_requests(world: World) -> None:
     engine = FakeEngine(pace=0.01, max_rows=2)
     with (
@@ -91,6 +92,7 @@ def test_too_many_requests(world: World) -> None:
             assert client.get("/v1/models").status_code == 200
 
 
+@pytest.mark.thorough
 def test_the_queue_has_an_end(world: World) -> None:
     """Two rows at once, three may wait."""
     engine = FakeEngine(pace=0.01, max_rows=2)
@@ -108,6 +110,7 @@ def test_the_queue_has_an_end(world: World) -> None:
         assert client.post("/v1/chat/completions", json=chat(n=6)).json()["error"]["code"] == "too_many_rows"
 
 
+@pytest.mark.thorough
 def test_time_is_over(slow: Running) -> None:
     with slow.client() as client:
         for path in ("/v1/chat/completions", "/v1/completions"):
@@ -157,6 +160,7 @@ def test_large_bodies_are_not_read(world: World, chunked: bool) -> None:
         assert client.post("/v1/chat/completions", json=chat()).status_code == 200
 
 
+@pytest.mark.thorough
 def test_slow_bodies_are_not_waited_for(slow: Running) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"{"

@@ -46,6 +46,7 @@ class CountingBase(FakeBase):
         self.tokenizer: Any = Tokenizer()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -103,6 +104,7 @@ def test_a_token_without_an_embedding_is_refused_and_the_engine_goes_on(world: W
         assert client.post(COMPLETIONS, json={"model": EMBER, "prompt": [255]}).status_code == 200
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("part", "param"),
     [

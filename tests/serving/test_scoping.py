@@ -195,6 +195,7 @@ def test_a_damaged_adapter_is_out_and_the_others_are_not(world: World) -> None:
         assert client.get("/v1/models").status_code == 200
 
 
+@pytest.mark.thorough
 def test_promotions_hold_from_the_next_request_and_drop_none(world: World) -> None:
     second = publish(world.root, EMBER, "two", alias="candidate")
     first = Registry(world.root).resolve(AdapterRef(AdapterName("ember", "soap")))

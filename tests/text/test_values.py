@@ -372,6 +372,7 @@ def test_words_are_found_wherever_they_stand(before: str, value: str, after: str
     assert not words or any(token.quantity for token in read(value).tokens) or read(text).find(words)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "piece", ["1 ", "一", "9,", "one ", "£", "不 ", "a'", "n't", "30 May ", "12:30 ", "half price "]
 )

@@ -158,6 +158,7 @@ def test_a_whole_run_on_trees_equals_one_on_padded_batches(tiny: Path, tmp_path:
     assert last < first - 0.2, "the run learned something"
 
 
+@pytest.mark.thorough
 def test_activation_checkpointing_changes_nothing(tiny: Path, tmp_path: Path) -> None:
     plain = run_curve(recipe(tiny, train={"epochs": 1.0}), tmp_path / "plain")
     spared = run_curve(

@@ -52,6 +52,7 @@ CASES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("family", "change", "section", "tree"), CASES)
 def test_the_plan_counts_what_is_trained(
     family: str, change: Any, section: dict[str, str], tree: bool, tmp_path: Path

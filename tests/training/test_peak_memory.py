@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from transformers import TrainerControl
 
 from lora_marketing.training.peak_memory import TrimHeapCallback, begin_peak, peak_memory_gib
@@ -44,6 +45,7 @@ def measure(found: Path) -> None:
     found.write_text(json.dumps(gib), encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_a_peak_begins_anew_and_holes_in_the_heap_are_given_back(forks: Forks, tmp_path: Path) -> None:
     """480 MB in pieces, of which every hundredth is kept: the heap cannot shrink, but its holes can."""
     assert forks.run(measure, tmp_path / "found.json") == 0

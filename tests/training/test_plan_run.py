@@ -134,6 +134,7 @@ def allocated_peak(loaded: Any, base: LoadedBase, rows: Any, run: Path) -> int:
     return max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "sections",
     [

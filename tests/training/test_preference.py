@@ -130,6 +130,7 @@ def margin_rounding(rows: list[RenderedPair], beta: float) -> float:
     return beta * tokens * log(VOCABULARY) * rounding(16)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("begins", ["at the bare base", "at a published adapter"])
 def test_loss_and_gradients_are_those_of_the_formula(
     begins: str, published: tuple[Registry, Version], tiny: Path, tmp_path: Path

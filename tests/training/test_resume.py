@@ -100,6 +100,7 @@ PLACES = {
 FAST = "before a checkpoint appears"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "place", [pytest.param(place, marks=() if place == FAST else pytest.mark.thorough) for place in PLACES]
 )
@@ -190,6 +191,7 @@ def test_lora_weights_keep_their_dtype(
             assert torch.equal(parameter, kept)
 
 
+@pytest.mark.thorough
 def test_without_resume_nothing_of_an_earlier_run_is_used(
     run_in_child: Children, recipes: Recipes, whole: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -97,6 +97,7 @@ def assert_untouched(base: LoadedBase, before: Mapping[str, Any]) -> None:
     assert before["training"] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changes",
     [
@@ -142,6 +143,7 @@ def test_the_base_is_left_as_it_was_found_after_a_failure(
     assert_untouched(base, before)
 
 
+@pytest.mark.thorough
 def test_a_nan_loss_stops_the_run_and_publishes_nothing(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +251,7 @@ def test_an_evaluation_does_not_change_gradients_under_nf4(packing: str, tiny: P
     assert trainer.evaluate()["eval_loss"] == first
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_the_smallest_steps_change_nearly_every_number(method: str, tiny: Path, tmp_path: Path) -> None:
     """LoRA is trained in float32: a bfloat16 number ignores steps below a 256th of itself."""
@@ -278,6 +281,7 @@ class _Changed(TrainerCallback):
         self.share = float(torch.cat([one.flatten() for one in moved]).float().mean())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("packing", ["prefix_tree", "padded"])
 @pytest.mark.parametrize("micro", [1, 2, 4])
 def test_the_evaluation_loss_is_the_mean_over_tokens(
@@ -333,6 +337,7 @@ def test_loftq_starts_nearer_to_the_full_weights(tiny: Path, tmp_path: Path) -> 
         assert best < 0.95 * lost.norm()
 
 
+@pytest.mark.thorough
 def test_the_base_loss_is_that_of_the_base_alone(tiny: Path, tmp_path: Path) -> None:
     """LoftQ starts elsewhere; that must not count as the base."""
     losses = {}
@@ -378,6 +383,7 @@ def test_unknown_layers_are_named(tiny: Path, tmp_path: Path) -> None:
     assert "k_proj" in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_overlong_rows_are_an_error_or_counted(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -414,6 +420,7 @@ def test_a_spent_budget_stops_with_a_checkpoint(tiny: Path, tmp_path: Path) -> N
     assert recipe(tiny).recipe.budget.minutes is None
 
 
+@pytest.mark.thorough
 def test_nothing_is_sent_and_nothing_but_the_run_is_written(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

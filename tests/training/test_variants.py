@@ -27,6 +27,7 @@ VARIANT = LoraVariant("A stays as it was drawn", "arXiv:2308.03303", optimizer=o
 WEIGHTS = "adapter_model.safetensors"
 
 
+@pytest.mark.thorough
 def test_a_new_variant_is_one_file(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is trained as its file says, up to the published version: B learns, A stays as drawn."""
     with_variants(tmp_path, monkeypatch, {"frozen_a": FROZEN_A})

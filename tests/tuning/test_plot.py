@@ -34,6 +34,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("objective", ["held_out_loss", "stop_rate"])
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_every_study_can_be_drawn(objective: str, count: int, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def kill_in_trial(number: int, patched: pytest.MonkeyPatch, error: BaseException
     return begun
 
 
+@pytest.mark.thorough
 def test_a_study_finishes_and_leaves_nothing_but_its_journal(world: World) -> None:
     rows = world.study(4)
     assert [row.number for row in rows] == [0, 1, 2, 3]
@@ -129,6 +130,7 @@ def test_the_voice_of_every_trial_is_told_apart_from_other_brands(world: World) 
     assert row.figures["voice"] in (0, 0.5, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "objective", ["held_out_loss", pytest.param("stop_rate", marks=pytest.mark.thorough)]
 )
