@@ -63,6 +63,7 @@ def reads(question: str) -> str:
     return "A" if question.index("good") < question.index("bad") else "B."
 
 
+@pytest.mark.thorough
 def test_a_judge_that_reads_agrees_with_itself(
     evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

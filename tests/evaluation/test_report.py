@@ -18,6 +18,8 @@ from lora_marketing.guards import Finding
 from tests.evaluation.making import copy, examples, many_copies, recipes
 from tests.making import property_test
 
+pytestmark = pytest.mark.thorough
+
 EVIL = '<script>alert("1")</script> & <img src=x onerror=alert(1)>'
 VOID = {"meta", "input", "br", "line", "circle", "link", "img"}
 
@@ -82,6 +84,7 @@ def test_it_is_whole_and_asks_nothing_of_the_network(html: str) -> None:
     assert "default-src 'none'" in html
 
 
+@pytest.mark.thorough
 def test_texts_are_data(html: str) -> None:
     page = Page(html)
     assert [tag for tag, _ in page.tags].count("script") == 1

@@ -42,6 +42,7 @@ def test_a_row_for_each_writer_and_brand(report: VoiceReport) -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_real_texts_sound_like_their_brand_and_not_like_another(report: VoiceReport) -> None:
     assert report.of(adapters=True) > 0.9
     assert report.of(adapters=False) < 0.1

@@ -28,6 +28,8 @@ from lora_marketing.writing.copywriter import Voice
 from tests.making import row, write_rows, write_world
 from tests.model_eval.conftest import World
 
+pytestmark = pytest.mark.thorough
+
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -56,6 +58,7 @@ def test_every_writer_answers_every_held_out_brief(world: World, judged: Evaluat
     assert not any("cannot be told" in note for note in judged.notes)
 
 
+@pytest.mark.thorough
 def test_the_loss_is_the_one_that_training_wrote_down(world: World, judged: Evaluation) -> None:
     for version in (world.old, world.new):
         metrics, found = version.manifest.metrics, extra(judged, str(version))
@@ -188,6 +191,7 @@ def test_a_start_of_which_no_texts_are_known_proves_nothing(world: World, prefer
     assert ["its start" in remark and "cannot be told" in remark for remark in found.remarks] == [True]
 
 
+@pytest.mark.thorough
 def test_copying_is_held_against_what_the_start_was_taught(world: World, preferring: LoadedRecipe) -> None:
     told = "Our bars float because we whip air into them by hand every single morning."
     found = replace(held_out(preferring, of_split(world.new, preferring), []), taught=KnownTexts.of([told]))

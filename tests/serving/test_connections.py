@@ -96,6 +96,7 @@ def test_headers_after_an_answer_have_to_come_in_time_too(world: World) -> None:
         connection.close()
 
 
+@pytest.mark.thorough
 def test_an_answer_may_take_longer_than_headers(world: World) -> None:
     limits = Limits(header_seconds=0.1)
     with serving(world.root, FakeEngine(pace=0.02), limits=limits) as running, running.client() as client:

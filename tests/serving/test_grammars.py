@@ -83,6 +83,7 @@ def test_a_schema_is_refused_by_its_size_before_it_is_tried() -> None:
     with_grammars(GrammarLimits(schema_bytes=len(json.dumps({"enum": ["x" * 1000]}))), work)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("schema", "words"),
     [

@@ -51,6 +51,7 @@ def test_texts_and_tokens_count_and_not_requests() -> None:
     assert (rates.take(key), rates.take(key, 500), rates.take(key)) == (0, 0, 442)
 
 
+@pytest.mark.thorough
 def test_the_texts_of_a_request_count(world: World) -> None:
     secret = add_key(world.keys, "few", ["ember"], per_minute=8)
     with serving(world.root, keys=world.keys) as running, running.client(secret) as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -77,6 +78,7 @@ def test_the_tree_holds_every_prefix_exactly_once(batch: list[Row]) -> None:
     assert tree.saved == 1 - len(prefixes(batch)) / tree.row_tokens
 
 
+@pytest.mark.thorough
 @property_test
 @given(batches())
 @example(DUPLICATES)
@@ -96,6 +98,7 @@ def test_every_label_is_predicted_from_its_own_row(batch: list[Row]) -> None:
     assert found == padded
 
 
+@pytest.mark.thorough
 @property_test
 @given(batches())
 def test_the_order_is_depth_first(batch: list[Row]) -> None:

@@ -99,6 +99,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     return {"model_type": family, "text_config": {**({"model_type": "gemma3_text"} if named else {}), **text}}
 
 
+@pytest.mark.thorough
 @settings(property_test, max_examples=200)
 @given(configurations(), st.sampled_from(["sft", "dpo"]))
 def test_a_file_and_the_loaded_configuration_give_one_answer(config: dict[str, Any], method: str) -> None:

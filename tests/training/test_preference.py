@@ -284,6 +284,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     assert not any(".ref." in name for name in saved), "the reference is not saved"
 
 
+@pytest.mark.thorough
 def test_a_start_that_does_not_fit_is_named(
     published: tuple[Registry, Version], tiny: Path, tmp_path: Path
 ) -> None:

@@ -211,6 +211,7 @@ def test_early_stopping_saves_the_best_checkpoint(tiny: Path, tmp_path: Path) ->
     assert not all(torch.equal(saved[name], newest[name]) for name in saved)
 
 
+@pytest.mark.thorough
 def test_a_lost_best_checkpoint_is_an_error_not_a_worse_adapter(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from lora_marketing.tuning.space import Range, Space, TrialSettings, with_settin
 from tests.training.test_train import assert_untouched, state_of
 from tests.tuning.making import SPACE, World, results
 
+pytestmark = pytest.mark.thorough
+
 
 class Killed(BaseException):
     """Like a signal: no `except` of the kit stops it."""
@@ -177,6 +179,7 @@ def test_settings_drawn_twice_are_trained_once(world: World, monkeypatch: pytest
     assert all(row.figures == rows[row.repeats or 0].figures for row in repeats)
 
 
+@pytest.mark.thorough
 def test_a_study_is_gone_on_with_only_if_it_is_the_same(world: World) -> None:
     world.study(1)
     before = (world.folder / JOURNAL).read_bytes()
