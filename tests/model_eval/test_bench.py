@@ -28,9 +28,8 @@ from lora_marketing.writing.copywriter import Voice
 from tests.making import row, write_rows, write_world
 from tests.model_eval.conftest import World
 
-pytestmark = pytest.mark.thorough
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")
