@@ -70,6 +70,7 @@ def run(script: str, *arguments: str, folder: Path = ROOT, **changes: str) -> tu
     return done.stdout, done.stderr
 
 
+@pytest.mark.thorough  # it has to import torch
 def test_nothing_but_the_kits_own_words_reaches_the_screen() -> None:
     assert run(CHATTER, *LIBRARIES) == ("", "the kit's own words\n")
 

@@ -28,7 +28,6 @@ from lora_marketing.writing.copywriter import Voice
 from tests.making import row, write_rows, write_world
 from tests.model_eval.conftest import World
 
-
 pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("one_thread")]
 
 
