@@ -27,6 +27,8 @@ COSTS: dict[Unit, dict[str, float]] = {
     "byte": {LATIN: 1, "éüñ": 2, HAN: 3, PICTURES: 4},
     "byte_gbk": {LATIN: 1, HAN: 2, PICTURES: 4},
     "width2": {LATIN: 1, "éüñ": 1, HAN: 2, "ＡＢ！": 2, "カフェ": 2, "한국": 2},
+    "baidu_width": {LATIN: 1, HAN: 2, "ＡＢ！": 2, "“”…—": 2},
+    "yandex": {"aemorst": 1, "éüñ": 1},
     "gads_width": {LATIN: 1, "éüñ": 1, HAN: 2, "ＡＢ！": 2, "カフェ": 2, "한국": 2},
     "x_weight": {LATIN: 1, "éüñ": 1, HAN: 2, "カフェ": 2, PICTURES: 2},
     "half_width": {LATIN: 0.5, HAN: 1, "ＡＢ！": 1},
