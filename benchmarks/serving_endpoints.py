@@ -88,7 +88,7 @@ async def server(
     arguments = ["serve", "--adapters", str(adapters.resolve()), "--keys", str(keys), "--port", str(port)]
     arguments += ["--base-id", base_id] if base_id else []
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*run, *arguments], stderr=log, env=environment, cwd=ROOT)
+        process = subprocess.Popen([*run, *arguments], stderr=log, env=environment, cwd=package)
     url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient() as client:

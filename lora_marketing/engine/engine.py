@@ -265,9 +265,9 @@ class Engine:
         return max((running.columns() for running in (*self._running, *admitted)), default=0)
 
     @property
-    def _rows_each(self) -> int:
+    def _rows_each(self) -> int | None:
         """Rows that a client may have at once: on a CPU each makes the step longer for all clients."""
-        return -(-self.max_rows // self._queue.present) if self._cpu else self.max_rows
+        return -(-self.max_rows // self._queue.present) if self._cpu else None
 
     def _make_room(self, client: str, admitted: Sequence[RunningRow], in_time_only: bool = False) -> bool:
         """Pause a row of a client that has more than `client`; False if there is none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterator
+from math import inf
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -81,15 +82,25 @@ class FairQueue(Generic[ItemT]):
             self._served[client] = max(self._served.get(client, 0.0), self._least())
         self._waiting.setdefault(client, deque()).append(item)
 
-    def next_client(self, rows_each: int) -> str | None:
-        """The client whose row is next: of those with one that waits, and fewer than `rows_each` that run,
-        the one that was served least."""
-        waiting = (client for client in self._waiting if self._running[client] < rows_each)
+    def next_client(self, share: int | None = None) -> str | None:
+        """The client whose row is next: of those with one that waits, and fewer that run than they may
+        have (see `has_more`), the one that was served least."""
+        waiting = (client for client in self._waiting if self._running[client] < self._most(client, share))
         return min(waiting, key=self._served.__getitem__, default=None)
 
-    def has_more(self, rows_each: int) -> str | None:
-        """A client of which more than `rows_each` rows run."""
-        return next((client for client, rows in self._running.items() if rows > rows_each), None)
+    def has_more(self, share: int | None = None) -> str | None:
+        """A client with more running rows than it may have: `share`, and while others are there no more than
+        one of them asks for. Any number if `share` is None."""
+        return next((one for one, rows in self._running.items() if rows > self._most(one, share)), None)
+
+    def _most(self, client: str, share: int | None) -> float:
+        if share is None:
+            return inf
+        if self.present == 1:
+            return share
+        others = (self._waiting.keys() | self._running.keys()) - {client}
+        asked = (len(self._waiting.get(one, ())) + self._running[one] for one in others)
+        return max(1, min(share, max(asked, default=1)))
 
     def first(self, client: str) -> ItemT:
         """The client's next row."""

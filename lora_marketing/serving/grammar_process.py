@@ -20,7 +20,7 @@ from lora_marketing.serving.worker_process import answer_lines, limit_memory
 
 def main() -> None:
     """Answer until standard input ends."""
-    os.nice(10)
+    os.nice(19)
     serve(sys.stdin, sys.stdout)
 
 

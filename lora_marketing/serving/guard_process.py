@@ -74,7 +74,7 @@ class CheckResult(Frozen):
 
 def main() -> None:
     """Answer until standard input ends."""
-    os.nice(5)
+    os.nice(10)
     serve(sys.stdin, sys.stdout)
 
 

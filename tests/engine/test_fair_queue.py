@@ -15,7 +15,7 @@ from lora_marketing.engine.fair_queue import (
 
 
 def begin_next(queue: FairQueue[str]) -> str:
-    client = queue.next_client(100)
+    client = queue.next_client()
     assert client is not None
     queue.pop(client)
     queue.begin(client)
@@ -86,7 +86,7 @@ class Batch:
         self.running: list[tuple[str, int]] = []
 
     def step(self) -> None:
-        while (client := self.queue.next_client(100)) is not None and self.find_room(client):
+        while (client := self.queue.next_client()) is not None and self.find_room(client):
             self.running.append(self.queue.pop(client))
             self.queue.begin(client)
         for client, left in self.running:
@@ -114,11 +114,19 @@ def test_a_client_that_was_here_a_moment_ago_counts() -> None:
         queue.add(client, "row")
     for _ in range(3):
         begin_next(queue)
-    assert (queue.present, queue.has_more(2), queue.has_more(1)) == (2, None, "hog")
-    assert queue.next_client(2) is None, "it has its two"
+    assert (queue.present, queue.has_more(), queue.has_more(2)) == (2, None, "hog")
+    assert (queue.next_client(), queue.next_client(2)) == ("hog", None), "the other asks for one row only"
+    queue.add("one", "another")
+    assert (queue.has_more(2), queue.has_more(1)) == (None, "hog")
+    assert queue.next_client(2) == begin_next(queue) == "one"
+    assert queue.next_client(2) is None, "each has its two"
+    queue.add("one", "a third")
     assert queue.next_client(3) == "hog"
-    queue.end("one")
+    queue.remove("one", "a third")
+    for _ in range(2):
+        queue.end("one")
     assert queue.present == 2
+    assert queue.next_client(3) is None, "one is likely to come back with a row"
     for _ in range(PRESENT + 1):
         queue.tick()
     assert queue.present == 1
