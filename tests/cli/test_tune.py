@@ -76,7 +76,7 @@ def test_a_study_from_the_command_line(
         "trials.png",
         "best.yaml",
     }
-    found = list(csv.DictReader((study / "trials.csv").open()))
+    found = list(csv.DictReader((study / "trials.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["trial"] for row in found] == ["0", "1", "2"]
     assert said.out.splitlines()[-1] == "studies/tidal-soap/best.yaml"
     assert "recipe" in said.out
