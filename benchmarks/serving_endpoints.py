@@ -59,13 +59,14 @@ async def _all(options: argparse.Namespace) -> dict[str, Any]:
     if options.url:
         return {options.url: await _measure(options.url, options.key, options)}
     report = {}
-    for package in [*([options.package] if options.package else []), ROOT]:
+    packages = {"before": options.package} if options.package else {}
+    for name, package in {**packages, "now": ROOT}.items():
         with TemporaryDirectory() as folder:
             async with server(package.resolve(), options.adapters, Path(folder), options.base_id) as (
                 url,
                 key,
             ):
-                report[str(package)] = await _measure(url, key, options)
+                report[name] = await _measure(url, key, options)
     return report
 
 
