@@ -186,3 +186,11 @@ def test_a_claims_wording_and_disclaimer_are_known() -> None:
     asked = case({"product": "Bar"}, claims=[claim])
     texts = ("90 sailors, 52 people", "91 sailors", "53 people")
     assert [len(list(find(text, asked))) for text in texts] == [0, 1, 1]
+
+
+def test_the_number_of_a_place_to_be_filled_states_nothing() -> None:
+    """Whether the channel has such places is for `residue` to say."""
+    assert found("Hi {{1}}, your shoes, {{ 12 }}, are ready.", {"product": "Shoes"}) == []
+    assert [one.rule for one in found("Hi {{1}}, 12 shoes are ready.", {"product": "Shoes"})] == [
+        "facts.number"
+    ]
