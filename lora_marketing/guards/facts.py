@@ -16,7 +16,8 @@ from lora_marketing.text.quantities import Quantity
 from lora_marketing.text.statements import Statement, statements
 
 _IDIOM = re.compile(
-    r"\b24/7\b|\{\{[^{}\n]{1,40}\}\}|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"
+    r"\b24/7\b|\{\{[^{}\n]{1,40}\}\}"
+    r"|\b(?:one|two|three|four)[- ](?:of|by|or|fold|way|handed|faced|piece|tone|thirds?|step)\b"
     r"|\b(?:at|in|on|the|these|those|all|other|or|and|by|between) (?:one|two|three|four)\b|\bone\b"
     r"|\b(?:three|four|five|six|seven)[- ]star\b|\bseven days a week\b|[一每]周七天"
     r"|(?<![零〇一二三四五六七八九十百千万])(?:一一(?![零〇一二三四五六七八九十百千万])"
