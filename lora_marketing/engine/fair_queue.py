@@ -60,12 +60,12 @@ class FairQueue(Generic[ItemT]):
     @property
     def present(self) -> int:
         """How many clients have a row, or had one a short while ago; one at least."""
-        lately = {client for client, step in self._last_step.items() if self._step - step <= PRESENT}
-        return max(1, len(self._waiting.keys() | self._running.keys() | lately))
+        return max(1, len(self._waiting.keys() | self._running.keys() | self._last_step.keys()))
 
     def tick(self) -> None:
         """A step has begun."""
         self._step += 1
+        self._last_step = {one: step for one, step in self._last_step.items() if self._step - step <= PRESENT}
 
     def prompt_tokens(self, client: str, alone: int) -> int:
         """How many new tokens of a client's prompts may be computed in one forward; `alone` if nobody else
