@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -26,9 +25,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+from local_server import ROOT, add_key, brands_of, served
 
-ROOT = Path(__file__).parents[1]
-COMMAND = "import sys; sys.argv[0] = 'lora-marketing'; from lora_marketing.cli import main; main()"
 HANGS = {"type": "object", "properties": {"p": {"allOf": [{"pattern": f"^.*x{n}.*$"} for n in range(30)]}}}
 DASHES = "-" * 120_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -156,7 +154,7 @@ async def huge(client: httpx.AsyncClient, model: str) -> str:
 async def values(client: httpx.AsyncClient, model: str) -> str:
     content = b"[" + b"[]," * 300_000 + b"[]]"
     kind = {"Content-Type": "application/json"}
-    return str((await client.post("/v1/completions", content=content, headers=kind)).status_code)
+    return str((await client.post("/v1/chat/completions", content=content, headers=kind)).status_code)
 
 
 async def schema(client: httpx.AsyncClient, model: str) -> str:
@@ -204,30 +202,15 @@ def main() -> None:
 
 
 async def _measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    run, keys = [sys.executable, "-c", COMMAND], str(folder / "keys.json")
-    brands = ",".join(sorted({path.parts[-3] for path in options.adapters.glob("*/*/versions")}))
-    made = []
-    for number in range(8):
-        add = [*run, "keys", "add", f"key{number}", "--brands", brands, "--keys", keys]
-        made.append(subprocess.run(add, capture_output=True, text=True, check=True).stdout.strip())
-    places = ["--adapters", str(options.adapters), "--keys", keys, "--port", "8765", "--grace", "5"]
-    base = ["--base-id", options.base_id] if options.base_id else []
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*run, "serve", *places, *base], stderr=log)
-    url = "http://127.0.0.1:8765"
-    async with httpx.AsyncClient(base_url=url) as client:
-        while True:
-            with suppress(httpx.TransportError):
-                if (await client.get("/readyz")).status_code == 200:
-                    break
-            if process.poll() is not None:
-                raise SystemExit((folder / "log").read_text())
-            await asyncio.sleep(0.2)
-    alone = await run_phase(url, made[1:], None, options.seconds, process.pid)
-    beside = await run_phase(url, made[1:], made[0], options.seconds, process.pid)
-    begun = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    process.wait(60)
+    adapters, keys = options.adapters.resolve(), folder / "keys.json"
+    allowed = ["--brands", brands_of(adapters)]
+    made = [add_key(f"key{number}", keys, allowed) for number in range(8)]
+    arguments = ["--adapters", str(adapters), "--keys", str(keys), "--grace", "5"]
+    arguments += ["--base-id", options.base_id] if options.base_id else []
+    async with served(arguments, folder / "log") as (url, process):
+        alone = await run_phase(url, made[1:], None, options.seconds, process.pid)
+        beside = await run_phase(url, made[1:], made[0], options.seconds, process.pid)
+        begun = time.monotonic()
     return {
         "alone": alone.figures(),
         "beside_a_hostile_key": beside.figures(),

@@ -15,22 +15,16 @@ import argparse
 import asyncio
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
+from local_server import ROOT, add_key, brands_of, served
 
-ROOT = Path(__file__).resolve().parent.parent
-RUN = [sys.executable, "-c", "from lora_marketing.cli import main; main()"]
 PROMPTS = ("Write one headline for our new arrival.", "Write one line for the weekend.", "Say why it lasts.")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -69,16 +63,15 @@ def main() -> None:
 
 
 async def _measure(options: argparse.Namespace, canaries: Mapping[str, str], keys: Path) -> dict[str, object]:
-    brands = sorted({path.parts[-3] for path in options.adapters.glob("*/*/versions")})
-    made = subprocess.run(
-        [*RUN, "keys", "add", "load", "--brands", ",".join(brands), "--keys", str(keys)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    adapters = options.adapters.resolve()
+    allowed = ["--brands", brands_of(adapters), "--scopes", "models,chat,operations"]
+    key = add_key("load", keys, allowed)
+    arguments = ["--adapters", str(adapters), "--keys", str(keys)]
+    arguments += ["--max-rows", str(options.max_rows), "--queue", str(4 * options.clients)]
+    arguments += ["--base-id", options.base_id] if options.base_id else []
     seen = Seen()
-    async with _server(options, keys) as (url, process):
-        headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    async with served(arguments, keys.with_suffix(".log")) as (url, process):
+        headers = {"Authorization": f"Bearer {key}"}
         limits = httpx.Limits(max_connections=options.clients + 2)
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=180, limits=limits) as client:
             cards = (await client.get("/v1/models")).json()["data"]
@@ -97,39 +90,6 @@ async def _measure(options: argparse.Namespace, canaries: Mapping[str, str], key
             watching.cancel()
             page = (await client.get("/metrics")).text
     return _report(options, models, seen, seconds, page)
-
-
-@asynccontextmanager
-async def _server(
-    options: argparse.Namespace, keys: Path
-) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The server process, once it is ready; afterwards it has ended in good order."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    places = ["--adapters", str(options.adapters), "--keys", str(keys), "--port", str(port)]
-    more = ["--max-rows", str(options.max_rows), "--queue", str(4 * options.clients)]
-    base = ["--base-id", options.base_id] if options.base_id else []
-    with keys.with_suffix(".log").open("wb") as log:
-        process = subprocess.Popen([*RUN, "serve", *places, *more, *base], stderr=log)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            async with httpx.AsyncClient() as client:
-                while not await _ready(client, url):
-                    if process.poll() is not None:
-                        raise SystemExit(keys.with_suffix(".log").read_text())
-                    await asyncio.sleep(0.2)
-            yield url, process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-async def _ready(client: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await client.get(f"{url}/readyz")).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def _ask(

@@ -13,23 +13,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+from local_server import ROOT, add_key, brands_of, served
 
-ROOT = Path(__file__).parents[1]
-COMMAND = "import sys; sys.argv[0] = 'lora-marketing'; from lora_marketing.cli import main; main()"
 BRIEF = {"product": "House Blend", "channel": "sms", "field": "text", "attributes": {"weight": "250 g"}}
 TEXT = "Dark roast. Cocoa, then molasses. 250 g of it. The bus won't wait."
 
@@ -62,52 +56,17 @@ async def _all(options: argparse.Namespace) -> dict[str, Any]:
     packages = {"before": options.package} if options.package else {}
     for name, package in {**packages, "now": ROOT}.items():
         with TemporaryDirectory() as folder:
-            async with server(package.resolve(), options.adapters, Path(folder), options.base_id) as (
-                url,
-                key,
-            ):
-                report[name] = await _measure(url, key, options)
+            report[name] = await _measured_at(package.resolve(), Path(folder), options)
     return report
 
 
-@asynccontextmanager
-async def server(
-    package: Path, adapters: Path, folder: Path, base_id: str | None = None
-) -> AsyncIterator[tuple[str, str]]:
-    """A server of the checkout at `package`, once it is ready, and a key for all brands."""
-    environment = {**os.environ, "PYTHONPATH": str(package)}
-    run = [sys.executable, "-c", COMMAND]
-    keys = folder / "keys.json"
-    brands = ",".join(sorted({path.parts[-3] for path in adapters.glob("*/*/versions")}))
-    arguments = ["keys", "add", "load", "--brands", brands, "--keys", str(keys)]
-    made = subprocess.run(
-        [*run, *arguments], capture_output=True, text=True, check=True, env=environment, cwd=folder
-    )
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    arguments = ["serve", "--adapters", str(adapters.resolve()), "--keys", str(keys), "--port", str(port)]
-    arguments += ["--base-id", base_id] if base_id else []
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*run, *arguments], stderr=log, env=environment, cwd=package)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with httpx.AsyncClient() as client:
-            while not await _ready(client, url):
-                if process.poll() is not None:
-                    raise SystemExit((folder / "log").read_text())
-                await asyncio.sleep(0.2)
-        yield url, made.stdout.strip()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-async def _ready(client: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await client.get(f"{url}/readyz")).status_code == 200
-    except httpx.TransportError:
-        return False
+async def _measured_at(package: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    adapters, keys = options.adapters.resolve(), folder / "keys.json"
+    key = add_key("load", keys, ["--brands", brands_of(adapters)], package)
+    arguments = ["--adapters", str(adapters), "--keys", str(keys)]
+    arguments += ["--base-id", options.base_id] if options.base_id else []
+    async with served(arguments, folder / "log", package) as (url, _):
+        return await _measure(url, key, options)
 
 
 async def _measure(url: str, key: str | None, options: argparse.Namespace) -> dict[str, Any]:
